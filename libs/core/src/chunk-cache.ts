@@ -1,0 +1,122 @@
+import type { StreamStatus } from "./chunk.ts";
+import type { LogEntry } from "./log-entry.ts";
+import type { Page } from "./replay-merge.ts";
+import type { StreamHead } from "./sequencing.ts";
+
+/** A position in the log that the cache has applied everything up to. */
+export interface Checkpoint {
+  brokerSequence: number;
+  /** When the log stored the message at this position, ms; 0 where there is none. Together with the next field it tells one log from another. */
+  timestampMs: number;
+  /** When the log was created, ms. */
+  logCreatedMs: number;
+}
+
+/** Consecutive messages of one partition. */
+export interface AppendBatch {
+  partition: number;
+  /** The ingester has read everything of the partition after this broker sequence, without a hole, up to `checkpoint`. */
+  readAfter: number;
+  /** Where the batch ends; not below its last entry. */
+  checkpoint: Checkpoint;
+  /** In log order. */
+  entries: readonly LogEntry[];
+}
+
+/** What became of one entry: its elements took `first` … `first + count − 1`. A duplicate, or one after the end, has count 0. */
+export interface AppliedEntry {
+  first: number;
+  count: number;
+  /** The stream's status after this entry. */
+  status: StreamStatus;
+}
+
+export type AppendOutcome =
+  /** All is written. `entries` in input order. */
+  | { kind: "applied"; entries: readonly AppliedEntry[] }
+  /** The cache has fallen back behind `readAfter`: nothing was written, read again after `checkpoint` (null: it has none). */
+  | { kind: "rewind"; checkpoint: Checkpoint | null }
+  /** The first numbers of these streams can't be told from cache or message: nothing was written, restore them first. */
+  | { kind: "unproven"; streamIds: readonly string[] };
+
+/** Chunk JSON as cached, complete with stream and sequence; zero bytes: a rejected element's placeholder. */
+export interface CachedChunk {
+  sequence: number;
+  json: Uint8Array;
+}
+
+export interface StreamPage extends Page<CachedChunk> {
+  status: StreamStatus;
+}
+
+export interface PageBounds {
+  maxChunks: number;
+  /** A page stops at the chunk that passes this, and has at least one chunk if there is one. */
+  maxBytes: number;
+}
+
+/** What is known of a stream as a whole. Outlives its chunks (7 days), so that late readers learn how it ended. */
+export interface StreamInfo {
+  streamId: string;
+  head: StreamHead;
+  /** Chunks and their JSON bytes written so far, rejected ones not counted. */
+  chunkCount: number;
+  byteCount: number;
+  createdMs: number;
+  updatedMs: number;
+  /** When the terminal chunk was logged; null while open. */
+  endedMs: number | null;
+  /** What the creator asked for, JSON; null if nothing. */
+  options: string | null;
+}
+
+/** One page of a stream as read back from the log, to be laid into the cache. */
+export interface RestoredPage {
+  partition: number;
+  streamId: string;
+  /** Seconds that the chunks are to live. */
+  chunkTtlSeconds: number;
+  /** Ascending; others that the cache holds stay. */
+  chunks: readonly CachedChunk[];
+  /** On the last page only: the stream as a whole, everything up to the broker sequence having been considered. */
+  completion: { info: StreamInfo; snapshotBrokerSequence: number } | null;
+}
+
+/**
+ * The partial response cache: chunks by sequence, the streams' heads and the partitions' checkpoints.
+ * A cache, never the record: all of it can be made again from the log.
+ *
+ * Atomicity: each method is one indivisible step with regard to all others, also to those of other processes; a
+ * loss of data (fail-over to an older copy, flush) takes a partition as a whole or its expiring chunks only.
+ * Every method throws StreamError CACHE_UNAVAILABLE when the cache can't be reached in time.
+ */
+export interface ChunkCache {
+  /**
+   * Numbers the entries by `numberEntry` and writes chunks, heads and checkpoint, in log order, all or nothing.
+   * Entries at or before the checkpoint or their stream's head are skipped: repeating a batch changes nothing, and two
+   * ingesters of one partition can't harm each other. An append renews the chunks' time to live, never shortening it.
+   */
+  append(batch: AppendBatch): Promise<AppendOutcome>;
+
+  /**
+   * Lays a page of a rebuilt stream into the cache. Fills holes by sequence; never lowers a head or reopens an ended
+   * stream. Chunks become readable when the head covers them.
+   * @returns false if the completion came too late: there is no record and the checkpoint is past the snapshot, so
+   * what was applied meanwhile may be missing from it; read the log again
+   */
+  restore(page: RestoredPage): Promise<boolean>;
+
+  /**
+   * The chunks after the cursor and the head, as of one instant; null where nothing is known of the stream.
+   * Reading lengthens the chunks' life when less than half of it is left.
+   */
+  readPage(streamId: string, after: number, bounds: PageBounds): Promise<StreamPage | null>;
+
+  /** Null where nothing is known of the stream. */
+  readInfo(streamId: string): Promise<StreamInfo | null>;
+
+  readCheckpoint(partition: number): Promise<Checkpoint | null>;
+
+  /** Sets the checkpoint where there is none. @returns the one that stands afterwards */
+  seedCheckpoint(partition: number, checkpoint: Checkpoint): Promise<Checkpoint>;
+}

@@ -1,0 +1,42 @@
+export {
+  CANCELLED_CODE,
+  endStatusOf,
+  type Chunk,
+  type ChunkDraft,
+  type ChunkMetadata,
+  type ChunkType,
+  type EndStatus,
+  type JsonValue,
+  type StreamStatus,
+} from "./chunk.ts";
+export {
+  type AppendBatch,
+  type AppendOutcome,
+  type AppliedEntry,
+  type CachedChunk,
+  type Checkpoint,
+  type ChunkCache,
+  type PageBounds,
+  type RestoredPage,
+  type StreamInfo,
+  type StreamPage,
+} from "./chunk-cache.ts";
+export { type LiveFeed, type RebuildAnswer, type Subscription, type TailAnnouncement } from "./live-feed.ts";
+export { type LogElement, type LogEntry, type StoredMessage } from "./log-entry.ts";
+export { type PartitionLeases } from "./partition-leases.ts";
+export { type ConsumeBounds, type LogFacts, type PartitionLog, type PartitionReader } from "./partition-log.ts";
+export { type Prompt, type PromptDesk } from "./prompt-desk.ts";
+export {
+  ReplayMerge,
+  type HoldBounds,
+  type LiveRange,
+  type LiveVerdict,
+  type Page,
+  type PageVerdict,
+  type Phase,
+} from "./replay-merge.ts";
+export { jumpSequence, MAX_ELEMENTS_PER_MESSAGE, numberEntry, type Numbering, type StreamHead } from "./sequencing.ts";
+export { StreamError, type StreamErrorCode } from "./stream-error.ts";
+export { isStreamId, partitionOf } from "./stream-id.ts";
+export { type LogAppendOutcome, type OutgoingMessage, type StreamLog } from "./stream-log.ts";
+export { TokenBucket } from "./token-bucket.ts";

@@ -1,0 +1,54 @@
+import type { StreamStatus } from "./chunk.ts";
+import type { LiveRange } from "./replay-merge.ts";
+
+/** Ends a subscription. Idempotent; after it returns, the handler isn't called again. */
+export interface Subscription {
+  close(): void;
+}
+
+/** What a partition's owner says each second, so that a lost last message is noticed. */
+export interface TailAnnouncement {
+  partition: number;
+  /** Identifies the announcing owner's term; `serial` counts within it. */
+  term: string;
+  serial: number;
+  /** Broker sequence that the partition is applied up to. */
+  checkpoint: number;
+  /** Streams that changed within the last seconds. */
+  streams: readonly { streamId: string; head: number; hasEnded: boolean }[];
+}
+
+/** Answer to a request to bring a stream back from the log. */
+export type RebuildAnswer =
+  /** In cache now, as far as the log reaches. Sequences before `firstAvailable` can't be had any more. */
+  | { kind: "restored"; firstAvailable: number; head: number; status: StreamStatus }
+  /** The log holds nothing of it, and no record says otherwise. */
+  | { kind: "unknown" };
+
+/**
+ * Live messages between services: fast, at most once, nothing kept. Every loss is found by other means (holes, tails,
+ * periodic checks), so publishing never fails: what can't be sent is dropped.
+ */
+export interface LiveFeed {
+  /** To be called only after the cache holds the range. Splits or strips frames that are too large for one message. */
+  publishRange(streamId: string, range: LiveRange): void;
+  subscribeRanges(streamId: string, handler: (range: LiveRange) => void): Subscription;
+
+  publishTail(tail: TailAnnouncement): void;
+  subscribeTails(handler: (tail: TailAnnouncement) => void): Subscription;
+
+  /**
+   * Barrier. Resolves true when the partition's owner has answered: it then knows of every subscription made before
+   * the call, and what it publishes later arrives. False when there is no answer within `timeoutMs`.
+   */
+  barrier(partition: number, timeoutMs: number): Promise<boolean>;
+  answerBarriers(partition: number): Subscription;
+
+  /** Asks the partition's owner to bring a stream back. Null when there is no answer within `timeoutMs`. */
+  requestRebuild(partition: number, streamId: string, after: number, timeoutMs: number): Promise<RebuildAnswer | null>;
+  answerRebuilds(partition: number, handler: (streamId: string, after: number) => Promise<RebuildAnswer>): Subscription;
+
+  /** Called after each re-established connection: messages may have been missed meanwhile. */
+  onReconnect(handler: () => void): Subscription;
+  isConnected(): boolean;
+}

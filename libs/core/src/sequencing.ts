@@ -1,0 +1,64 @@
+import type { StreamStatus } from "./chunk.ts";
+import type { LogEntry } from "./log-entry.ts";
+
+/** Where a stream stands in the numbering: all that is needed to number its next message. */
+export interface StreamHead {
+  /** Sequence of the last numbered element; 0 before the first. */
+  sequence: number;
+  /** Broker sequence of the last message that was numbered into it (or came after the end). */
+  brokerSequence: number;
+  status: StreamStatus;
+}
+
+export type Numbering =
+  /** At or before the head: applied already. */
+  | { kind: "duplicate" }
+  /** No head, and the message doesn't prove its own number: look in the log before it. */
+  | { kind: "unproven" }
+  /** Elements 0 … count − 1 take `first` … `first + count − 1`; the rest came after the end and takes none. */
+  | { kind: "numbered"; first: number; count: number; head: StreamHead };
+
+/**
+ * Numbers one message: a chunk's sequence is its position among the elements of its stream in the log.
+ * A pure function of the log, so whoever computes it, in whatever overlap, gets the same numbers.
+ * A producer's number above head + 1 is adopted: the record was lost in part, and the hole is restored on demand.
+ */
+export function numberEntry(head: StreamHead | null, entry: LogEntry): Numbering {
+  if (head !== null && entry.brokerSequence <= head.brokerSequence) return { kind: "duplicate" };
+  if (head === null && entry.firstSequence === null) return { kind: "unproven" };
+
+  const status = head?.status ?? "open";
+  const last = head?.sequence ?? 0;
+  if (status !== "open") {
+    return numbered(last + 1, 0, { sequence: last, brokerSequence: entry.brokerSequence, status });
+  }
+
+  const first = Math.max(last + 1, entry.firstSequence ?? 0);
+  if (entry.isTombstone) {
+    return numbered(first, 0, { sequence: first, brokerSequence: entry.brokerSequence, status: "deleted" });
+  }
+  const terminalIndex = entry.elements.findIndex((element) => element.kind === "chunk" && element.endStatus !== null);
+  const terminal = entry.elements[terminalIndex];
+  const count = terminal === undefined ? entry.elements.length : terminalIndex + 1;
+  return numbered(first, count, {
+    sequence: first + count - 1,
+    brokerSequence: entry.brokerSequence,
+    status: terminal?.kind === "chunk" ? (terminal.endStatus ?? "open") : "open",
+  });
+}
+
+function numbered(first: number, count: number, head: StreamHead): Numbering {
+  return { kind: "numbered", first, count, head };
+}
+
+/** Most elements that one message may carry. A larger array is one rejected element. */
+export const MAX_ELEMENTS_PER_MESSAGE = 1024;
+
+/**
+ * The number at which a stream goes on when its beginning is unprovable (aged out of the log, and no record left).
+ * Larger than any number before it, since a message has at most 1,024 elements; exact in a double up to a broker
+ * sequence of 2^43, and the log starts at its creation time in ms (about 2^41).
+ */
+export function jumpSequence(brokerSequence: number): number {
+  return brokerSequence * MAX_ELEMENTS_PER_MESSAGE;
+}

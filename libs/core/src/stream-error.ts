@@ -1,0 +1,57 @@
+/** Every way in which Sluice refuses or fails, with the HTTP status that tells it and whether trying again can help. */
+const CODES = {
+  STREAM_NOT_FOUND: { status: 404, retryable: false },
+  STREAM_EXISTS: { status: 409, retryable: false },
+  STREAM_ENDED: { status: 409, retryable: false },
+  STREAM_DELETED: { status: 410, retryable: false },
+  INVALID_STREAM_ID: { status: 400, retryable: false },
+  INVALID_RESUME_TOKEN: { status: 400, retryable: false },
+  INVALID_REQUEST: { status: 400, retryable: false },
+  INVALID_CHUNK: { status: 422, retryable: false },
+  CHUNK_TOO_LARGE: { status: 413, retryable: false },
+  NOT_FOUND: { status: 404, retryable: false },
+  FENCED: { status: 409, retryable: false },
+  BUFFER_OVERFLOW: { status: 503, retryable: true },
+  BACKPRESSURE_EXCEEDED: { status: 503, retryable: true },
+  OVERLOADED: { status: 503, retryable: true },
+  DRAINING: { status: 503, retryable: true },
+  LOG_FULL: { status: 507, retryable: true },
+  LOG_UNAVAILABLE: { status: 503, retryable: true },
+  LOG_INCOMPATIBLE: { status: 500, retryable: false },
+  CACHE_UNAVAILABLE: { status: 503, retryable: true },
+  CONNECTION: { status: 503, retryable: true },
+  NO_WORKER: { status: 503, retryable: true },
+  SERIALIZATION: { status: 500, retryable: false },
+  CLOSED: { status: 503, retryable: false },
+} satisfies Record<string, { status: number; retryable: boolean }>;
+
+export type StreamErrorCode = keyof typeof CODES;
+
+/** What a caller may have to act on. Broken invariants are plain `Error`s and crash instead. */
+export class StreamError extends Error {
+  override readonly name = "StreamError";
+  readonly code: StreamErrorCode;
+  /** Facts for the caller to branch on (the field, the line), merged into the HTTP problem document. */
+  readonly details: Readonly<Record<string, JsonDetail>>;
+
+  /** @param message a sentence that says what to mend; it reaches the client */
+  constructor(
+    code: StreamErrorCode,
+    message: string,
+    options: { cause?: unknown; details?: Record<string, JsonDetail> } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.details = options.details ?? {};
+  }
+
+  get status(): number {
+    return CODES[this.code].status;
+  }
+
+  get retryable(): boolean {
+    return CODES[this.code].retryable;
+  }
+}
+
+type JsonDetail = string | number | boolean | null;

@@ -1,0 +1,54 @@
+export { chunkJsonHead, eventNameOf } from "./chunk-json.ts";
+export {
+  chunkDraftSchema,
+  chunkMetadataSchema,
+  chunkTypeSchema,
+  MAX_CACHE_TTL_SECONDS,
+  MAX_CHUNK_BYTES,
+  parseChunkDraft,
+  type ParsedChunkDraft,
+} from "./chunk-schema.ts";
+export { decodeLiveMessage, encodeLiveMessage } from "./live-message.ts";
+export { decodeMessage, splitPayload } from "./message-decoder.ts";
+export { PROBLEM_CONTENT_TYPE, problemOf, type Problem } from "./problem.ts";
+export { checkpointKey, chunksKey, leaseKey, MEMBERS_KEY, metaKey } from "./redis-keys.ts";
+export { decodeResumeToken, encodeResumeToken, parseSequence } from "./resume-token.ts";
+export {
+  promptAnswerSchema,
+  promptSchema,
+  rebuildAnswerSchema,
+  rebuildRequestSchema,
+  tailAnnouncementSchema,
+} from "./service-messages.ts";
+export {
+  cachedChunkFrame,
+  commentFrame,
+  deletedFrame,
+  elementFrames,
+  gapFrame,
+  resetFrame,
+  retryFrame,
+  type GapReason,
+} from "./sse-frames.ts";
+export { streamOptionsSchema, type StreamOptions } from "./stream-options.ts";
+export {
+  CHUNKS_STREAM,
+  chunkSubject,
+  chunkTransformTarget,
+  DEFAULT_PARTITIONS,
+  HEADERS,
+  hereSubject,
+  liveSubject,
+  partitionSubjects,
+  PROMPT_SUBJECT,
+  rebuildSubject,
+  REJECTED_STREAM,
+  REJECTED_SUBJECTS,
+  rejectedSubject,
+  STREAM_SUBJECTS,
+  streamIdOfChunkSubject,
+  streamSubject,
+  TAIL_SUBJECTS,
+  tailSubject,
+  WORKER_QUEUE,
+} from "./subjects.ts";

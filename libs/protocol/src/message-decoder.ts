@@ -1,0 +1,90 @@
+import { endStatusOf, MAX_ELEMENTS_PER_MESSAGE, type LogElement, type LogEntry, type StoredMessage } from "@sluice/core";
+import { parseChunkDraft, type ParsedChunkDraft } from "./chunk-schema.ts";
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/**
+ * Takes a stored message apart. Never throws: what is malformed becomes a rejected element, so that every message has
+ * its place in the numbering. A payload that is no JSON, or an array of more than 1,024, counts as one element.
+ */
+export function decodeMessage(message: StoredMessage, maxChunkBytes: number): LogEntry {
+  const isTombstone = message.control === "delete";
+  return {
+    streamId: message.streamId,
+    brokerSequence: message.brokerSequence,
+    timestampMs: message.timestampMs,
+    firstSequence: message.producerSequence ?? (message.expectedLastSequence === 0 ? 1 : null),
+    isTombstone,
+    options: message.options,
+    elements: isTombstone ? [] : decodeElements(message, maxChunkBytes),
+  };
+}
+
+/** The JSON values of a payload, one by element; a payload that is no array is one. Throws where it is no JSON. */
+export function splitPayload(payload: Uint8Array): unknown[] {
+  const value: unknown = JSON.parse(utf8.decode(payload));
+  return Array.isArray(value) ? (value as unknown[]) : [value];
+}
+
+function decodeElements(message: StoredMessage, maxChunkBytes: number): LogElement[] {
+  let values: unknown[];
+  try {
+    values = splitPayload(message.payload);
+  } catch (error) {
+    return [rejected(`payload is not JSON in UTF-8: ${error instanceof Error ? error.message : String(error)}`)];
+  }
+  if (values.length > MAX_ELEMENTS_PER_MESSAGE) {
+    return [rejected(`${values.length} elements in one message, at most ${MAX_ELEMENTS_PER_MESSAGE} are allowed`)];
+  }
+  // Elements are measured one by one only where the whole could hold one that is too large.
+  const measure = message.payload.byteLength > maxChunkBytes;
+  const elements: LogElement[] = [];
+  for (const value of values) {
+    try {
+      const element = decodeElement(value, message.timestampMs, measure ? maxChunkBytes : Infinity);
+      if (element !== null) elements.push(element);
+    } catch {
+      // JSON.parse takes any depth, JSON.stringify runs out of stack.
+      elements.push(rejected("chunk is nested too deeply"));
+    }
+  }
+  return elements;
+}
+
+/** Null for a heartbeat, which takes no number. */
+function decodeElement(value: unknown, timestampMs: number, maxBytes: number): LogElement | null {
+  if (maxBytes !== Infinity) {
+    const bytes = Buffer.byteLength(JSON.stringify(value));
+    if (bytes > maxBytes) return rejected(`chunk has ${bytes} bytes, at most ${maxBytes} are allowed`);
+  }
+  const parsed = parseChunkDraft(value);
+  if (!parsed.ok) return rejected(parsed.reason);
+  const { draft } = parsed;
+  if (draft.chunk_type.type === "Heartbeat") return null;
+  return {
+    kind: "chunk",
+    body: encodeChunkBody(draft, timestampMs),
+    endStatus: endStatusOf(draft.chunk_type),
+    cacheTtlSeconds: draft.metadata?.cache_ttl ?? null,
+  };
+}
+
+const DEFAULT_METADATA = JSON.stringify({
+  source: "unknown",
+  content_type: "application/json",
+  compression: null,
+  cache_ttl: null,
+  custom: {},
+});
+
+/** The chunk's JSON after stream and sequence. A function of the message alone: no clock, fixed order of fields. */
+function encodeChunkBody(draft: ParsedChunkDraft, timestampMs: number): string {
+  const metadata = draft.metadata === undefined ? DEFAULT_METADATA : JSON.stringify(draft.metadata);
+  const data = draft.data === undefined ? "null" : JSON.stringify(draft.data);
+  const timestamp = draft.timestamp ?? timestampMs;
+  return `"chunk_type":${JSON.stringify(draft.chunk_type)},"data":${data},"metadata":${metadata},"timestamp":${timestamp}}`;
+}
+
+function rejected(reason: string): LogElement {
+  return { kind: "rejected", reason };
+}

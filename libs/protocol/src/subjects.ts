@@ -1,0 +1,42 @@
+/** Every NATS name, in one place. PROTOCOL.md lists what travels on each. */
+
+export const CHUNKS_STREAM = "CHUNKS";
+export const REJECTED_STREAM = "REJECTED";
+
+/** Partitions of a new log. Fixed when the log is created, since a stream's messages must stay in one partition. */
+export const DEFAULT_PARTITIONS = 32;
+
+/** Producers publish here; the log's transform turns it into `chunkSubject`. */
+export const streamSubject = (streamId: string): string => `stream.${streamId}`;
+export const STREAM_SUBJECTS = "stream.*";
+export const chunkSubject = (partition: number, streamId: string): string => `chunk.${partition}.${streamId}`;
+export const partitionSubjects = (partition: number): string => `chunk.${partition}.*`;
+export const chunkTransformTarget = (partitions: number): string => `chunk.{{partition(${partitions},1)}}.{{wildcard(1)}}`;
+/** The stream id in `chunk.<p>.<id>`. */
+export const streamIdOfChunkSubject = (subject: string): string => subject.slice(subject.indexOf(".", 6) + 1);
+
+export const rejectedSubject = (streamId: string): string => `rejected.${streamId}`;
+export const REJECTED_SUBJECTS = "rejected.*";
+
+export const liveSubject = (streamId: string): string => `live.${streamId}`;
+export const tailSubject = (partition: number): string => `tail.${partition}`;
+export const TAIL_SUBJECTS = "tail.*";
+export const hereSubject = (partition: number): string => `here.${partition}`;
+export const rebuildSubject = (partition: number): string => `rebuild.${partition}`;
+export const PROMPT_SUBJECT = "prompt";
+export const WORKER_QUEUE = "workers";
+
+export const HEADERS = {
+  /** Number of the message's first element. */
+  sequence: "Sluice-Sequence",
+  /** The new stream's options, JSON. */
+  options: "Sluice-Options",
+  /** `delete`: a tombstone. */
+  control: "Sluice-Control",
+  /** On REJECTED: why, and where it stood. */
+  reason: "Sluice-Reason",
+  brokerSequence: "Sluice-Broker-Sequence",
+  elementIndex: "Sluice-Element",
+  messageId: "Nats-Msg-Id",
+  expectedLastSequence: "Nats-Expected-Last-Subject-Sequence",
+} as const;
