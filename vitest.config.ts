@@ -1,0 +1,40 @@
+import { defineConfig } from "vitest/config";
+
+const everywhere = ["libs", "services", "deploy", "loadtest", "scripts"];
+const inAll = (suffix: string) => everywhere.map((folder) => `${folder}/**/*.${suffix}.ts`);
+const outside = ["**/node_modules/**", "**/dist/**"];
+
+export default defineConfig({
+  test: {
+    reporters: ["default", "./scripts/count-reporter.ts"],
+    projects: [
+      {
+        test: {
+          name: "unit",
+          include: inAll("test"),
+          exclude: [...outside, ...inAll("integration.test"), ...inAll("fault.test")],
+        },
+      },
+      {
+        test: {
+          name: "integration",
+          include: inAll("integration.test"),
+          exclude: outside,
+          testTimeout: 30_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: "fault",
+          include: inAll("fault.test"),
+          exclude: outside,
+          // These kill and pause servers: at the same time they would measure each other.
+          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
+  },
+});
