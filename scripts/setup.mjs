@@ -24,7 +24,7 @@ const lockFile = join(stateFolder, "setup.lock");
 const LOCK_POLL_MS = 250;
 // The holder touches its lock once a poll. Without this bound one that was killed would block all later ones; it counts
 // polls of the waiter, not time, so that a machine which slept does not make a living holder look dead.
-const LOCK_STALE_POLLS = 60;
+const LOCK_STALE_POLLS = 40;
 
 /** The Node that runs TypeScript: ours, or the system's where no package exists for this platform. */
 export function node24() {
