@@ -8,15 +8,6 @@ export { httpAnswersOk, natsAnswers, redisAnswers, waitUntil } from "./readiness
 export { REDIS_SERVER } from "./redis-release.ts";
 export { startRedis } from "./redis-server.ts";
 export type { RedisOptions } from "./redis-server.ts";
-export {
-  DEFAULT_CACHE_DIRECTORY,
-  ServerUnavailableError,
-  findServerBinary,
-} from "./server-binary.ts";
-export type {
-  FindBinaryOptions,
-  InstallWay,
-  ServerBinary,
-  ServerProgram,
-} from "./server-binary.ts";
+export { DEFAULT_CACHE_DIRECTORY, ServerUnavailableError, findServerBinary } from "./server-binary.ts";
+export type { FindBinaryOptions, InstallWay, ServerBinary, ServerProgram } from "./server-binary.ts";
 export type { ServerHandle } from "./server-handle.ts";

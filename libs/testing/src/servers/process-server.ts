@@ -148,11 +148,7 @@ export class ProcessServer implements ServerHandle {
   #startError(reason: string): ServerStartError {
     let tail = "";
     try {
-      tail = readFileSync(this.#logFile, "utf8")
-        .trimEnd()
-        .split("\n")
-        .slice(-LOG_TAIL_LINES)
-        .join("\n");
+      tail = readFileSync(this.#logFile, "utf8").trimEnd().split("\n").slice(-LOG_TAIL_LINES).join("\n");
     } catch {
       // It was deleted with the data: the reason alone has to do.
     }
@@ -169,8 +165,7 @@ export async function startOnFreePorts<Started>(start: () => Promise<Started>): 
     try {
       return await start();
     } catch (error) {
-      const again =
-        error instanceof ServerStartError && error.portTaken && attempt < MAX_START_ATTEMPTS;
+      const again = error instanceof ServerStartError && error.portTaken && attempt < MAX_START_ATTEMPTS;
       if (!again) throw error;
     }
   }
