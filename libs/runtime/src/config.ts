@@ -30,7 +30,8 @@ export function loadConfig<T extends z.ZodType>(
     }
   }
   const parsed = schema.safeParse(values);
-  for (const issue of parsed.error?.issues ?? []) problems.push(`${issue.path.join(".") || "settings"}: ${issue.message}`);
+  for (const issue of parsed.error?.issues ?? [])
+    problems.push(`${issue.path.join(".") || "settings"}: ${issue.message}`);
   if (!parsed.success || problems.length > 0) {
     throw new ConfigError(`invalid settings\n${problems.map((problem) => `  ${problem}`).join("\n")}`);
   }
