@@ -15,7 +15,7 @@ export type Numbering =
   | { kind: "duplicate" }
   /** No head, and the message doesn't prove its own number: look in the log before it. */
   | { kind: "unproven" }
-  /** Elements 0 … count − 1 take `first` … `first + count − 1`; the rest came after the end and takes none. */
+  /** Elements 0 … count − 1 take `first` … `first + count − 1`; the rest came after the end and takes none. A tombstone takes one. */
   | { kind: "numbered"; first: number; count: number; head: StreamHead };
 
 /**
@@ -35,7 +35,7 @@ export function numberEntry(head: StreamHead | null, entry: LogEntry): Numbering
 
   const first = Math.max(last + 1, entry.firstSequence ?? 0);
   if (entry.isTombstone) {
-    return numbered(first, 0, { sequence: first, brokerSequence: entry.brokerSequence, status: "deleted" });
+    return numbered(first, 1, { sequence: first, brokerSequence: entry.brokerSequence, status: "deleted" });
   }
   const terminalIndex = entry.elements.findIndex((element) => element.kind === "chunk" && element.endStatus !== null);
   const terminal = entry.elements[terminalIndex];
