@@ -37,7 +37,9 @@ export function numberEntry(head: StreamHead | null, entry: LogEntry): Numbering
   if (entry.isTombstone) {
     return numbered(first, 1, { sequence: first, brokerSequence: entry.brokerSequence, status: "deleted" });
   }
-  const terminalIndex = entry.elements.findIndex((element) => element.kind === "chunk" && element.endStatus !== null);
+  const terminalIndex = entry.elements.findIndex(
+    (element) => element.kind === "chunk" && element.endStatus !== null,
+  );
   const terminal = entry.elements[terminalIndex];
   const count = terminal === undefined ? entry.elements.length : terminalIndex + 1;
   return numbered(first, count, {
