@@ -5,6 +5,8 @@ export type { NatsCluster, NatsClusterOptions, NatsOptions } from "./nats-server
 export { killWithParent } from "./orphan-guard.ts";
 export type { ReleaseGuard } from "./orphan-guard.ts";
 export { isAlive } from "./process-alive.ts";
+export { ProcessServer } from "./process-server.ts";
+export type { ProcessServerOptions } from "./process-server.ts";
 export { httpAnswersOk, natsAnswers, redisAnswers, waitUntil } from "./readiness.ts";
 export { REDIS_SERVER } from "./redis-release.ts";
 export { startRedis } from "./redis-server.ts";
