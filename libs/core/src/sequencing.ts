@@ -15,7 +15,7 @@ export type Numbering =
   | { kind: "duplicate" }
   /** No head, and the message doesn't prove its own number: look in the log before it. */
   | { kind: "unproven" }
-  /** Elements 0 … count − 1 take `first` … `first + count − 1`; the rest came after the end and takes none. A tombstone takes one. */
+  /** Elements 0 … count − 1 take `first` … `first + count − 1`; the rest came after the end and takes none. A tombstone takes one, also after the end. */
   | { kind: "numbered"; first: number; count: number; head: StreamHead };
 
 /**
@@ -29,14 +29,14 @@ export function numberEntry(head: StreamHead | null, entry: LogEntry): Numbering
 
   const status = head?.status ?? "open";
   const last = head?.sequence ?? 0;
+  const first = Math.max(last + 1, entry.firstSequence ?? 0);
+  if (entry.isTombstone && status !== "deleted") {
+    return numbered(first, 1, { sequence: first, brokerSequence: entry.brokerSequence, status: "deleted" });
+  }
   if (status !== "open") {
     return numbered(last + 1, 0, { sequence: last, brokerSequence: entry.brokerSequence, status });
   }
 
-  const first = Math.max(last + 1, entry.firstSequence ?? 0);
-  if (entry.isTombstone) {
-    return numbered(first, 1, { sequence: first, brokerSequence: entry.brokerSequence, status: "deleted" });
-  }
   const terminalIndex = entry.elements.findIndex((element) => element.kind === "chunk" && element.endStatus !== null);
   const terminal = entry.elements[terminalIndex];
   const count = terminal === undefined ? entry.elements.length : terminalIndex + 1;
