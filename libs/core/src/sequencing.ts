@@ -37,7 +37,9 @@ export function numberEntry(head: StreamHead | null, entry: LogEntry): Numbering
     return numbered(last + 1, 0, { sequence: last, brokerSequence: entry.brokerSequence, status });
   }
 
-  const terminalIndex = entry.elements.findIndex((element) => element.kind === "chunk" && element.endStatus !== null);
+  const terminalIndex = entry.elements.findIndex(
+    (element) => element.kind === "chunk" && element.endStatus !== null,
+  );
   const terminal = entry.elements[terminalIndex];
   const count = terminal === undefined ? entry.elements.length : terminalIndex + 1;
   return numbered(first, count, {
