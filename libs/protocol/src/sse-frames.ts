@@ -7,13 +7,13 @@ export type GapReason = "expired" | "cursor_ahead" | "new_era";
 /** The frames of consecutive elements of one message, for the live feed: encoded once, sent to everyone. */
 export function elementFrames(streamId: string, first: number, elements: readonly LogElement[]): string {
   let frames = "";
-  elements.forEach((element, index) => {
+  for (const [index, element] of elements.entries()) {
     const sequence = first + index;
     frames +=
       element.kind === "rejected"
         ? placeholderFrame(sequence)
         : `id: ${sequence}\nevent: ${eventNameOfBody(element.body)}\ndata: ${chunkJsonHead(streamId, sequence)}${element.body}\n\n`;
-  });
+  }
   return frames;
 }
 

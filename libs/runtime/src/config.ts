@@ -39,7 +39,7 @@ export function loadConfig<T extends z.ZodType>(
 }
 
 function shapeOf(schema: z.ZodType): object {
-  return schema instanceof z.ZodObject ? (schema.shape as object) : {};
+  return schema instanceof z.ZodObject ? schema.shape : {};
 }
 
 /** Fields for settings that several services share. */

@@ -22,6 +22,8 @@ export interface ProcessServerOptions {
   readonly url: string;
   readonly port: number;
   readonly isReady: () => Promise<boolean>;
+  /** Default: this process' own. */
+  readonly env?: NodeJS.ProcessEnv;
 }
 
 /** It ended before it was ready. Its log tells whether another process had taken the port meanwhile. */
@@ -101,6 +103,7 @@ export class ProcessServer implements ServerHandle {
     const child = spawn(command, args(this.dataDirectory), {
       stdio: ["ignore", logDescriptor, logDescriptor],
       cwd: this.dataDirectory,
+      env: this.#options.env ?? process.env,
     });
     closeSync(logDescriptor);
     this.#child = child;

@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { freePorts, isPortFree } from "./free-port.ts";
 import { startNats, startNatsCluster } from "./nats-server.ts";
+import { isAlive } from "./process-alive.ts";
 import { natsAnswers, redisAnswers, waitUntil } from "./readiness.ts";
 import { startRedis } from "./redis-server.ts";
 
@@ -34,15 +35,6 @@ async function jetStream(port: number, subject: string, body: object): Promise<s
   const json = JSON.stringify(body);
   const request = `CONNECT {"verbose":false}\r\nSUB answer 1\r\nPUB ${subject} answer ${json.length}\r\n${json}\r\n`;
   return say(port, request, /MSG answer[^\n]*\n.*\}\r\n/s);
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 describe("free ports", () => {
