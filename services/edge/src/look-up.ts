@@ -41,7 +41,7 @@ export class LookUp {
   readonly #settings: LookUpSettings;
   readonly #metrics: EdgeMetrics;
   readonly #startingReads = new Map<string, Promise<FramePage | null>>();
-  readonly #rebuilds = new Map<string, { after: number; answer: Promise<RebuildAnswer | null> }>();
+  readonly #rebuilds = new Map<string, Promise<RebuildAnswer | null>>();
   /** When each unknown stream may be asked for again, ms; in the order of asking. */
   readonly #unknownUntilMs = new Map<string, number>();
 
@@ -90,7 +90,7 @@ export class LookUp {
     if (this.#isKnownUnknown(streamId)) return null;
     const page = await this.readPage(streamId, after);
     if (page !== null) return page;
-    const answer = await this.rebuild(streamId, after);
+    const answer = await this.rebuild(streamId);
     if (answer === null) {
       throw new StreamError("CONNECTION", "whether this stream exists can't be told right now; try again");
     }
@@ -110,34 +110,21 @@ export class LookUp {
   }
 
   /**
-   * Asks ingest to bring back what the cache lacks after a sequence. One request a stream is on its way at a time; a
-   * second reader waits for it, and asks again only if that one started later in the stream.
+   * Asks ingest to bring the stream back from the log. One request a stream is on its way at a time, whoever asks
+   * meanwhile gets its answer.
    * @returns null without an answer in time
    */
-  async rebuild(streamId: string, after: number): Promise<RebuildAnswer | null> {
-    for (;;) {
-      const running = this.#rebuilds.get(streamId);
-      if (running === undefined) break;
-      const answer = await running.answer;
-      if (running.after <= after) return answer;
-    }
-    const answer = this.#askIngest(streamId, after);
-    this.#rebuilds.set(streamId, { after, answer });
-    try {
-      return await answer;
-    } finally {
-      this.#rebuilds.delete(streamId);
-    }
+  rebuild(streamId: string): Promise<RebuildAnswer | null> {
+    const running = this.#rebuilds.get(streamId);
+    if (running !== undefined) return running;
+    const answer = this.#askIngest(streamId).finally(() => this.#rebuilds.delete(streamId));
+    this.#rebuilds.set(streamId, answer);
+    return answer;
   }
 
-  async #askIngest(streamId: string, after: number): Promise<RebuildAnswer | null> {
+  async #askIngest(streamId: string): Promise<RebuildAnswer | null> {
     const { rebuildTimeoutMs } = this.#settings;
-    const answer = await this.#liveFeed.requestRebuild(
-      this.partitionOf(streamId),
-      streamId,
-      after,
-      rebuildTimeoutMs,
-    );
+    const answer = await this.#liveFeed.requestRebuild(this.partitionOf(streamId), streamId, rebuildTimeoutMs);
     this.#metrics.rebuildRequests.inc({ outcome: answer?.kind ?? "unanswered" });
     return answer;
   }

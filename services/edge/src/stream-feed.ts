@@ -76,7 +76,7 @@ export class StreamFeed {
     metrics.headChecks.inc();
     const standing = await lookUp.readStanding(this.streamId);
     if (standing === null) {
-      const answer = await lookUp.rebuild(this.streamId, this.#newestLive);
+      const answer = await lookUp.rebuild(this.streamId);
       if (answer?.kind === "restored") this.#catchUp(answer.head);
       if (answer?.kind === "unknown") for (const subscriber of this.subscribers) subscriber.disconnect();
       return;

@@ -26,6 +26,8 @@ export class Subscriber {
   readonly #joinedMs = performance.now();
   #connection: Connection | null = null;
   #firstPage: FramePage | null = null;
+  /** The cursor at which ingest last said that all it has is in the cache now. */
+  #restoredAt = -1;
   #isReplaying = false;
   #hasLeft = false;
   #hasCaughtUp = false;
@@ -182,16 +184,22 @@ export class Subscriber {
     else if (answer?.kind === "restored") this.#declareExpired(answer);
   }
 
-  /** The page doesn't have what comes next. */
+  /**
+   * The page doesn't have what comes next. What is still missing after the log was laid into the cache, while
+   * something later is there, isn't in the log.
+   */
   async #askForHole(page: FramePage): Promise<void> {
-    const answer = await this.#rebuild();
-    if (answer === null || this.#hasLeft) return;
-    if (answer.kind === "restored") {
-      this.#declareExpired(answer);
+    const { cursor } = this.#merge;
+    const next = page.chunks.find((chunk) => chunk.sequence > cursor)?.sequence;
+    if (this.#restoredAt === cursor && next !== undefined) {
+      this.#declareGap(next - 1);
       return;
     }
-    const next = page.chunks.find((chunk) => chunk.sequence > this.#merge.cursor);
-    this.#declareGap((next?.sequence ?? page.head + 1) - 1);
+    const answer = await this.#rebuild();
+    if (answer === null || this.#hasLeft) return;
+    if (answer.kind === "unknown") this.#declareGap((next ?? page.head + 1) - 1);
+    else this.#declareExpired(answer);
+    this.#restoredAt = this.#merge.cursor;
   }
 
   /** The reader claims to have more than the cache: only the log can tell whether that is so. */
@@ -212,7 +220,7 @@ export class Subscriber {
   }
 
   #rebuild(): Promise<RebuildAnswer | null> {
-    return this.#context.lookUp.rebuild(this.#feed.streamId, this.#merge.cursor);
+    return this.#context.lookUp.rebuild(this.#feed.streamId);
   }
 
   #declareExpired(answer: Extract<RebuildAnswer, { kind: "restored" }>): void {
