@@ -124,7 +124,11 @@ export class LookUp {
 
   async #askIngest(streamId: string): Promise<RebuildAnswer | null> {
     const { rebuildTimeoutMs } = this.#settings;
-    const answer = await this.#liveFeed.requestRebuild(this.partitionOf(streamId), streamId, rebuildTimeoutMs);
+    const answer = await this.#liveFeed.requestRebuild(
+      this.partitionOf(streamId),
+      streamId,
+      rebuildTimeoutMs,
+    );
     this.#metrics.rebuildRequests.inc({ outcome: answer?.kind ?? "unanswered" });
     return answer;
   }
