@@ -4,7 +4,7 @@ export { startNats, startNatsCluster } from "./nats-server.ts";
 export type { NatsCluster, NatsClusterOptions, NatsOptions } from "./nats-server.ts";
 export { killWithParent } from "./orphan-guard.ts";
 export type { ReleaseGuard } from "./orphan-guard.ts";
-export { isAlive } from "./process-alive.ts";
+export { isAlive } from "./process-state.ts";
 export { httpAnswersOk, natsAnswers, redisAnswers, waitUntil } from "./readiness.ts";
 export { REDIS_SERVER } from "./redis-release.ts";
 export { startRedis } from "./redis-server.ts";
