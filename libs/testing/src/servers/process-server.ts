@@ -87,7 +87,6 @@ export class ProcessServer implements ServerHandle {
 
   async resume(): Promise<void> {
     this.#signal("SIGCONT");
-    await Promise.resolve();
   }
 
   async restart(): Promise<void> {
