@@ -6,7 +6,12 @@ describe("StreamError", () => {
     const cause = new Error("socket closed");
     const error = new StreamError("CACHE_UNAVAILABLE", "Try again.", { cause, details: { attempts: 3 } });
     expect(error).toBeInstanceOf(Error);
-    expect(error).toMatchObject({ name: "StreamError", message: "Try again.", cause, details: { attempts: 3 } });
+    expect(error).toMatchObject({
+      name: "StreamError",
+      message: "Try again.",
+      cause,
+      details: { attempts: 3 },
+    });
     expect(Object.hasOwn(new StreamError("CLOSED", ""), "cause")).toBe(false);
   });
 

@@ -14,7 +14,9 @@ describe("TokenBucket", () => {
   });
 
   it("never lets more through than the burst and what has flowed in", () => {
-    const takes = fc.array(fc.record({ count: fc.integer({ min: 1, max: 50 }), afterMs: fc.nat(2_000) }), { maxLength: 50 });
+    const takes = fc.array(fc.record({ count: fc.integer({ min: 1, max: 50 }), afterMs: fc.nat(2_000) }), {
+      maxLength: 50,
+    });
     fc.assert(
       fc.property(start, rate, burst, takes, (startMs, rate, burst, takes) => {
         const bucket = new TokenBucket(rate, burst, startMs);
@@ -63,7 +65,11 @@ describe("TokenBucket", () => {
 
   it("never refills at a rate of 0", () => {
     const bucket = new TokenBucket(0, 1, 0);
-    expect([bucket.tryTake(1, 0), bucket.tryTake(1, 1e12), bucket.waitMs(1, 1e12)]).toEqual([true, false, Infinity]);
+    expect([bucket.tryTake(1, 0), bucket.tryTake(1, 1e12), bucket.waitMs(1, 1e12)]).toEqual([
+      true,
+      false,
+      Infinity,
+    ]);
   });
 
   it("is full again only when all has flowed back, and gains nothing from a clock that jumps back", () => {
