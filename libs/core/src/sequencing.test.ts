@@ -141,7 +141,7 @@ describe("numberEntry", () => {
       expect(numberEntry({ sequence: 3, brokerSequence: 10, status }, tombstone)).toEqual({
         kind: "numbered",
         first: 4,
-        count: 0,
+        count: 1,
         head: { sequence: 4, brokerSequence: 11, status: "deleted" },
       });
     }

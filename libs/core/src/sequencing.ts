@@ -17,7 +17,7 @@ export type Numbering =
   | { kind: "unproven" }
   /**
    * Elements 0 … count − 1 take `first` … `first + count − 1`; the rest came after the end and takes none. A
-   * tombstone has no elements; the number `first`, which the head then has, is its own.
+   * tombstone takes one, also after the end.
    */
   | { kind: "numbered"; first: number; count: number; head: StreamHead };
 
@@ -35,7 +35,7 @@ export function numberEntry(head: StreamHead | null, entry: LogEntry): Numbering
   const last = head?.sequence ?? 0;
   const first = Math.max(last + 1, entry.firstSequence ?? 0);
   if (entry.isTombstone && status !== "deleted") {
-    return numbered(first, 0, { sequence: first, brokerSequence: entry.brokerSequence, status: "deleted" });
+    return numbered(first, 1, { sequence: first, brokerSequence: entry.brokerSequence, status: "deleted" });
   }
   if (status !== "open") {
     return numbered(last + 1, 0, { sequence: last, brokerSequence: entry.brokerSequence, status });
