@@ -1,0 +1,159 @@
+import { partitionOf, StreamError } from "@sluice/core";
+import { freePort, startRedis, waitUntil, type ServerHandle } from "@sluice/testing";
+import { Redis } from "ioredis";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { RedisChunkCache } from "./redis-chunk-cache.ts";
+import { createRedis } from "./redis-connection.ts";
+import { RedisPartitionLeases } from "./redis-partition-leases.ts";
+
+/** What a caller may have to wait: the command's time-out and a noisy machine. */
+const BOUND_MS = 2500;
+
+async function timeOf(attempt: Promise<unknown>): Promise<{ error: unknown; elapsedMs: number }> {
+  const startedMs = performance.now();
+  const error: unknown = await attempt.then(
+    () => null,
+    (reason: unknown) => reason,
+  );
+  return { error, elapsedMs: performance.now() - startedMs };
+}
+
+function expectUnavailable({ error, elapsedMs }: { error: unknown; elapsedMs: number }): void {
+  expect(error).toBeInstanceOf(StreamError);
+  expect(error).toMatchObject({ code: "CACHE_UNAVAILABLE" });
+  expect(elapsedMs).toBeLessThan(BOUND_MS);
+}
+
+describe("a connection whose Redis is away", () => {
+  it("fails in bounded time while Redis is paused, and works again afterwards", async () => {
+    await using server = await startRedis({ local: true });
+    const connection = createRedis(server.url);
+    const cache = new RedisChunkCache(connection, { partitions: 4 });
+    await cache.readCheckpoint(0);
+    server.pause();
+    try {
+      const attempts = await Promise.all([
+        timeOf(cache.readPage("s", 0, { maxChunks: 1, maxBytes: 1 })),
+        timeOf(cache.append({ partition: 0, readAfter: 0, checkpoint: { brokerSequence: 0, timestampMs: 0, logCreatedMs: 0 }, entries: [] })),
+        timeOf(cache.readCheckpoint(0)),
+        timeOf(new RedisPartitionLeases(connection, { partitions: 4 }).owners()),
+      ]);
+      for (const attempt of attempts) expectUnavailable(attempt);
+    } finally {
+      server.resume();
+    }
+    await waitUntil(() => connection.ping().then(() => true, () => false), { what: "Redis answers again" });
+    expect(await cache.readCheckpoint(0)).toBeNull();
+    await connection.close();
+  });
+
+  it("fails in bounded time where nobody listens, and connects once somebody does", async () => {
+    const server = await startRedis({ local: true });
+    const errors: Error[] = [];
+    await server.kill();
+    const connection = createRedis(server.url, { onError: (error) => errors.push(error) });
+    expectUnavailable(await timeOf(connection.ping()));
+    expectUnavailable(await timeOf(connection.ping()));
+    expect(errors).not.toEqual([]);
+    await server.restart();
+    await waitUntil(() => connection.ping().then(() => true, () => false), { what: "Redis answers again" });
+    await connection.close();
+    await server.stop();
+  });
+
+  it("fails in bounded time where no node of a cluster, and no sentinel, is there", async () => {
+    const port = await freePort();
+    for (const url of [`redis+cluster://127.0.0.1:${port}`, `redis+sentinel://127.0.0.1:${port}/main`]) {
+      const connection = createRedis(url);
+      expectUnavailable(await timeOf(connection.ping()));
+      await connection.close();
+    }
+  });
+
+  it("refuses calls once it is closed, and closes only once", async () => {
+    await using server = await startRedis({ local: true });
+    const connection = createRedis(server.url);
+    await connection.ping();
+    const closing = connection.close();
+    expect(connection.close()).toBe(closing);
+    await closing;
+    await expect(connection.ping()).rejects.toMatchObject({ code: "CACHE_UNAVAILABLE" });
+  });
+});
+
+describe("a connection to a cluster", () => {
+  const nodes: ServerHandle[] = [];
+
+  beforeAll(async () => {
+    const halves = [
+      [0, 8191],
+      [8192, 16_383],
+    ] as const;
+    const busPorts: number[] = [];
+    for (const [first, last] of halves) {
+      const busPort = await freePort();
+      busPorts.push(busPort);
+      const node = await startRedis({ local: true, args: ["--cluster-enabled", "yes", "--cluster-port", String(busPort)] });
+      nodes.push(node);
+      const redis = new Redis(node.url);
+      await redis.call("CLUSTER", "ADDSLOTSRANGE", first, last);
+      await redis.call("CLUSTER", "SET-CONFIG-EPOCH", nodes.length);
+      redis.disconnect();
+    }
+    const [one, other] = nodes;
+    if (one === undefined || other === undefined) throw new Error("two nodes were started");
+    const redis = new Redis(one.url);
+    await redis.call("CLUSTER", "MEET", "127.0.0.1", other.port, busPorts[1] ?? 0);
+    await waitUntil(async () => String(await redis.cluster("INFO")).includes("cluster_state:ok"), {
+      what: "the cluster is whole",
+    });
+    redis.disconnect();
+  });
+
+  afterAll(async () => {
+    await Promise.all(nodes.map((node) => node.stop()));
+  });
+
+  it("finds each partition's node, for streams of all partitions at once", async () => {
+    const connection = createRedis(nodes.map((node) => node.url).join(","));
+    const partitions = 16;
+    const cache = new RedisChunkCache(connection, { partitions });
+    const leases = new RedisPartitionLeases(connection, { partitions });
+    await waitUntil(() => connection.ping().then(() => true, () => false), { what: "the cluster answers" });
+    const streamIds = Array.from({ length: 64 }, (_, index) => `stream-${index}`);
+    const checkpoint = { brokerSequence: 0, timestampMs: 0, logCreatedMs: 1 };
+    await Promise.all(
+      Array.from({ length: partitions }, async (_, partition) => {
+        await cache.seedCheckpoint(partition, checkpoint);
+        await leases.acquire(partition, `owner-${partition}`, 60_000);
+        const entries = streamIds
+          .filter((streamId) => partitionOf(streamId, partitions) === partition)
+          .map((streamId, index) => ({
+            streamId,
+            brokerSequence: index + 1,
+            timestampMs: 1,
+            firstSequence: 1,
+            isTombstone: false,
+            options: null,
+            elements: [{ kind: "rejected" as const, reason: "" }],
+          }));
+        const outcome = await cache.append({
+          partition,
+          readAfter: 0,
+          checkpoint: { ...checkpoint, brokerSequence: entries.length },
+          entries,
+        });
+        expect(outcome.kind).toBe("applied");
+      }),
+    );
+    const pages = await Promise.all(streamIds.map((id) => cache.readPage(id, 0, { maxChunks: 9, maxBytes: 9 })));
+    expect(pages.map((page) => page?.head)).toEqual(streamIds.map(() => 1));
+    expect(await leases.owners()).toEqual(Array.from({ length: partitions }, (_, index) => `owner-${index}`));
+    const renewals = await Promise.all(
+      Array.from({ length: partitions }, (_, partition) => leases.renew(partition, `owner-${partition}`, 60_000)),
+    );
+    expect(renewals.map(({ isHeld }) => isHeld)).toEqual(renewals.map(() => true));
+    expect(await leases.announce("m1", 60_000)).toEqual(["m1"]);
+    await connection.close();
+  });
+});
