@@ -143,7 +143,9 @@ describe("RedisChunkCache on its server", () => {
     await cache.seedCheckpoint(0, { ...checkpoint, brokerSequence: 0 });
     await redis.config("SET", "maxmemory", "1");
     try {
-      await expect(cache.append({ partition: 0, readAfter: 0, checkpoint, entries: [entry] })).rejects.toMatchObject({
+      await expect(
+        cache.append({ partition: 0, readAfter: 0, checkpoint, entries: [entry] }),
+      ).rejects.toMatchObject({
         code: "CACHE_UNAVAILABLE",
       });
     } finally {
@@ -160,6 +162,10 @@ describe("RedisChunkCache on its server", () => {
     await cache.append({ partition: 0, readAfter: 0, checkpoint, entries: [entry] });
     expect(await redis.pttl(metaKey(0, "s"))).toBeGreaterThan(604_790_000);
     expect(await redis.pttl(chunksKey(0, "s"))).toBeGreaterThan(290_000);
-    expect((await redis.keys("*")).sort()).toEqual(["ingest:checkpoint:{p0}", "stream:chunks:{p0}:s", "stream:meta:{p0}:s"]);
+    expect((await redis.keys("*")).sort()).toEqual([
+      "ingest:checkpoint:{p0}",
+      "stream:chunks:{p0}:s",
+      "stream:meta:{p0}:s",
+    ]);
   });
 });

@@ -3,7 +3,7 @@ import { freePort, startRedis, waitUntil, type ServerHandle } from "@sluice/test
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { RedisChunkCache } from "./redis-chunk-cache.ts";
-import { createRedis } from "./redis-connection.ts";
+import { createRedis, type RedisConnection } from "./redis-connection.ts";
 import { RedisPartitionLeases } from "./redis-partition-leases.ts";
 
 /** What a caller may have to wait: the command's time-out and a noisy machine. */
@@ -16,6 +16,18 @@ async function timeOf(attempt: Promise<unknown>): Promise<{ error: unknown; elap
     (reason: unknown) => reason,
   );
   return { error, elapsedMs: performance.now() - startedMs };
+}
+
+function untilAnswering(connection: RedisConnection): Promise<void> {
+  const answers = async () => {
+    try {
+      await connection.ping();
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  return waitUntil("Redis", answers, { timeoutMs: 10_000 });
 }
 
 function expectUnavailable({ error, elapsedMs }: { error: unknown; elapsedMs: number }): void {
@@ -34,7 +46,14 @@ describe("a connection whose Redis is away", () => {
     try {
       const attempts = await Promise.all([
         timeOf(cache.readPage("s", 0, { maxChunks: 1, maxBytes: 1 })),
-        timeOf(cache.append({ partition: 0, readAfter: 0, checkpoint: { brokerSequence: 0, timestampMs: 0, logCreatedMs: 0 }, entries: [] })),
+        timeOf(
+          cache.append({
+            partition: 0,
+            readAfter: 0,
+            checkpoint: { brokerSequence: 0, timestampMs: 0, logCreatedMs: 0 },
+            entries: [],
+          }),
+        ),
         timeOf(cache.readCheckpoint(0)),
         timeOf(new RedisPartitionLeases(connection, { partitions: 4 }).owners()),
       ]);
@@ -42,7 +61,7 @@ describe("a connection whose Redis is away", () => {
     } finally {
       server.resume();
     }
-    await waitUntil(() => connection.ping().then(() => true, () => false), { what: "Redis answers again" });
+    await untilAnswering(connection);
     expect(await cache.readCheckpoint(0)).toBeNull();
     await connection.close();
   });
@@ -56,7 +75,7 @@ describe("a connection whose Redis is away", () => {
     expectUnavailable(await timeOf(connection.ping()));
     expect(errors).not.toEqual([]);
     await server.restart();
-    await waitUntil(() => connection.ping().then(() => true, () => false), { what: "Redis answers again" });
+    await untilAnswering(connection);
     await connection.close();
     await server.stop();
   });
@@ -93,7 +112,10 @@ describe("a connection to a cluster", () => {
     for (const [first, last] of halves) {
       const busPort = await freePort();
       busPorts.push(busPort);
-      const node = await startRedis({ local: true, args: ["--cluster-enabled", "yes", "--cluster-port", String(busPort)] });
+      const node = await startRedis({
+        local: true,
+        args: ["--cluster-enabled", "yes", "--cluster-port", String(busPort)],
+      });
       nodes.push(node);
       const redis = new Redis(node.url);
       await redis.call("CLUSTER", "ADDSLOTSRANGE", first, last);
@@ -104,9 +126,8 @@ describe("a connection to a cluster", () => {
     if (one === undefined || other === undefined) throw new Error("two nodes were started");
     const redis = new Redis(one.url);
     await redis.call("CLUSTER", "MEET", "127.0.0.1", other.port, busPorts[1] ?? 0);
-    await waitUntil(async () => String(await redis.cluster("INFO")).includes("cluster_state:ok"), {
-      what: "the cluster is whole",
-    });
+    const isWhole = async () => String(await redis.cluster("INFO")).includes("cluster_state:ok");
+    await waitUntil("the cluster", isWhole, { timeoutMs: 20_000 });
     redis.disconnect();
   });
 
@@ -119,7 +140,7 @@ describe("a connection to a cluster", () => {
     const partitions = 16;
     const cache = new RedisChunkCache(connection, { partitions });
     const leases = new RedisPartitionLeases(connection, { partitions });
-    await waitUntil(() => connection.ping().then(() => true, () => false), { what: "the cluster answers" });
+    await untilAnswering(connection);
     const streamIds = Array.from({ length: 64 }, (_, index) => `stream-${index}`);
     const checkpoint = { brokerSequence: 0, timestampMs: 0, logCreatedMs: 1 };
     await Promise.all(
@@ -146,11 +167,15 @@ describe("a connection to a cluster", () => {
         expect(outcome.kind).toBe("applied");
       }),
     );
-    const pages = await Promise.all(streamIds.map((id) => cache.readPage(id, 0, { maxChunks: 9, maxBytes: 9 })));
+    const pages = await Promise.all(
+      streamIds.map((id) => cache.readPage(id, 0, { maxChunks: 9, maxBytes: 9 })),
+    );
     expect(pages.map((page) => page?.head)).toEqual(streamIds.map(() => 1));
     expect(await leases.owners()).toEqual(Array.from({ length: partitions }, (_, index) => `owner-${index}`));
     const renewals = await Promise.all(
-      Array.from({ length: partitions }, (_, partition) => leases.renew(partition, `owner-${partition}`, 60_000)),
+      Array.from({ length: partitions }, (_, partition) =>
+        leases.renew(partition, `owner-${partition}`, 60_000),
+      ),
     );
     expect(renewals.map(({ isHeld }) => isHeld)).toEqual(renewals.map(() => true));
     expect(await leases.announce("m1", 60_000)).toEqual(["m1"]);

@@ -31,10 +31,17 @@ describe("a Redis URL", () => {
       { host: "a", port: 7001 },
       { host: "b", port: 7002 },
     ];
-    for (const url of ["redis+cluster://a:7001,b:7002", "redis://a:7001,b:7002", "redis://a:7001,redis://b:7002"]) {
+    for (const url of [
+      "redis+cluster://a:7001,b:7002",
+      "redis://a:7001,b:7002",
+      "redis://a:7001,redis://b:7002",
+    ]) {
       expect(parseRedisUrl(url)).toMatchObject({ kind: "cluster", nodes });
     }
-    expect(parseRedisUrl("redis+cluster://:secret@a:7001")).toMatchObject({ kind: "cluster", password: "secret" });
+    expect(parseRedisUrl("redis+cluster://:secret@a:7001")).toMatchObject({
+      kind: "cluster",
+      password: "secret",
+    });
   });
 
   it("names sentinels and the master that they watch", () => {

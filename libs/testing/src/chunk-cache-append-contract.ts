@@ -11,7 +11,11 @@ export function describeAppend(createHarness: () => Promise<ChunkCacheHarness>):
       await using harness = await createHarness();
       const { cache } = harness;
       await cache.seedCheckpoint(0, checkpointAt(0));
-      const entries = [FIRST, logEntry(2, { streamId: "other", firstSequence: 1, texts: ["x"] }), logEntry(5, { texts: ["c"] })];
+      const entries = [
+        FIRST,
+        logEntry(2, { streamId: "other", firstSequence: 1, texts: ["x"] }),
+        logEntry(5, { texts: ["c"] }),
+      ];
       expect(await append(cache, 0, entries)).toEqual({
         kind: "applied",
         entries: [
@@ -20,7 +24,11 @@ export function describeAppend(createHarness: () => Promise<ChunkCacheHarness>):
           { first: 3, count: 1, status: "open" },
         ],
       });
-      expect(await contents(cache)).toEqual([[1, "a"], [2, "b"], [3, "c"]]);
+      expect(await contents(cache)).toEqual([
+        [1, "a"],
+        [2, "b"],
+        [3, "c"],
+      ]);
       expect(await cache.readCheckpoint(0)).toEqual(checkpointAt(5));
     });
 
@@ -29,9 +37,15 @@ export function describeAppend(createHarness: () => Promise<ChunkCacheHarness>):
       const { cache } = harness;
       await write(cache, 0, [FIRST]);
       const before = await cache.readInfo("s");
-      expect(await append(cache, 0, [FIRST])).toEqual({ kind: "applied", entries: [{ first: 3, count: 0, status: "open" }] });
+      expect(await append(cache, 0, [FIRST])).toEqual({
+        kind: "applied",
+        entries: [{ first: 3, count: 0, status: "open" }],
+      });
       expect(await cache.readInfo("s")).toEqual(before);
-      expect(await contents(cache)).toEqual([[1, "a"], [2, "b"]]);
+      expect(await contents(cache)).toEqual([
+        [1, "a"],
+        [2, "b"],
+      ]);
     });
 
     it("writes only what continues the record when two ingesters overlap", async () => {
@@ -39,8 +53,15 @@ export function describeAppend(createHarness: () => Promise<ChunkCacheHarness>):
       const { cache } = harness;
       await write(cache, 0, [FIRST, logEntry(2, { texts: ["c"] })]);
       const overlapping = [logEntry(2, { texts: ["c"] }), logEntry(3, { texts: ["d"] })];
-      expect(await append(cache, 1, overlapping)).toMatchObject({ entries: [{ count: 0 }, { first: 4, count: 1 }] });
-      expect(await contents(cache)).toEqual([[1, "a"], [2, "b"], [3, "c"], [4, "d"]]);
+      expect(await append(cache, 1, overlapping)).toMatchObject({
+        entries: [{ count: 0 }, { first: 4, count: 1 }],
+      });
+      expect(await contents(cache)).toEqual([
+        [1, "a"],
+        [2, "b"],
+        [3, "c"],
+        [4, "d"],
+      ]);
     });
 
     it("writes nothing and tells the checkpoint where the cache has fallen back", async () => {
@@ -95,19 +116,27 @@ export function describeAppend(createHarness: () => Promise<ChunkCacheHarness>):
       await using harness = await createHarness();
       const { cache } = harness;
       await write(cache, 0, [logEntry(8, { firstSequence: 5, texts: ["e"] }), logEntry(9, { texts: ["f"] })]);
-      expect(await contents(cache)).toEqual([[5, "e"], [6, "f"]]);
+      expect(await contents(cache)).toEqual([
+        [5, "e"],
+        [6, "f"],
+      ]);
     });
 
     it("numbers up to the terminal chunk and nothing after it", async () => {
       await using harness = await createHarness();
       const { cache } = harness;
       const last = textElement("end", { endStatus: "completed" });
-      await write(cache, 0, [logEntry(1, { firstSequence: 1, elements: [textElement("a"), last, textElement("late")] })]);
+      await write(cache, 0, [
+        logEntry(1, { firstSequence: 1, elements: [textElement("a"), last, textElement("late")] }),
+      ]);
       expect(await append(cache, 1, [logEntry(2, { texts: ["later"] })])).toEqual({
         kind: "applied",
         entries: [{ first: 3, count: 0, status: "completed" }],
       });
-      expect(await contents(cache)).toEqual([[1, "a"], [2, "end"]]);
+      expect(await contents(cache)).toEqual([
+        [1, "a"],
+        [2, "end"],
+      ]);
       expect(await cache.readInfo("s")).toMatchObject({
         head: { sequence: 2, brokerSequence: 2, status: "completed" },
         endedMs: 1001,
@@ -117,9 +146,16 @@ export function describeAppend(createHarness: () => Promise<ChunkCacheHarness>):
     it("deletes the chunks of a stream, open or ended, and gives the tombstone a number", async () => {
       await using harness = await createHarness();
       const { cache } = harness;
-      const ended = logEntry(2, { streamId: "t", firstSequence: 1, elements: [textElement("end", { endStatus: "errored" })] });
+      const ended = logEntry(2, {
+        streamId: "t",
+        firstSequence: 1,
+        elements: [textElement("end", { endStatus: "errored" })],
+      });
       await write(cache, 0, [FIRST, ended]);
-      const tombstones = [logEntry(3, { isTombstone: true }), logEntry(4, { streamId: "t", isTombstone: true })];
+      const tombstones = [
+        logEntry(3, { isTombstone: true }),
+        logEntry(4, { streamId: "t", isTombstone: true }),
+      ];
       expect(await append(cache, 2, tombstones)).toMatchObject({
         entries: [
           { first: 3, count: 1, status: "deleted" },
@@ -140,16 +176,28 @@ export function describeAppend(createHarness: () => Promise<ChunkCacheHarness>):
     it("keeps a rejected element's number as a placeholder without bytes", async () => {
       await using harness = await createHarness();
       const { cache } = harness;
-      await write(cache, 0, [logEntry(1, { firstSequence: 1, elements: [rejectedElement(), textElement("b")] })]);
-      expect(await contents(cache)).toEqual([[1, ""], [2, "b"]]);
+      await write(cache, 0, [
+        logEntry(1, { firstSequence: 1, elements: [rejectedElement(), textElement("b")] }),
+      ]);
+      expect(await contents(cache)).toEqual([
+        [1, ""],
+        [2, "b"],
+      ]);
       expect(await cache.readInfo("s")).toMatchObject({ head: { sequence: 2 }, chunkCount: 1 });
     });
 
     it("keeps two chunks of equal payload apart", async () => {
       await using harness = await createHarness();
       const { cache } = harness;
-      await write(cache, 0, [logEntry(1, { firstSequence: 1, texts: ["same", "same"] }), logEntry(2, { texts: ["same"] })]);
-      expect(await contents(cache)).toEqual([[1, "same"], [2, "same"], [3, "same"]]);
+      await write(cache, 0, [
+        logEntry(1, { firstSequence: 1, texts: ["same", "same"] }),
+        logEntry(2, { texts: ["same"] }),
+      ]);
+      expect(await contents(cache)).toEqual([
+        [1, "same"],
+        [2, "same"],
+        [3, "same"],
+      ]);
     });
 
     it("keeps every digit of numbers above 2^52", async () => {
@@ -157,8 +205,13 @@ export function describeAppend(createHarness: () => Promise<ChunkCacheHarness>):
       const { cache } = harness;
       const first = 2 ** 52 + 1;
       const brokerSequence = 2 ** 52 + 5;
-      await write(cache, brokerSequence - 1, [logEntry(brokerSequence, { firstSequence: first, texts: ["a", "b", "c"] })]);
-      expect(await contents(cache, "s", first)).toEqual([[first + 1, "b"], [first + 2, "c"]]);
+      await write(cache, brokerSequence - 1, [
+        logEntry(brokerSequence, { firstSequence: first, texts: ["a", "b", "c"] }),
+      ]);
+      expect(await contents(cache, "s", first)).toEqual([
+        [first + 1, "b"],
+        [first + 2, "c"],
+      ]);
       expect((await cache.readInfo("s"))?.head).toMatchObject({ sequence: first + 2, brokerSequence });
       expect((await cache.readCheckpoint(0))?.brokerSequence).toBe(brokerSequence);
     });
@@ -167,10 +220,16 @@ export function describeAppend(createHarness: () => Promise<ChunkCacheHarness>):
       await using harness = await createHarness();
       const { cache } = harness;
       const entries = Array.from({ length: 20 }, (_, index) =>
-        logEntry(index + 1, { firstSequence: index * 1000 + 1, texts: Array.from({ length: 1000 }, (_, text) => String(text)) }),
+        logEntry(index + 1, {
+          firstSequence: index * 1000 + 1,
+          texts: Array.from({ length: 1000 }, (_, text) => String(text)),
+        }),
       );
       await write(cache, 0, entries);
-      expect(await contents(cache, "s", 19_998)).toEqual([[19_999, "998"], [20_000, "999"]]);
+      expect(await contents(cache, "s", 19_998)).toEqual([
+        [19_999, "998"],
+        [20_000, "999"],
+      ]);
       expect(await cache.readInfo("s")).toMatchObject({ chunkCount: 20_000 });
     });
 

@@ -22,16 +22,25 @@ export function describeReading(createHarness: () => Promise<ChunkCacheHarness>)
       await write(cache, 0, [logEntry(1, { firstSequence: 1, texts })]);
       const page = await cache.readPage("s", 10, { maxChunks: 150, maxBytes: 1e9 });
       expect(page).toMatchObject({ head: 200, status: "open", hasEnded: false });
-      expect(page?.chunks.map((chunk) => chunk.sequence)).toEqual(texts.slice(0, 150).map((_, index) => index + 11));
-      expect(await cache.readPage("s", 200, { maxChunks: 9, maxBytes: 999 })).toMatchObject({ head: 200, chunks: [] });
-      expect(await cache.readPage("s", 300, { maxChunks: 9, maxBytes: 999 })).toMatchObject({ head: 200, chunks: [] });
+      expect(page?.chunks.map((chunk) => chunk.sequence)).toEqual(
+        texts.slice(0, 150).map((_, index) => index + 11),
+      );
+      expect(await cache.readPage("s", 200, { maxChunks: 9, maxBytes: 999 })).toMatchObject({
+        head: 200,
+        chunks: [],
+      });
+      expect(await cache.readPage("s", 300, { maxChunks: 9, maxBytes: 999 })).toMatchObject({
+        head: 200,
+        chunks: [],
+      });
     });
 
     it("stops before the chunk that passes the bound of bytes, but has at least one", async () => {
       await using harness = await createHarness();
       const { cache } = harness;
       await write(cache, 0, [logEntry(1, { firstSequence: 1, texts: ["a", "b", "c"] })]);
-      const sizeOf = async (maxBytes: number) => (await cache.readPage("s", 0, { maxChunks: 9, maxBytes }))?.chunks.length;
+      const sizeOf = async (maxBytes: number) =>
+        (await cache.readPage("s", 0, { maxChunks: 9, maxBytes }))?.chunks.length;
       expect(await sizeOf(2 * CHUNK_BYTES)).toBe(2);
       expect(await sizeOf(2 * CHUNK_BYTES - 1)).toBe(1);
       expect(await sizeOf(1)).toBe(1);
@@ -72,7 +81,9 @@ export function describeReading(createHarness: () => Promise<ChunkCacheHarness>)
       const brief = logEntry(1, { firstSequence: 1, options: '{"cache_ttl":20}', texts: ["a"] });
       await write(cache, 0, [brief]);
       expect(await harness.chunksTtlMs("s")).toSatisfy(isAbout(20));
-      await append(cache, 1, [logEntry(2, { elements: [textElement("b", { cacheTtlSeconds: 900 }), textElement("c")] })]);
+      await append(cache, 1, [
+        logEntry(2, { elements: [textElement("b", { cacheTtlSeconds: 900 }), textElement("c")] }),
+      ]);
       expect(await harness.chunksTtlMs("s")).toSatisfy(isAbout(900));
       await append(cache, 2, [logEntry(3, { elements: [textElement("d", { cacheTtlSeconds: 5 })] })]);
       expect(await harness.chunksTtlMs("s")).toSatisfy(isAbout(900));
@@ -97,7 +108,10 @@ export function describeReading(createHarness: () => Promise<ChunkCacheHarness>)
       const { cache } = harness;
       await write(cache, 0, [logEntry(1, { firstSequence: 1, texts: ["a", "b"] })]);
       await harness.dropChunks("s");
-      expect(await cache.readPage("s", 0, { maxChunks: 9, maxBytes: 999 })).toMatchObject({ head: 2, chunks: [] });
+      expect(await cache.readPage("s", 0, { maxChunks: 9, maxBytes: 999 })).toMatchObject({
+        head: 2,
+        chunks: [],
+      });
       await write(cache, 1, [logEntry(2, { texts: ["c"] })]);
       expect(await contents(cache)).toEqual([[3, "c"]]);
     });
@@ -108,9 +122,16 @@ export function describeReading(createHarness: () => Promise<ChunkCacheHarness>)
       await write(cache, 0, [logEntry(1, { firstSequence: 1, texts: ["a", "b"] })]);
       await harness.dropMeta("s");
       expect(await cache.readPage("s", 0, { maxChunks: 9, maxBytes: 999 })).toBeNull();
-      expect(await append(cache, 1, [logEntry(2, { texts: ["c"] })])).toEqual({ kind: "unproven", streamIds: ["s"] });
+      expect(await append(cache, 1, [logEntry(2, { texts: ["c"] })])).toEqual({
+        kind: "unproven",
+        streamIds: ["s"],
+      });
       await write(cache, 1, [logEntry(2, { firstSequence: 3, texts: ["c"] })]);
-      expect(await contents(cache)).toEqual([[1, "a"], [2, "b"], [3, "c"]]);
+      expect(await contents(cache)).toEqual([
+        [1, "a"],
+        [2, "b"],
+        [3, "c"],
+      ]);
     });
 
     it("falls back as a whole, chunks with checkpoint", async () => {
@@ -125,7 +146,11 @@ export function describeReading(createHarness: () => Promise<ChunkCacheHarness>)
         checkpoint: { brokerSequence: 1 },
       });
       await write(cache, 1, [logEntry(2, { texts: ["b"] }), logEntry(3, { texts: ["c"] })]);
-      expect(await contents(cache)).toEqual([[1, "a"], [2, "b"], [3, "c"]]);
+      expect(await contents(cache)).toEqual([
+        [1, "a"],
+        [2, "b"],
+        [3, "c"],
+      ]);
     });
   });
 }

@@ -9,10 +9,21 @@ export function describeRestore(createHarness: () => Promise<ChunkCacheHarness>)
     it("makes chunks readable only when the completion has brought the head", async () => {
       await using harness = await createHarness();
       const { cache } = harness;
-      expect(await cache.restore(page([[1, "a"], [2, "b"]]))).toBe(true);
+      expect(
+        await cache.restore(
+          page([
+            [1, "a"],
+            [2, "b"],
+          ]),
+        ),
+      ).toBe(true);
       expect(await cache.readPage("s", 0, { maxChunks: 9, maxBytes: 999 })).toBeNull();
       expect(await cache.restore(page([[3, "c"]], { sequence: 3, brokerSequence: 7 }))).toBe(true);
-      expect(await contents(cache)).toEqual([[1, "a"], [2, "b"], [3, "c"]]);
+      expect(await contents(cache)).toEqual([
+        [1, "a"],
+        [2, "b"],
+        [3, "c"],
+      ]);
       expect(await cache.readInfo("s")).toEqual(info({ sequence: 3, brokerSequence: 7 }));
       expect(await harness.chunksTtlMs("s")).toBeGreaterThan(50_000);
     });
@@ -22,15 +33,40 @@ export function describeRestore(createHarness: () => Promise<ChunkCacheHarness>)
       const { cache } = harness;
       await write(cache, 0, [logEntry(4, { firstSequence: 3, texts: ["c", "d"] })]);
       const head = { sequence: 4, brokerSequence: 4 };
-      expect(await cache.restore(page([[1, "a"], [2, "b"], [3, "other"], [4, "other"]], head))).toBe(true);
-      expect(await contents(cache)).toEqual([[1, "a"], [2, "b"], [3, "c"], [4, "d"]]);
+      expect(
+        await cache.restore(
+          page(
+            [
+              [1, "a"],
+              [2, "b"],
+              [3, "other"],
+              [4, "other"],
+            ],
+            head,
+          ),
+        ),
+      ).toBe(true);
+      expect(await contents(cache)).toEqual([
+        [1, "a"],
+        [2, "b"],
+        [3, "c"],
+        [4, "d"],
+      ]);
     });
 
     it("never lowers a head, and completes what a record that began in the middle can't know", async () => {
       await using harness = await createHarness();
       const { cache } = harness;
       await write(cache, 0, [logEntry(4, { firstSequence: 3, texts: ["c"] })]);
-      await cache.restore(page([[1, "a"], [2, "b"]], { sequence: 2, brokerSequence: 3, options: '{"cache_ttl":40}' }));
+      await cache.restore(
+        page(
+          [
+            [1, "a"],
+            [2, "b"],
+          ],
+          { sequence: 2, brokerSequence: 3, options: '{"cache_ttl":40}' },
+        ),
+      );
       expect(await cache.readInfo("s")).toMatchObject({
         head: { sequence: 3, brokerSequence: 4, status: "open" },
         createdMs: 1001,
@@ -51,7 +87,9 @@ export function describeRestore(createHarness: () => Promise<ChunkCacheHarness>)
       ]);
       expect(await cache.restore(page([[2, "b"]], { sequence: 2, brokerSequence: 9 }))).toBe(true);
       expect(await cache.readInfo("s")).toMatchObject({ head: { sequence: 1, status: "completed" } });
-      expect(await cache.restore({ ...page([[1, "a"]], { sequence: 5, brokerSequence: 9 }), streamId: "gone" })).toBe(true);
+      expect(
+        await cache.restore({ ...page([[1, "a"]], { sequence: 5, brokerSequence: 9 }), streamId: "gone" }),
+      ).toBe(true);
       expect(await cache.readInfo("gone")).toMatchObject({ head: { sequence: 2, status: "deleted" } });
       expect(await contents(cache, "gone")).toEqual([]);
     });
@@ -60,7 +98,9 @@ export function describeRestore(createHarness: () => Promise<ChunkCacheHarness>)
       await using harness = await createHarness();
       const { cache } = harness;
       await write(cache, 0, [logEntry(1, { firstSequence: 1, texts: ["a"] })]);
-      await cache.restore(page([[2, "b"]], { sequence: 2, brokerSequence: 6, status: "completed", endedMs: 1006 }));
+      await cache.restore(
+        page([[2, "b"]], { sequence: 2, brokerSequence: 6, status: "completed", endedMs: 1006 }),
+      );
       expect(await cache.readInfo("s")).toMatchObject({
         head: { sequence: 2, brokerSequence: 6, status: "completed" },
         endedMs: 1006,
@@ -80,9 +120,13 @@ export function describeRestore(createHarness: () => Promise<ChunkCacheHarness>)
       await using harness = await createHarness();
       const { cache } = harness;
       await cache.seedCheckpoint(0, checkpointAt(8));
-      expect(await cache.restore(page([[1, "a"]], { sequence: 1, brokerSequence: 5 }, { snapshot: 7 }))).toBe(false);
+      expect(await cache.restore(page([[1, "a"]], { sequence: 1, brokerSequence: 5 }, { snapshot: 7 }))).toBe(
+        false,
+      );
       expect(await harness.chunksTtlMs("s")).toBeNull();
-      expect(await cache.restore(page([[1, "a"]], { sequence: 1, brokerSequence: 5 }, { snapshot: 8 }))).toBe(true);
+      expect(await cache.restore(page([[1, "a"]], { sequence: 1, brokerSequence: 5 }, { snapshot: 8 }))).toBe(
+        true,
+      );
       expect(await contents(cache)).toEqual([[1, "a"]]);
     });
 
@@ -103,17 +147,34 @@ export function describeRestore(createHarness: () => Promise<ChunkCacheHarness>)
       await using harness = await createHarness();
       const { cache } = harness;
       await write(cache, 0, [logEntry(1, { firstSequence: 1, texts: ["a"] })]);
-      await cache.restore(page([[2, "of another version"], [4, "d"]]));
+      await cache.restore(
+        page([
+          [2, "of another version"],
+          [4, "d"],
+        ]),
+      );
       await append(cache, 1, [logEntry(2, { texts: ["b", "c"] })]);
-      expect(await contents(cache)).toEqual([[1, "a"], [2, "b"], [3, "c"]]);
+      expect(await contents(cache)).toEqual([
+        [1, "a"],
+        [2, "b"],
+        [3, "c"],
+      ]);
       await append(cache, 2, [logEntry(3, { texts: ["d"] })]);
-      expect(await contents(cache)).toEqual([[1, "a"], [2, "b"], [3, "c"], [4, "d"]]);
+      expect(await contents(cache)).toEqual([
+        [1, "a"],
+        [2, "b"],
+        [3, "c"],
+        [4, "d"],
+      ]);
     });
 
     it("takes thousands of chunks in one page", async () => {
       await using harness = await createHarness();
       const { cache } = harness;
-      const chunks = Array.from({ length: 10_000 }, (_, index): [number, string] => [index + 1, String(index)]);
+      const chunks = Array.from({ length: 10_000 }, (_, index): [number, string] => [
+        index + 1,
+        String(index),
+      ]);
       await cache.restore(page(chunks, { sequence: 10_000, brokerSequence: 9 }));
       expect(await contents(cache)).toEqual(chunks);
     });

@@ -97,7 +97,9 @@ class CountedLog {
     const brokerSequence = this.entries.length + 1;
     const isOpen = position.status === "open";
     const proven = position.last + 1;
-    const elements = published.isTombstone ? [] : published.elements.map((kind, index) => element(kind, brokerSequence, index));
+    const elements = published.isTombstone
+      ? []
+      : published.elements.map((kind, index) => element(kind, brokerSequence, index));
     if (published.isTombstone && position.status !== "deleted") {
       position.status = "deleted";
       position.last++;
@@ -142,8 +144,12 @@ class CountedLog {
       options: null,
     };
     for (const entry of this.entries.filter(({ streamId }) => streamId === name)) {
-      const numbering = numberEntry(head, { ...entry, firstSequence: head === null ? 1 : entry.firstSequence });
-      if (numbering.kind !== "numbered") throw new Error("a log read from its beginning numbers every message");
+      const numbering = numberEntry(head, {
+        ...entry,
+        firstSequence: head === null ? 1 : entry.firstSequence,
+      });
+      if (numbering.kind !== "numbered")
+        throw new Error("a log read from its beginning numbers every message");
       const wasOpen: boolean = head === null || head.status === "open";
       head = numbering.head;
       if (!wasOpen && !(entry.isTombstone && numbering.count === 1)) continue;
@@ -159,8 +165,18 @@ class CountedLog {
       }
     }
     if (head === null) return null;
-    const completion = { info: { ...info, head }, snapshotBrokerSequence: this.entries.length, isProven: true };
-    return { partition: 0, streamId: name, chunkTtlSeconds: 300, chunks: head.status === "deleted" ? [] : chunks, completion };
+    const completion = {
+      info: { ...info, head },
+      snapshotBrokerSequence: this.entries.length,
+      isProven: true,
+    };
+    return {
+      partition: 0,
+      streamId: name,
+      chunkTtlSeconds: 300,
+      chunks: head.status === "deleted" ? [] : chunks,
+      completion,
+    };
   }
 }
 
@@ -179,7 +195,10 @@ function element(kind: "text" | "rejected" | "end", brokerSequence: number, inde
  * @returns all that could be seen, step by step: two caches that do the same give equal lists
  * @throws Error at the first chunk or head that isn't where the log has it
  */
-export async function runSchedule(harness: ChunkCacheHarness, steps: readonly ScheduleStep[]): Promise<unknown[]> {
+export async function runSchedule(
+  harness: ChunkCacheHarness,
+  steps: readonly ScheduleStep[],
+): Promise<unknown[]> {
   const run = new ScheduleRun(harness);
   for (const each of steps) await run.take(each);
   await run.settle();
@@ -214,7 +233,8 @@ class ScheduleRun {
       for (let round = 0; round < 50 && !(await this.#isAtEnd(number)); round++) {
         await this.take({ kind: "ingest", ingester: number, maxEntries: 100 });
       }
-      if (!(await this.#isAtEnd(number))) throw new Error(`ingester ${number} doesn't come to the end of the log`);
+      if (!(await this.#isAtEnd(number)))
+        throw new Error(`ingester ${number} doesn't come to the end of the log`);
     }
     for (const name of STREAMS) {
       await this.take({ kind: "rebuild", stream: name });
@@ -224,7 +244,9 @@ class ScheduleRun {
       const page = await this.#cache.readPage(name, 0, { maxChunks: 10_000, maxBytes: 1e9 });
       const expected = status === "deleted" ? 0 : texts.size;
       if (page?.head !== last || page.status !== status || page.chunks.length !== expected) {
-        throw new Error(`stream ${name} ends at ${page?.head} ${page?.status} with ${page?.chunks.length} chunks`);
+        throw new Error(
+          `stream ${name} ends at ${page?.head} ${page?.status} with ${page?.chunks.length} chunks`,
+        );
       }
     }
   }

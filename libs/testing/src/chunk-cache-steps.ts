@@ -22,7 +22,11 @@ export function append(
 }
 
 /** The same, on a partition that may have no checkpoint yet, where all of it must be written. */
-export async function write(cache: ChunkCache, readAfter: number, entries: readonly LogEntry[]): Promise<void> {
+export async function write(
+  cache: ChunkCache,
+  readAfter: number,
+  entries: readonly LogEntry[],
+): Promise<void> {
   await cache.seedCheckpoint(0, checkpointAt(readAfter));
   expect(await append(cache, readAfter, entries)).toMatchObject({ kind: "applied" });
 }

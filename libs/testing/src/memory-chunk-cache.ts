@@ -229,7 +229,10 @@ export class MemoryChunkCache implements ChunkCache {
       draft.written.set(sequence, json);
       info.chunkCount += isChunk ? 1 : 0;
       info.byteCount += json.byteLength;
-      draft.ttlSeconds = Math.max(draft.ttlSeconds, (isChunk ? element.cacheTtlSeconds : null) ?? ownTtlSeconds);
+      draft.ttlSeconds = Math.max(
+        draft.ttlSeconds,
+        (isChunk ? element.cacheTtlSeconds : null) ?? ownTtlSeconds,
+      );
     }
     return { first, count, status: head.status };
   }
@@ -290,7 +293,11 @@ function copyPartitions(partitions: ReadonlyMap<number, PartitionState>): Map<nu
   for (const [number, { checkpoint, streams }] of partitions) {
     const copied = new Map<string, StreamState>();
     for (const [streamId, stream] of streams) {
-      copied.set(streamId, { ...stream, record: structuredClone(stream.record), chunks: new Map(stream.chunks) });
+      copied.set(streamId, {
+        ...stream,
+        record: structuredClone(stream.record),
+        chunks: new Map(stream.chunks),
+      });
     }
     copy.set(number, { checkpoint, streams: copied });
   }
