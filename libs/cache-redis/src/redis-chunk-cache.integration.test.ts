@@ -11,7 +11,7 @@ import {
   type PartitionLeasesHarness,
   type ServerHandle,
 } from "@sluice/testing";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { RedisChunkCache } from "./redis-chunk-cache.ts";
@@ -62,7 +62,7 @@ async function redisChunkCacheHarness(): Promise<ChunkCacheHarness> {
 
 async function dumpAll(): Promise<{ key: string; dump: Buffer; ttlMs: number }[]> {
   const keys = await redis.keys("*");
-  return await Promise.all(
+  return Promise.all(
     keys.map(async (key) => {
       const dump = await redis.dumpBuffer(key);
       if (dump === null) throw new Error(`${key} is gone`);

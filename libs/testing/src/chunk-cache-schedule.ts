@@ -1,29 +1,8 @@
-import {
-  numberEntry,
-  type CachedChunk,
-  type ChunkCache,
-  type LogElement,
-  type LogEntry,
-  type RestoredPage,
-  type StreamHead,
-  type StreamInfo,
-} from "@sluice/core";
-import { chunkJsonHead } from "@sluice/protocol";
-import fc from "fast-check";
+import type { ChunkCache, LogEntry, RestoredPage } from "@sluice/core";
+import * as fc from "fast-check";
 import type { ChunkCacheHarness } from "./chunk-cache-harness.ts";
 import { append, checkpointAt, contentOf } from "./chunk-cache-steps.ts";
-import { logEntry, rejectedElement, textElement } from "./log-entry-samples.ts";
-
-const STREAMS = ["a", "b", "c"] as const;
-type Stream = (typeof STREAMS)[number];
-
-interface Published {
-  stream: Stream;
-  elements: readonly ("text" | "rejected" | "end")[];
-  isTombstone: boolean;
-  /** Whether the message proves its own number. */
-  isProven: boolean;
-}
+import { CountedLog, STREAMS, type Published, type Stream } from "./counted-log.ts";
 
 /** What happens to a partition: messages, two ingesters at their own pace, and losses. */
 export type ScheduleStep =
@@ -75,120 +54,6 @@ const step: fc.Arbitrary<ScheduleStep> = fc.oneof(
 );
 
 export const schedules: fc.Arbitrary<ScheduleStep[]> = fc.array(step, { minLength: 5, maxLength: 60 });
-
-interface Position {
-  /** Head after each message of the stream, by broker sequence. */
-  heads: Map<number, number>;
-  /** By sequence; "" for a placeholder. */
-  texts: Map<number, string>;
-  last: number;
-  status: "open" | "completed" | "deleted";
-}
-
-/** The log, with each element's position counted as it is published: what a cache's numbers have to be. */
-class CountedLog {
-  readonly entries: LogEntry[] = [];
-  readonly streams = new Map<Stream, Position>(
-    STREAMS.map((name) => [name, { heads: new Map(), texts: new Map(), last: 0, status: "open" }]),
-  );
-
-  publish(published: Published): void {
-    const position = this.position(published.stream);
-    const brokerSequence = this.entries.length + 1;
-    const isOpen = position.status === "open";
-    const proven = position.last + 1;
-    const elements = published.isTombstone
-      ? []
-      : published.elements.map((kind, index) => element(kind, brokerSequence, index));
-    if (published.isTombstone && position.status !== "deleted") {
-      position.status = "deleted";
-      position.last++;
-    } else if (isOpen) {
-      for (const [index, kind] of (published.isTombstone ? [] : published.elements).entries()) {
-        position.texts.set(++position.last, kind === "rejected" ? "" : text(brokerSequence, index));
-        if (kind === "end") {
-          position.status = "completed";
-          break;
-        }
-      }
-    }
-    position.heads.set(brokerSequence, position.last);
-    this.entries.push(
-      logEntry(brokerSequence, {
-        streamId: published.stream,
-        // Producers are told of the end: what comes after it is a bare publish.
-        firstSequence: isOpen && (published.isProven || proven === 1) ? proven : null,
-        isTombstone: published.isTombstone,
-        elements,
-      }),
-    );
-  }
-
-  position(name: Stream): Position {
-    const position = this.streams.get(name);
-    if (position === undefined) throw new Error(`no stream ${name}`);
-    return position;
-  }
-
-  /** A rebuild of a stream as of now; null where the log holds nothing of it. */
-  rebuild(name: Stream): RestoredPage | null {
-    const chunks: CachedChunk[] = [];
-    let head: StreamHead | null = null;
-    const info: Omit<StreamInfo, "head"> = {
-      streamId: name,
-      chunkCount: 0,
-      byteCount: 0,
-      createdMs: 0,
-      updatedMs: 0,
-      endedMs: null,
-      options: null,
-    };
-    for (const entry of this.entries.filter(({ streamId }) => streamId === name)) {
-      const numbering = numberEntry(head, {
-        ...entry,
-        firstSequence: head === null ? 1 : entry.firstSequence,
-      });
-      if (numbering.kind !== "numbered")
-        throw new Error("a log read from its beginning numbers every message");
-      const wasOpen: boolean = head === null || head.status === "open";
-      head = numbering.head;
-      if (!wasOpen && !(entry.isTombstone && numbering.count === 1)) continue;
-      info.createdMs ||= entry.timestampMs;
-      info.updatedMs = entry.timestampMs;
-      if (head.status !== "open") info.endedMs ??= entry.timestampMs;
-      for (const [index, { kind, ...rest }] of entry.elements.slice(0, numbering.count).entries()) {
-        const sequence = numbering.first + index;
-        const body = "body" in rest ? chunkJsonHead(name, sequence) + rest.body : "";
-        chunks.push({ sequence, json: Buffer.from(body) });
-        info.chunkCount += kind === "chunk" ? 1 : 0;
-        info.byteCount += Buffer.byteLength(body);
-      }
-    }
-    if (head === null) return null;
-    const completion = {
-      info: { ...info, head },
-      snapshotBrokerSequence: this.entries.length,
-      isProven: true,
-    };
-    return {
-      partition: 0,
-      streamId: name,
-      chunkTtlSeconds: 300,
-      chunks: head.status === "deleted" ? [] : chunks,
-      completion,
-    };
-  }
-}
-
-function text(brokerSequence: number, index: number): string {
-  // Every other message says the same, so that equal payloads meet.
-  return brokerSequence % 2 === 0 ? "same" : `${brokerSequence}/${index}`;
-}
-
-function element(kind: "text" | "rejected" | "end", brokerSequence: number, index: number): LogElement {
-  if (kind === "rejected") return rejectedElement();
-  return textElement(text(brokerSequence, index), kind === "end" ? { endStatus: "completed" } : {});
-}
 
 /**
  * Runs a schedule and then lets both ingesters come to the end of the log.
@@ -254,30 +119,36 @@ class ScheduleRun {
   async #do(each: ScheduleStep): Promise<unknown> {
     switch (each.kind) {
       case "publish":
-        return this.#log.publish(each.message);
+        this.#log.publish(each.message);
+        break;
       case "ingest":
-        return await this.#ingest(each.ingester, each.maxEntries);
+        return this.#ingest(each.ingester, each.maxEntries);
       case "repeat": {
         const batch = this.#lastBatch[each.ingester];
-        return batch === undefined ? null : await append(this.#cache, batch.readAfter, batch.entries);
+        return batch === undefined ? null : append(this.#cache, batch.readAfter, batch.entries);
       }
       case "rebuild":
         this.#rebuilt = this.#log.rebuild(each.stream);
-        return null;
+        break;
       case "lay":
-        return this.#rebuilt === null ? null : await this.#cache.restore(this.#rebuilt);
+        return this.#rebuilt === null ? null : this.#cache.restore(this.#rebuilt);
       case "snapshot":
         this.#rollback = await this.#harness.snapshot();
-        return null;
+        break;
       case "rollback":
-        return await this.#rollback?.();
+        await this.#rollback?.();
+        break;
       case "flush":
-        return await this.#harness.flush();
+        await this.#harness.flush();
+        break;
       case "dropChunks":
-        return await this.#harness.dropChunks(each.stream);
+        await this.#harness.dropChunks(each.stream);
+        break;
       case "dropMeta":
-        return await this.#harness.dropMeta(each.stream);
+        await this.#harness.dropMeta(each.stream);
+        break;
     }
+    return null;
   }
 
   async #ingest(number: 0 | 1, maxEntries: number): Promise<unknown> {
