@@ -23,7 +23,10 @@ export interface AppendBatch {
   entries: readonly LogEntry[];
 }
 
-/** What became of one entry: its elements took `first` … `first + count − 1`. A duplicate, or one after the end, has count 0. */
+/**
+ * What became of one entry: its elements took `first` … `first + count − 1`. A duplicate, or one after the end, has
+ * count 0; a tombstone that deleted its stream has count 1.
+ */
 export interface AppliedEntry {
   first: number;
   count: number;
@@ -34,7 +37,10 @@ export interface AppliedEntry {
 export type AppendOutcome =
   /** All is written. `entries` in input order. */
   | { kind: "applied"; entries: readonly AppliedEntry[] }
-  /** The cache has fallen back behind `readAfter`: nothing was written, read again after `checkpoint` (null: it has none). */
+  /**
+   * The cache has fallen back behind `readAfter`: nothing was written, read again after `checkpoint` (null: it has none).
+   * Also where the checkpoint is of another log: it says nothing about this one, and has to be seeded anew.
+   */
   | { kind: "rewind"; checkpoint: Checkpoint | null }
   /** The first numbers of these streams can't be told from cache or message: nothing was written, restore them first. */
   | { kind: "unproven"; streamIds: readonly string[] };
@@ -51,7 +57,7 @@ export interface StreamPage extends Page<CachedChunk> {
 
 export interface PageBounds {
   maxChunks: number;
-  /** A page stops at the chunk that passes this, and has at least one chunk if there is one. */
+  /** Of chunk JSON. A page ends before the chunk that would pass this, but has at least one if there is one. */
   maxBytes: number;
 }
 
@@ -79,7 +85,12 @@ export interface RestoredPage {
   /** Ascending; others that the cache holds stay. */
   chunks: readonly CachedChunk[];
   /** On the last page only: the stream as a whole, everything up to the broker sequence having been considered. */
-  completion: { info: StreamInfo; snapshotBrokerSequence: number } | null;
+  completion: {
+    info: StreamInfo;
+    snapshotBrokerSequence: number;
+    /** False: the beginning is unprovable and `info` is a jump. It may only create a record, never touch one. */
+    isProven: boolean;
+  } | null;
 }
 
 /**
@@ -117,6 +128,6 @@ export interface ChunkCache {
 
   readCheckpoint(partition: number): Promise<Checkpoint | null>;
 
-  /** Sets the checkpoint where there is none. @returns the one that stands afterwards */
+  /** Sets the checkpoint where there is none, or that of an older log. @returns the one that stands afterwards */
   seedCheckpoint(partition: number, checkpoint: Checkpoint): Promise<Checkpoint>;
 }

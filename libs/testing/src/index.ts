@@ -11,7 +11,6 @@ export {
   startRedis,
 } from "./servers/index.ts";
 export type { NatsCluster, NatsOptions, RedisOptions, ServerHandle } from "./servers/index.ts";
-
 export { liveFeedContract, type LiveFeedUnderTest } from "./live-feed-contract.ts";
 export { appendTexts, freshStreamId, outgoing, textPayload, type LogUnderTest } from "./log-under-test.ts";
 export { MemoryLiveBus, MemoryLiveFeed } from "./memory-live-feed.ts";
@@ -22,3 +21,4 @@ export { MemoryStreamLog } from "./memory-stream-log.ts";
 export { partitionLogContract } from "./partition-log-contract.ts";
 export { promptDeskContract, type PromptDeskUnderTest } from "./prompt-desk-contract.ts";
 export { streamLogContract } from "./stream-log-contract.ts";
+export { VerifyingReader, type ReaderOptions } from "./verifying-reader.ts";

@@ -1,0 +1,40 @@
+import express, { type Router } from "express";
+import type { Registry } from "prom-client";
+import { listen, type HttpServer, type ListenOptions } from "./http-server.ts";
+
+/** A named condition of readiness: null when met, else a few words on what is missing. */
+export type ReadinessCheck = () => string | null | Promise<string | null>;
+
+/**
+ * `/healthz` (the process runs; never looks at dependencies, or one slow Redis would restart every pod at once),
+ * `/readyz` (503 with the unmet checks) and `/metrics`. On its own port: none of it is for clients.
+ */
+export function startAdminServer(
+  options: ListenOptions & {
+    registry: Registry;
+    readiness: Readonly<Record<string, ReadinessCheck>>;
+    /** More routes that only operators may reach. */
+    routes?: Router;
+  },
+): Promise<HttpServer> {
+  const app = express();
+  app.disable("x-powered-by");
+  app.get("/healthz", (_request, response) => {
+    response.json({ status: "ok" });
+  });
+  app.get("/readyz", async (_request, response) => {
+    const unmet: Record<string, string> = {};
+    for (const [name, check] of Object.entries(options.readiness)) {
+      const problem = await check();
+      if (problem !== null) unmet[name] = problem;
+    }
+    const isReady = Object.keys(unmet).length === 0;
+    response.status(isReady ? 200 : 503).json(isReady ? { status: "ready" } : { status: "not ready", unmet });
+  });
+  app.get("/metrics", async (_request, response) => {
+    const body = await options.registry.metrics();
+    response.type(options.registry.contentType).send(body);
+  });
+  if (options.routes !== undefined) app.use(options.routes);
+  return listen(app, options);
+}

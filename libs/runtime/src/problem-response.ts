@@ -1,0 +1,40 @@
+import { StreamError } from "@sluice/core";
+import { PROBLEM_CONTENT_TYPE, problemOf } from "@sluice/protocol";
+import type { ErrorRequestHandler, RequestHandler, Response } from "express";
+import type { Logger } from "pino";
+
+/** Seconds that a client is asked to wait after a refusal that may pass. */
+const RETRY_AFTER_SECONDS = 1;
+
+/** Answers with problem+json; the response must not have begun. */
+export function sendProblem(response: Response, error: unknown): void {
+  const problem = problemOf(error);
+  if (error instanceof StreamError && error.retryable) response.setHeader("Retry-After", RETRY_AFTER_SECONDS);
+  response.status(problem.status).type(PROBLEM_CONTENT_TYPE).send(JSON.stringify(problem));
+}
+
+/** Last in the chain: whatever a handler threw becomes a problem; what nobody expected is logged. */
+export function problemHandler(logger: Logger): ErrorRequestHandler {
+  return (error: unknown, request, response, _next) => {
+    const known = asStreamError(error);
+    if (problemOf(known).status >= 500 && !(known instanceof StreamError)) {
+      logger.error({ err: error, method: request.method, path: request.path }, "request failed unexpectedly");
+    }
+    if (response.headersSent) response.destroy();
+    else sendProblem(response, known);
+  };
+}
+
+/** Before `problemHandler`: no route took the request. */
+export const noSuchRoute: RequestHandler = (request, _response, next) => {
+  next(new StreamError("NOT_FOUND", `there is no ${request.method} ${request.path} here`));
+};
+
+/** Express and its body parsers throw errors with a `status`; below 500 they tell the client what it did wrong. */
+function asStreamError(error: unknown): unknown {
+  if (!(error instanceof Error) || error instanceof StreamError || !("status" in error)) return error;
+  if (error.status === 413) return new StreamError("CHUNK_TOO_LARGE", "the body is too large");
+  if (typeof error.status === "number" && error.status < 500)
+    return new StreamError("INVALID_REQUEST", error.message);
+  return error;
+}
