@@ -80,11 +80,7 @@ export class MemoryLiveFeed implements LiveFeed {
     });
   }
 
-  requestRebuild(
-    partition: number,
-    streamId: string,
-    timeoutMs: number,
-  ): Promise<RebuildAnswer | null> {
+  requestRebuild(partition: number, streamId: string, timeoutMs: number): Promise<RebuildAnswer | null> {
     return answerWithin<RebuildAnswer | null>(timeoutMs, null, (resolve) => {
       const [handler] = this.#bus.rebuilds.get(partition) ?? [];
       if (handler === undefined || !this.#isConnected) resolve(null);
