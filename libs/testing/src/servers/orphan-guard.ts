@@ -1,0 +1,47 @@
+import { spawn } from "node:child_process";
+
+/** Ends the guard of one child: call it once the child has exited, before its pid can belong to another. */
+export type ReleaseGuard = () => void;
+
+/**
+ * Kills a child when this process ends, however it ends.
+ * An `exit` hook is not enough: it doesn't run on SIGKILL, nor on a signal nobody handles. So a shell waits beside
+ * each child on a pipe whose other end only this process holds. The pipe closes when this process is gone, and the
+ * shell then kills the child and removes its data. On Windows only the hook remains.
+ * @param removeDirectory deleted with the child, when this process could not do it
+ */
+export function killWithParent(pid: number, removeDirectory?: string): ReleaseGuard {
+  const kill = (): void => {
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch {
+      // It has ended by itself.
+    }
+  };
+  process.once("exit", kill);
+  if (process.platform === "win32") return () => void process.off("exit", kill);
+
+  const script =
+    'read -r answer; [ "$answer" = released ] || { kill -9 "$1"; [ -z "$2" ] || { sleep 0.2; rm -rf -- "$2"; }; }';
+  const guard = spawn(
+    "/bin/sh",
+    ["-c", script, "sluice-orphan-guard", String(pid), removeDirectory ?? ""],
+    {
+      stdio: ["pipe", "ignore", "ignore"],
+      // Its own group: a Ctrl-C in the terminal must not end the guard before what it guards.
+      detached: true,
+      // Not in the parent's directory, which would keep that from being deleted or unmounted.
+      cwd: "/",
+    },
+  );
+  guard.on("error", () => {});
+  // A guard that was killed by hand breaks the pipe; the child is then merely unguarded.
+  guard.stdin.on("error", () => {});
+  guard.unref();
+  (guard.stdin as unknown as { unref(): void }).unref();
+
+  return () => {
+    process.off("exit", kill);
+    guard.stdin.end("released\n");
+  };
+}
