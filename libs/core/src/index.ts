@@ -36,7 +36,7 @@ export {
   type Phase,
 } from "./replay-merge.ts";
 export { jumpSequence, MAX_ELEMENTS_PER_MESSAGE, numberEntry, type Numbering, type StreamHead } from "./sequencing.ts";
-export { StreamError, type StreamErrorCode } from "./stream-error.ts";
+export { isStreamErrorCode, StreamError, type StreamErrorCode } from "./stream-error.ts";
 export { isStreamId, partitionOf } from "./stream-id.ts";
 export { type LogAppendOutcome, type OutgoingMessage, type StreamLog } from "./stream-log.ts";
 export { TokenBucket } from "./token-bucket.ts";
