@@ -11,3 +11,4 @@ export {
   startRedis,
 } from "./servers/index.ts";
 export type { NatsCluster, NatsOptions, RedisOptions, ServerHandle } from "./servers/index.ts";
+export { VerifyingReader, type ReaderOptions } from "./verifying-reader.ts";

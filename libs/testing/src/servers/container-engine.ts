@@ -16,7 +16,7 @@ export function containerEngineAnswers(): Promise<boolean> {
 
 async function pingAny(): Promise<boolean> {
   const given = process.env["DOCKER_HOST"];
-  if (given !== undefined && given !== "") return await pingEngine(given);
+  if (given !== undefined && given !== "") return pingEngine(given);
   const sockets = [
     "/var/run/docker.sock",
     join(homedir(), ".docker/run/docker.sock"),

@@ -40,9 +40,7 @@ export async function startContainer(spec: ContainerSpec): Promise<ServerHandle 
     });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    process.stderr.write(
-      `${spec.image} does not run in a container (${reason}); using a local process\n`,
-    );
+    process.stderr.write(`${spec.image} does not run in a container (${reason}); using a local process\n`);
     return undefined;
   }
 }

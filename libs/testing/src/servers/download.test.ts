@@ -10,8 +10,6 @@ describe("a download", () => {
   });
 
   test("with any other content is refused, naming both sums", () => {
-    expect(() => verifySha256(Buffer.from("hello!"), HELLO_SHA256)).toThrow(
-      /checksum is wrong: .*2cf24dba/,
-    );
+    expect(() => verifySha256(Buffer.from("hello!"), HELLO_SHA256)).toThrow(/checksum is wrong: .*2cf24dba/);
   });
 });

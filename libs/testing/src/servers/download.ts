@@ -32,9 +32,7 @@ export async function downloadVerified(download: Download): Promise<void> {
 export function verifySha256(content: Uint8Array, expected: string): void {
   const actual = createHash("sha256").update(content).digest("hex");
   if (actual !== expected.toLowerCase()) {
-    throw new Error(
-      `the checksum is wrong: sha256 is ${actual}, the pinned release has ${expected}`,
-    );
+    throw new Error(`the checksum is wrong: sha256 is ${actual}, the pinned release has ${expected}`);
   }
 }
 

@@ -36,9 +36,9 @@ describe("the install lock", () => {
   });
 
   test("is free again after work that failed", async () => {
-    await expect(
-      withInstallLock(lockFile, () => Promise.reject(new Error("disk full"))),
-    ).rejects.toThrow("disk full");
+    await expect(withInstallLock(lockFile, () => Promise.reject(new Error("disk full")))).rejects.toThrow(
+      "disk full",
+    );
     await expect(withInstallLock(lockFile, () => Promise.resolve("done"))).resolves.toBe("done");
   });
 

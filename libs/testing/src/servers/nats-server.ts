@@ -43,8 +43,7 @@ export interface NatsCluster extends AsyncDisposable {
 export async function startNats(options: NatsOptions = {}): Promise<ServerHandle> {
   if (options.local !== true && options.config === undefined) {
     const given = process.env["NATS_URL"];
-    if (given !== undefined && given !== "")
-      return new ForeignServer(given, "the one given by NATS_URL");
+    if (given !== undefined && given !== "") return new ForeignServer(given, "the one given by NATS_URL");
     const container = await startContainer({
       image: NATS_IMAGE,
       command: ["--jetstream", "--store_dir", "/data", "--config", "/etc/sluice.conf"],
@@ -56,9 +55,9 @@ export async function startNats(options: NatsOptions = {}): Promise<ServerHandle
     if (container !== undefined) return container;
   }
   const binary = await findServerBinary(NATS_SERVER);
-  return await startOnFreePorts(async () => {
+  return startOnFreePorts(async () => {
     const [port = 0, monitorPort = 0] = await freePorts(2);
-    return await startNode({
+    return startNode({
       ...options,
       command: binary.path,
       port,
@@ -69,12 +68,9 @@ export async function startNats(options: NatsOptions = {}): Promise<ServerHandle
 }
 
 /** A cluster of local processes. */
-export async function startNatsCluster(
-  size = 3,
-  options: NatsClusterOptions = {},
-): Promise<NatsCluster> {
+export async function startNatsCluster(size = 3, options: NatsClusterOptions = {}): Promise<NatsCluster> {
   const binary = await findServerBinary(NATS_SERVER);
-  return await startOnFreePorts(async () => {
+  return startOnFreePorts(async () => {
     const ports = await freePorts(size * 3);
     const members = Array.from({ length: size }, (_, index) => ({
       serverName: `node-${index + 1}`,
@@ -92,11 +88,8 @@ export async function startNatsCluster(
       }),
     );
     const outcomes = await Promise.allSettled(starting);
-    const nodes = outcomes.flatMap((outcome) =>
-      outcome.status === "fulfilled" ? [outcome.value] : [],
-    );
-    const stop = async (): Promise<void> =>
-      void (await Promise.all(nodes.map((node) => node.stop())));
+    const nodes = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
+    const stop = async (): Promise<void> => void (await Promise.all(nodes.map((node) => node.stop())));
     const waitReady = async (): Promise<void> => {
       const monitors = members.map((member) => `http://127.0.0.1:${member.monitorPort}/healthz`);
       await waitUntil(
@@ -136,7 +129,7 @@ interface NatsNode extends NatsOptions {
 }
 
 async function startNode(node: NatsNode): Promise<ProcessServer> {
-  return await ProcessServer.start({
+  return ProcessServer.start({
     name: "nats-server",
     command: node.command,
     url: `nats://127.0.0.1:${node.port}`,

@@ -1,5 +1,23 @@
 import { spawn } from "node:child_process";
 
+// One hook for all: a listener for each child would pass Node's limit and look like a leak.
+const ownedPids = new Set<number>();
+
+function killOwned(): void {
+  for (const pid of ownedPids) {
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch {
+      // It has ended by itself.
+    }
+  }
+}
+
+function disown(pid: number): void {
+  ownedPids.delete(pid);
+  if (ownedPids.size === 0) process.off("exit", killOwned);
+}
+
 /** Ends the guard of one child: call it once the child has exited, before its pid can belong to another. */
 export type ReleaseGuard = () => void;
 
@@ -11,29 +29,19 @@ export type ReleaseGuard = () => void;
  * @param removeDirectory deleted with the child, when this process could not do it
  */
 export function killWithParent(pid: number, removeDirectory?: string): ReleaseGuard {
-  const kill = (): void => {
-    try {
-      process.kill(pid, "SIGKILL");
-    } catch {
-      // It has ended by itself.
-    }
-  };
-  process.once("exit", kill);
-  if (process.platform === "win32") return () => void process.off("exit", kill);
+  ownedPids.add(pid);
+  if (ownedPids.size === 1) process.once("exit", killOwned);
+  if (process.platform === "win32") return () => disown(pid);
 
   const script =
     'read -r answer; [ "$answer" = released ] || { kill -9 "$1"; [ -z "$2" ] || { sleep 0.2; rm -rf -- "$2"; }; }';
-  const guard = spawn(
-    "/bin/sh",
-    ["-c", script, "sluice-orphan-guard", String(pid), removeDirectory ?? ""],
-    {
-      stdio: ["pipe", "ignore", "ignore"],
-      // Its own group: a Ctrl-C in the terminal must not end the guard before what it guards.
-      detached: true,
-      // Not in the parent's directory, which would keep that from being deleted or unmounted.
-      cwd: "/",
-    },
-  );
+  const guard = spawn("/bin/sh", ["-c", script, "sluice-orphan-guard", String(pid), removeDirectory ?? ""], {
+    stdio: ["pipe", "ignore", "ignore"],
+    // Its own group: a Ctrl-C in the terminal must not end the guard before what it guards.
+    detached: true,
+    // Not in the parent's directory, which would keep that from being deleted or unmounted.
+    cwd: "/",
+  });
   guard.on("error", () => {});
   // A guard that was killed by hand breaks the pipe; the child is then merely unguarded.
   guard.stdin.on("error", () => {});
@@ -41,7 +49,7 @@ export function killWithParent(pid: number, removeDirectory?: string): ReleaseGu
   (guard.stdin as unknown as { unref(): void }).unref();
 
   return () => {
-    process.off("exit", kill);
+    disown(pid);
     guard.stdin.end("released\n");
   };
 }

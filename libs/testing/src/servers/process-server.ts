@@ -22,6 +22,8 @@ export interface ProcessServerOptions {
   readonly url: string;
   readonly port: number;
   readonly isReady: () => Promise<boolean>;
+  /** Default: this process' own. */
+  readonly env?: NodeJS.ProcessEnv;
 }
 
 /** It ended before it was ready. Its log tells whether another process had taken the port meanwhile. */
@@ -101,6 +103,7 @@ export class ProcessServer implements ServerHandle {
     const child = spawn(command, args(this.dataDirectory), {
       stdio: ["ignore", logDescriptor, logDescriptor],
       cwd: this.dataDirectory,
+      env: this.#options.env ?? process.env,
     });
     closeSync(logDescriptor);
     this.#child = child;
@@ -148,11 +151,7 @@ export class ProcessServer implements ServerHandle {
   #startError(reason: string): ServerStartError {
     let tail = "";
     try {
-      tail = readFileSync(this.#logFile, "utf8")
-        .trimEnd()
-        .split("\n")
-        .slice(-LOG_TAIL_LINES)
-        .join("\n");
+      tail = readFileSync(this.#logFile, "utf8").trimEnd().split("\n").slice(-LOG_TAIL_LINES).join("\n");
     } catch {
       // It was deleted with the data: the reason alone has to do.
     }
@@ -169,8 +168,7 @@ export async function startOnFreePorts<Started>(start: () => Promise<Started>): 
     try {
       return await start();
     } catch (error) {
-      const again =
-        error instanceof ServerStartError && error.portTaken && attempt < MAX_START_ATTEMPTS;
+      const again = error instanceof ServerStartError && error.portTaken && attempt < MAX_START_ATTEMPTS;
       if (!again) throw error;
     }
   }

@@ -17,8 +17,7 @@ export async function waitUntil(
   for (;;) {
     options.signal?.throwIfAborted();
     if (await probe()) return;
-    if (Date.now() > deadline)
-      throw new Error(`${what} was not ready within ${options.timeoutMs / 1000} s`);
+    if (Date.now() > deadline) throw new Error(`${what} was not ready within ${options.timeoutMs / 1000} s`);
     await delay(POLL_INTERVAL_MS);
   }
 }

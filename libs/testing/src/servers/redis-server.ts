@@ -36,8 +36,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<ServerHand
   ];
   if (options.local !== true) {
     const given = process.env["REDIS_URL"];
-    if (given !== undefined && given !== "")
-      return new ForeignServer(given, "the one given by REDIS_URL");
+    if (given !== undefined && given !== "") return new ForeignServer(given, "the one given by REDIS_URL");
     const container = await startContainer({
       image: REDIS_IMAGE,
       command: ["redis-server", ...settings],
@@ -49,9 +48,9 @@ export async function startRedis(options: RedisOptions = {}): Promise<ServerHand
     if (container !== undefined) return container;
   }
   const binary = await findServerBinary(REDIS_SERVER);
-  return await startOnFreePorts(async () => {
+  return startOnFreePorts(async () => {
     const port = await freePort();
-    return await ProcessServer.start({
+    return ProcessServer.start({
       name: "redis-server",
       command: binary.path,
       url: `redis://127.0.0.1:${port}`,

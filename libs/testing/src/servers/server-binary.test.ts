@@ -61,11 +61,7 @@ describe("finding a server program", () => {
       way("never", refuse("must not be tried")),
     ]);
     expect(found.origin).toBe("installed");
-    expect(reported).toEqual([
-      "fake-server: download",
-      "  not possible: no network",
-      "fake-server: compile",
-    ]);
+    expect(reported).toEqual(["fake-server: download", "  not possible: no network", "fake-server: compile"]);
   });
 
   test("goes on when a way gives a program that is too old", async () => {

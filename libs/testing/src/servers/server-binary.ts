@@ -69,9 +69,7 @@ export class ServerUnavailableError extends Error {
 }
 
 /** `.sluice/bin` under the repository root. */
-export const DEFAULT_CACHE_DIRECTORY = fileURLToPath(
-  new URL("../../../../.sluice/bin", import.meta.url),
-);
+export const DEFAULT_CACHE_DIRECTORY = fileURLToPath(new URL("../../../../.sluice/bin", import.meta.url));
 
 /**
  * Finds a program, or installs it: PATH, then the cache, then each of its ways.
@@ -88,10 +86,7 @@ export async function findServerBinary(
   const readVersion = options.readVersion ?? readProgramVersion;
   const attempts: string[] = [];
 
-  const usable = async (
-    path: string,
-    origin: ServerBinary["origin"],
-  ): Promise<ServerBinary | undefined> => {
+  const usable = async (path: string, origin: ServerBinary["origin"]): Promise<ServerBinary | undefined> => {
     const version = await readVersion(path);
     if (version === undefined) return undefined;
     if (isAtLeast(version, program.minimumVersion)) return { path, version, origin };
@@ -114,7 +109,7 @@ export async function findServerBinary(
   const cached = await usable(cachedPath, "cache");
   if (cached !== undefined) return cached;
 
-  return await (options.exclusively ?? withInstallLock)(
+  return (options.exclusively ?? withInstallLock)(
     join(cacheDirectory, `${program.name}.lock`),
     async () => {
       const installedMeanwhile = await usable(cachedPath, "cache");

@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { freePorts, isPortFree } from "./free-port.ts";
 import { startNats, startNatsCluster } from "./nats-server.ts";
+import { isAlive } from "./process-alive.ts";
 import { natsAnswers, redisAnswers, waitUntil } from "./readiness.ts";
 import { startRedis } from "./redis-server.ts";
 
@@ -33,16 +34,7 @@ async function say(port: number, words: string, until: RegExp): Promise<string> 
 async function jetStream(port: number, subject: string, body: object): Promise<string> {
   const json = JSON.stringify(body);
   const request = `CONNECT {"verbose":false}\r\nSUB answer 1\r\nPUB ${subject} answer ${json.length}\r\n${json}\r\n`;
-  return await say(port, request, /MSG answer[^\n]*\n.*\}\r\n/s);
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
+  return say(port, request, /MSG answer[^\n]*\n.*\}\r\n/s);
 }
 
 describe("free ports", () => {
@@ -140,8 +132,7 @@ describe("a local NATS cluster", { timeout: START_TIMEOUT_MS }, () => {
     await first.kill();
     await waitUntil(
       "the log on the other nodes",
-      async () =>
-        (await jetStream(second.port, "$JS.API.STREAM.INFO.R3", {})).includes('"messages":1'),
+      async () => (await jetStream(second.port, "$JS.API.STREAM.INFO.R3", {})).includes('"messages":1'),
       { timeoutMs: 20_000 },
     );
     await first.restart();
@@ -150,31 +141,28 @@ describe("a local NATS cluster", { timeout: START_TIMEOUT_MS }, () => {
 });
 
 describe("a server that its process left behind", { timeout: START_TIMEOUT_MS }, () => {
-  test.skipIf(process.platform === "win32")(
-    "dies with it, even by SIGKILL, and leaves no data",
-    async () => {
-      const module = fileURLToPath(new URL("redis-server.ts", import.meta.url));
-      const program = `
+  test.skipIf(process.platform === "win32")("dies with it, even by SIGKILL, and leaves no data", async () => {
+    const module = fileURLToPath(new URL("redis-server.ts", import.meta.url));
+    const program = `
       const { startRedis } = await import(${JSON.stringify(module)});
       const redis = await startRedis({ local: true });
       console.log(JSON.stringify({ pid: redis.pid, dataDirectory: redis.dataDirectory }));
       setInterval(() => {}, 1000);`;
-      const owner = spawn(process.execPath, ["--input-type=module", "--eval", program], {
-        stdio: ["ignore", "pipe", "inherit"],
-      });
-      const [line] = (await once(createInterface(owner.stdout), "line")) as [string];
-      const { pid, dataDirectory } = JSON.parse(line) as { pid: number; dataDirectory: string };
-      expect(isAlive(pid)).toBe(true);
-      owner.kill("SIGKILL");
-      await waitUntil(
-        "the end of the server",
-        () => Promise.resolve(!isAlive(pid) && !existsSync(dataDirectory)),
-        {
-          timeoutMs: 5_000,
-        },
-      );
-    },
-  );
+    const owner = spawn(process.execPath, ["--input-type=module", "--eval", program], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const [line] = (await once(createInterface(owner.stdout), "line")) as [string];
+    const { pid, dataDirectory } = JSON.parse(line) as { pid: number; dataDirectory: string };
+    expect(isAlive(pid)).toBe(true);
+    owner.kill("SIGKILL");
+    await waitUntil(
+      "the end of the server",
+      () => Promise.resolve(!isAlive(pid) && !existsSync(dataDirectory)),
+      {
+        timeoutMs: 5_000,
+      },
+    );
+  });
 });
 
 describe("a server given by its address", () => {
@@ -183,9 +171,7 @@ describe("a server given by its address", () => {
     try {
       const redis = await startRedis();
       expect(redis.port).toBe(1234);
-      await expect(redis.kill()).rejects.toThrow(
-        "the one given by REDIS_URL; start it with { local: true }",
-      );
+      await expect(redis.kill()).rejects.toThrow("the one given by REDIS_URL; start it with { local: true }");
       await redis.stop();
     } finally {
       delete process.env["REDIS_URL"];

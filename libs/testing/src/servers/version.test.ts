@@ -5,9 +5,9 @@ describe("a version", () => {
   test("is read from what nats-server and redis-server print", () => {
     expect(parseVersion("nats-server: v2.12.15")).toBe("2.12.15");
     expect(parseVersion("nats-server: v2.12.2-RC.1")).toBe("2.12.2");
-    expect(
-      parseVersion("Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build=1d"),
-    ).toBe("7.0.15");
+    expect(parseVersion("Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build=1d")).toBe(
+      "7.0.15",
+    );
   });
 
   test("is undefined where there is none", () => {
