@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { DiscardPolicy, StorageType, type StreamConfig, type StreamInfo } from "@nats-io/jetstream";
 import { millis, nanos } from "@nats-io/nats-core";
 import { StreamError } from "@sluice/core";
@@ -38,6 +39,7 @@ export interface LogIdentity {
 /** Room for a message's subject, headers and the JSON around a chunk, beside its largest chunk. */
 export const MESSAGE_OVERHEAD_BYTES = 64 * 1024;
 
+const OPEN_RETRY_MS = 250;
 const DUPLICATE_WINDOW_MS = 120_000;
 const DAY_MS = 86_400_000;
 const PARTITIONS_KEY = "sluice-partitions";
@@ -84,6 +86,26 @@ export async function ensureLog(link: NatsLink, options: LogOptions): Promise<Lo
   return identityOf(info.config, options);
 }
 
+/**
+ * The log as somebody else made it: for producers, who can't know its settings. Waits for it, since services start in
+ * any order.
+ * @throws StreamError LOG_INCOMPATIBLE; LOG_UNAVAILABLE when there is none within `timeoutMs`
+ */
+export async function openLog(link: NatsLink, timeoutMs: number): Promise<LogIdentity> {
+  const deadline = Date.now() + timeoutMs;
+  for (;;) {
+    try {
+      checkServer(link, MAX_CHUNK_BYTES);
+      const info = await askLog("open it", async () => link.jetStreamManager.streams.info(CHUNKS_STREAM));
+      return identityOf(info.config, { minRetentionMs: 0 });
+    } catch (error) {
+      const mayPass = error instanceof StreamError && error.code === "LOG_UNAVAILABLE";
+      if (!mayPass || Date.now() > deadline) throw error;
+      await delay(OPEN_RETRY_MS);
+    }
+  }
+}
+
 function checkServer(link: NatsLink, maxChunkBytes: number): void {
   const version = link.connection.info?.version ?? "0.0.0";
   const [major = 0, minor = 0] = version.split(".").map(Number);
@@ -123,7 +145,10 @@ async function ensureStream(
   });
 }
 
-function identityOf(config: StreamConfig, options: LogOptions): LogIdentity {
+function identityOf(
+  config: StreamConfig,
+  options: Pick<LogOptions, "partitions" | "minRetentionMs">,
+): LogIdentity {
   const partitions = Number(config.metadata?.[PARTITIONS_KEY]);
   const createdMs = createdMsOf(config);
   if (!Number.isSafeInteger(partitions) || createdMs === null) {

@@ -1,3 +1,4 @@
+export { connectProducer, type ConnectOptions } from "./connect-producer.ts";
 export { type HandleMode } from "./publisher.ts";
 export { type SendReceipt } from "./send-queue.ts";
 export { type ProducerSettings } from "./settings.ts";
