@@ -1,4 +1,3 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { DiscardPolicy, StorageType, type StreamConfig, type StreamInfo } from "@nats-io/jetstream";
 import { millis, nanos } from "@nats-io/nats-core";
 import { StreamError } from "@sluice/core";
@@ -13,6 +12,7 @@ import {
 } from "@sluice/protocol";
 import { askLog, JETSTREAM_ERROR, jetStreamErrorCode } from "./log-errors.ts";
 import type { NatsLink } from "./nats-connection.ts";
+import { setTimeout as delay } from "node:timers/promises";
 
 /** Settings of a new log. Of one that exists only `partitions`, `minRetentionMs` and `maxChunkBytes` are checked. */
 export interface LogOptions {
@@ -39,9 +39,9 @@ export interface LogIdentity {
 /** Room for a message's subject, headers and the JSON around a chunk, beside its largest chunk. */
 export const MESSAGE_OVERHEAD_BYTES = 64 * 1024;
 
-const OPEN_RETRY_MS = 250;
 const DUPLICATE_WINDOW_MS = 120_000;
 const DAY_MS = 86_400_000;
+const LOG_POLL_MS = 200;
 const PARTITIONS_KEY = "sluice-partitions";
 const CREATED_KEY = "sluice-created-ms";
 
@@ -87,22 +87,21 @@ export async function ensureLog(link: NatsLink, options: LogOptions): Promise<Lo
 }
 
 /**
- * The log as somebody else made it: for producers, who can't know its settings. Waits for it, since services start in
- * any order.
- * @throws StreamError LOG_INCOMPATIBLE; LOG_UNAVAILABLE when there is none within `timeoutMs`
+ * Waits for the log that ingest makes. For services that only use it: they don't know its replicas and sizes, and one
+ * that starts first must not make a small one.
+ * @throws StreamError LOG_UNAVAILABLE when it isn't there in time, LOG_INCOMPATIBLE as `ensureLog`
  */
-export async function openLog(link: NatsLink, timeoutMs: number): Promise<LogIdentity> {
+export async function awaitLog(link: NatsLink, timeoutMs: number): Promise<LogIdentity> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
     try {
-      checkServer(link, MAX_CHUNK_BYTES);
-      const info = await askLog("open it", async () => link.jetStreamManager.streams.info(CHUNKS_STREAM));
+      const info = await askLog("look for the log", () => link.jetStreamManager.streams.info(CHUNKS_STREAM));
       return identityOf(info.config, { minRetentionMs: 0 });
     } catch (error) {
-      const mayPass = error instanceof StreamError && error.code === "LOG_UNAVAILABLE";
-      if (!mayPass || Date.now() > deadline) throw error;
-      await delay(OPEN_RETRY_MS);
+      const isFinal = error instanceof StreamError && error.code === "LOG_INCOMPATIBLE";
+      if (isFinal || Date.now() > deadline) throw error;
     }
+    await delay(LOG_POLL_MS);
   }
 }
 

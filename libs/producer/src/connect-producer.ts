@@ -1,4 +1,4 @@
-import { connectNats, NatsStreamLog, openLog } from "@sluice/broker-nats";
+import { awaitLog, connectNats, NatsStreamLog } from "@sluice/broker-nats";
 import type { ProducerSettings } from "./settings.ts";
 import { StreamManager } from "./stream-manager.ts";
 
@@ -20,7 +20,7 @@ export async function connectProducer(options: ConnectOptions): Promise<StreamMa
   const { servers, name = "sluice-producer", settings = {}, connectTimeoutMs = 30_000 } = options;
   const link = await connectNats({ servers, name, connectTimeoutMs });
   try {
-    const log = new NatsStreamLog(link, await openLog(link, connectTimeoutMs));
+    const log = new NatsStreamLog(link, await awaitLog(link, connectTimeoutMs));
     return new StreamManager({ log, settings, closeLog: () => link.close() });
   } catch (error) {
     await link.close();
