@@ -35,6 +35,7 @@ export class Deadline {
 
   /** Pauses, not longer than the deadline. */
   async pause(delayMs: number): Promise<void> {
+    if (this.hasPassed) return;
     await new Promise<void>((resolve) => {
       setTimeout(resolve, Math.min(delayMs, this.remainingMs));
     });

@@ -82,7 +82,7 @@ export class StreamPublisher {
    * Stores a batch; resolves when it is durable. To be called again only after it has settled.
    * @throws StreamError FENCED, STREAM_ENDED, STREAM_DELETED: for good, and the batch is not stored
    * @throws StreamError LOG_UNAVAILABLE after `publishTimeoutMs`, LOG_FULL, CHUNK_TOO_LARGE. Where
-   * `details.mayBeStored`, it is in the log or on its way there; it comes before the next batch or never.
+   * `details.may_be_stored`, it is in the log or on its way there; it comes before the next batch or never.
    */
   async publish(batch: Batch): Promise<StoredBatch> {
     const deadline = new Deadline(this.#options.settings.publishTimeoutMs);
@@ -204,7 +204,7 @@ export class StreamPublisher {
     return new StreamError(
       "LOG_UNAVAILABLE",
       `the log didn't acknowledge within ${settings.publishTimeoutMs} ms on stream ${streamId}: ${known}`,
-      { cause, details: { mayBeStored } },
+      { cause, details: { may_be_stored: mayBeStored } },
     );
   }
 }
@@ -225,7 +225,7 @@ type Place =
 function refusal(error: StreamError, mayBeStored: boolean): StreamError {
   return new StreamError(error.code, error.message, {
     cause: error,
-    details: { ...error.details, mayBeStored },
+    details: { ...error.details, may_be_stored: mayBeStored },
   });
 }
 

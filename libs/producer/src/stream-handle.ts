@@ -21,7 +21,7 @@ const ARRAY_BYTES = 2;
  * All sends reject with a StreamError:
  * - INVALID_CHUNK (`details.field`), CHUNK_TOO_LARGE: this chunk alone; nothing was sent.
  * - BACKPRESSURE_EXCEEDED: the buffer stayed full; this chunk alone, surely not sent.
- * - LOG_UNAVAILABLE, LOG_FULL: with `details.mayBeStored`. Everything that waited behind it fails too and is surely not
+ * - LOG_UNAVAILABLE, LOG_FULL: with `details.may_be_stored`. Everything that waited behind it fails too and is surely not
  *   stored, so that the log never holds a later chunk without an earlier one. The handle can be used again: what is
  *   not in the log by the time that the next send is stored never will be.
  * - STREAM_ENDED, STREAM_DELETED, FENCED (another handle was opened, or somebody published without one), CLOSED: for good.
@@ -201,9 +201,9 @@ function acknowledge(units: readonly SendUnit[], { brokerSequence, firstSequence
 
 /** The failure as it stands for those behind it, which were never sent. */
 function withoutDoubt(error: unknown): unknown {
-  if (!(error instanceof StreamError) || error.details["mayBeStored"] !== true) return error;
+  if (!(error instanceof StreamError) || error.details["may_be_stored"] !== true) return error;
   return new StreamError(error.code, "an earlier chunk of the stream failed, so this one was not sent", {
     cause: error,
-    details: { mayBeStored: false },
+    details: { may_be_stored: false },
   });
 }
