@@ -68,10 +68,14 @@ it("answers a lost message and a lost acknowledgement alike, and stores only the
   const streamLog = new MemoryStreamLog(log);
   const streamId = freshStreamId();
   streamLog.loseMessages(1);
-  expect(await streamLog.append(outgoing({ streamId, expectedLastSequence: 0 }))).toMatchObject({ kind: "unknown" });
+  expect(await streamLog.append(outgoing({ streamId, expectedLastSequence: 0 }))).toMatchObject({
+    kind: "unknown",
+  });
   expect(await streamLog.lastMessage(streamId)).toBeNull();
   streamLog.loseAcks(1);
-  expect(await streamLog.append(outgoing({ streamId, expectedLastSequence: 0 }))).toMatchObject({ kind: "unknown" });
+  expect(await streamLog.append(outgoing({ streamId, expectedLastSequence: 0 }))).toMatchObject({
+    kind: "unknown",
+  });
   expect(await streamLog.lastMessage(streamId)).not.toBeNull();
 });
 
