@@ -18,6 +18,7 @@ export default defineConfig({
       {
         test: {
           name: "integration",
+          sequence: { groupOrder: 1 },
           include: inAll("integration.test"),
           exclude: outside,
           testTimeout: 30_000,
@@ -29,7 +30,8 @@ export default defineConfig({
           name: "fault",
           include: inAll("fault.test"),
           exclude: outside,
-          // These kill and pause servers: at the same time they would measure each other.
+          // These kill and pause servers: at the same time as others they would measure each other.
+          sequence: { groupOrder: 2 },
           fileParallelism: false,
           testTimeout: 120_000,
           hookTimeout: 120_000,

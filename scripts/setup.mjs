@@ -24,7 +24,7 @@ const lockFile = join(stateFolder, "setup.lock");
 const LOCK_POLL_MS = 250;
 // The holder touches its lock once a poll. Without this bound one that was killed would block all later ones; it counts
 // polls of the waiter, not time, so that a machine which slept does not make a living holder look dead.
-const LOCK_STALE_POLLS = 60;
+const LOCK_STALE_POLLS = 40;
 
 /** The Node that runs TypeScript: ours, or the system's where no package exists for this platform. */
 export function node24() {
@@ -42,7 +42,9 @@ export async function setup() {
   refuseOldNode();
   await withLock(async () => {
     if (isCurrent(wanted)) return;
-    process.stderr.write("sluice: installing dependencies and Node 24 (npm ci; once per change of the lockfile)\n");
+    process.stderr.write(
+      "sluice: installing dependencies and Node 24 (npm ci; once per change of the lockfile)\n",
+    );
     const started = performance.now();
     await npmCi();
     const found = versionOf(node24());
@@ -98,7 +100,15 @@ function installer() {
 
 function npmCi() {
   const { node, command } = installer();
-  const args = ["ci", "--ignore-scripts", "--include=dev", "--include=optional", "--no-audit", "--no-fund", "--loglevel=error"];
+  const args = [
+    "ci",
+    "--ignore-scripts",
+    "--include=dev",
+    "--include=optional",
+    "--no-audit",
+    "--no-fund",
+    "--loglevel=error",
+  ];
   const options = { cwd: root, env: cleanEnvironment(), stdio: ["ignore", process.stderr, process.stderr] };
   const child = command
     ? spawn(node, [...command, ...args], options)
@@ -117,9 +127,11 @@ function npmCi() {
  * Only how to reach the registry stays.
  */
 function cleanEnvironment() {
-  const reach = /^npm_config_(registry|userconfig|globalconfig|cache|cafile|ca|proxy|https_proxy|noproxy|strict_ssl|offline|prefer_offline)$/i;
+  const reach =
+    /^npm_config_(registry|userconfig|globalconfig|cache|cafile|ca|proxy|https_proxy|noproxy|strict_ssl|offline|prefer_offline)$/i;
   const kept = Object.entries(process.env).filter(
-    ([name]) => name !== "NODE_ENV" && (!/^npm_config_/i.test(name) || reach.test(name) || name.includes("//")),
+    ([name]) =>
+      name !== "NODE_ENV" && (!/^npm_config_/i.test(name) || reach.test(name) || name.includes("//")),
   );
   return Object.fromEntries(kept);
 }
@@ -152,7 +164,7 @@ async function withLock(work) {
 async function acquire(token) {
   let seen = "";
   let unchangedPolls = 0;
-  for (let told = false; ; ) {
+  for (let told = false; ;) {
     try {
       fs.writeFileSync(lockFile, token, { flag: "wx" });
       return;
@@ -194,7 +206,7 @@ function readLock() {
   }
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+if (process.argv[1] && fs.realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
   setup().catch((error) => {
     process.stderr.write(`sluice: ${error.message}\n`);
     process.exitCode = 1;

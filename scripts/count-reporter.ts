@@ -1,0 +1,54 @@
+import { writeSync } from "node:fs";
+import type { Reporter, TestModule, TestSuite, Vitest } from "vitest/node";
+
+interface Counts {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+/**
+ * Prints `N passed, N failed, N skipped` as the last line of a run.
+ *
+ * Failed counts, beside tests: a file that could not be imported, a suite whose hooks threw, an unhandled error, a test
+ * that never finished. A run that fails for any other reason (no test was found, say) counts as one failure, so
+ * `0 failed` always means exit code 0.
+ */
+export default class CountReporter implements Reporter {
+  readonly #counts: Counts = { passed: 0, failed: 0, skipped: 0 };
+
+  onInit(vitest: Vitest): void {
+    // The other reporters and Vitest's own shutdown still write after the end of the run.
+    process.once("exit", (code) => {
+      // In watch mode the last line is an interactive prompt's, and the counts would be those of one re-run.
+      if (vitest.config.watch) return;
+      writeSync(process.stdout.fd, `${countLine(this.#counts, code)}\n`);
+    });
+  }
+
+  onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly unknown[]): void {
+    Object.assign(this.#counts, countRun(modules, unhandledErrors));
+  }
+}
+
+function countRun(modules: readonly TestModule[], unhandledErrors: readonly unknown[]): Counts {
+  const counts: Counts = { passed: 0, failed: unhandledErrors.length, skipped: 0 };
+  for (const module of modules) {
+    if (module.errors().length > 0) counts.failed += 1;
+    for (const suite of module.children.allSuites()) counts.failed += suiteFailed(suite) ? 1 : 0;
+    for (const test of module.children.allTests()) {
+      const { state } = test.result();
+      counts[state === "pending" ? "failed" : state] += 1;
+    }
+  }
+  return counts;
+}
+
+function suiteFailed(suite: TestSuite): boolean {
+  return suite.errors().length > 0;
+}
+
+function countLine(counts: Counts, exitCode: number): string {
+  const failed = exitCode === 0 ? counts.failed : Math.max(1, counts.failed);
+  return `${counts.passed} passed, ${failed} failed, ${counts.skipped} skipped`;
+}
