@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { DocumentModel, tokensOf } from "./document-model.ts";
 import { bestSections, sectionsOf } from "./document-sections.ts";
+import type { ModelEvent } from "./model.ts";
 
 const readme = {
   name: "README.md",
@@ -57,7 +58,8 @@ describe("the built-in model", () => {
   });
 
   it("ends with the tokens that it counted", async () => {
-    const events = await Array.fromAsync(new DocumentModel([readme], 0).answer("two words", never));
+    const events: ModelEvent[] = [];
+    for await (const event of new DocumentModel([readme], 0).answer("two words", never)) events.push(event);
     expect(events.at(-1)).toEqual({
       type: "end",
       finishReason: "stop",
