@@ -46,7 +46,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   // Runs in browsers.
   "libs/client": { packages: ["core", "protocol"], external: ["eventsource-parser", "react"] },
   // Is the lifecycle that the `main.ts` files use: signals and exits are its subject.
-  "libs/runtime": { packages: ["core"], external: "any", process: true },
+  "libs/runtime": { packages: ["core", "protocol"], external: "any", process: true },
   // Starts and stops servers for tests, and cleans up when the process ends.
   "libs/testing": { packages: LIBRARIES, external: "any", process: true },
   "services/ingest": SERVICE,

@@ -23,7 +23,10 @@ export interface AppendBatch {
   entries: readonly LogEntry[];
 }
 
-/** What became of one entry: its elements took `first` … `first + count − 1`. A duplicate, or one after the end, has count 0. */
+/**
+ * What became of one entry: its elements took `first` … `first + count − 1`. A duplicate, or one after the end, has
+ * count 0; a tombstone that deleted its stream has count 1.
+ */
 export interface AppliedEntry {
   first: number;
   count: number;
@@ -79,7 +82,12 @@ export interface RestoredPage {
   /** Ascending; others that the cache holds stay. */
   chunks: readonly CachedChunk[];
   /** On the last page only: the stream as a whole, everything up to the broker sequence having been considered. */
-  completion: { info: StreamInfo; snapshotBrokerSequence: number } | null;
+  completion: {
+    info: StreamInfo;
+    snapshotBrokerSequence: number;
+    /** False: the beginning is unprovable and `info` is a jump. It may only create a record, never touch one. */
+    isProven: boolean;
+  } | null;
 }
 
 /**

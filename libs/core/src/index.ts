@@ -24,7 +24,12 @@ export {
 export { type LiveFeed, type RebuildAnswer, type Subscription, type TailAnnouncement } from "./live-feed.ts";
 export { type LogElement, type LogEntry, type StoredMessage } from "./log-entry.ts";
 export { type PartitionLeases } from "./partition-leases.ts";
-export { type ConsumeBounds, type LogFacts, type PartitionLog, type PartitionReader } from "./partition-log.ts";
+export {
+  type ConsumeBounds,
+  type LogFacts,
+  type PartitionLog,
+  type PartitionReader,
+} from "./partition-log.ts";
 export { type Prompt, type PromptDesk } from "./prompt-desk.ts";
 export {
   ReplayMerge,
@@ -35,7 +40,13 @@ export {
   type PageVerdict,
   type Phase,
 } from "./replay-merge.ts";
-export { jumpSequence, MAX_ELEMENTS_PER_MESSAGE, numberEntry, type Numbering, type StreamHead } from "./sequencing.ts";
+export {
+  jumpSequence,
+  MAX_ELEMENTS_PER_MESSAGE,
+  numberEntry,
+  type Numbering,
+  type StreamHead,
+} from "./sequencing.ts";
 export { StreamError, type StreamErrorCode } from "./stream-error.ts";
 export { isStreamId, partitionOf } from "./stream-id.ts";
 export { type LogAppendOutcome, type OutgoingMessage, type StreamLog } from "./stream-log.ts";

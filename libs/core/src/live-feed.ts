@@ -45,8 +45,8 @@ export interface LiveFeed {
   answerBarriers(partition: number): Subscription;
 
   /** Asks the partition's owner to bring a stream back. Null when there is no answer within `timeoutMs`. */
-  requestRebuild(partition: number, streamId: string, after: number, timeoutMs: number): Promise<RebuildAnswer | null>;
-  answerRebuilds(partition: number, handler: (streamId: string, after: number) => Promise<RebuildAnswer>): Subscription;
+  requestRebuild(partition: number, streamId: string, timeoutMs: number): Promise<RebuildAnswer | null>;
+  answerRebuilds(partition: number, handler: (streamId: string) => Promise<RebuildAnswer>): Subscription;
 
   /** Called after each re-established connection: messages may have been missed meanwhile. */
   onReconnect(handler: () => void): Subscription;

@@ -17,7 +17,11 @@ export interface PartitionLeases {
    * Lengthens a lease that is still ours and reads the partition's checkpoint in the same step.
    * `isHeld` false: lost to another, or expired.
    */
-  renew(partition: number, member: string, ttlMs: number): Promise<{ isHeld: boolean; checkpoint: Checkpoint | null }>;
+  renew(
+    partition: number,
+    member: string,
+    ttlMs: number,
+  ): Promise<{ isHeld: boolean; checkpoint: Checkpoint | null }>;
   /** Gives a lease back, if it is ours. */
   release(partition: number, member: string): Promise<void>;
 }

@@ -49,5 +49,11 @@ export interface PartitionLog {
    * Keeps a refused element for people to look at. At least once: ids make a repeat of the same element harmless.
    * @param element the element's JSON, or the whole payload where it can't be taken apart
    */
-  reject(rejected: { streamId: string; brokerSequence: number; index: number; reason: string; element: Uint8Array }): Promise<void>;
+  reject(rejected: {
+    streamId: string;
+    brokerSequence: number;
+    index: number;
+    reason: string;
+    element: Uint8Array;
+  }): Promise<void>;
 }

@@ -32,9 +32,10 @@ export interface PageVerdict<T> {
   ranges: readonly LiveRange[];
   /**
    * `read`: another page · `rebuild`: what comes next is missing in the cache, ask ingest for it and read again ·
-   * `behind`: the cache's head is below the cursor, ask ingest · `live`: caught up · `ended`: all sent, the stream is over.
+   * `behind`: the cache's head is below the cursor, ask ingest · `live`: caught up · `ended`: all sent, the stream is over ·
+   * `dropped`: nobody waits for this page, there is nothing to do.
    */
-  next: "read" | "rebuild" | "behind" | "live" | "ended";
+  next: "read" | "rebuild" | "behind" | "live" | "ended" | "dropped";
 }
 
 /**
@@ -49,8 +50,13 @@ export interface PageVerdict<T> {
  *   drained: read └───────── lagging ◀── reader too slow ─┘
  *
  * Pure: no I/O and no clock. The owner subscribes to the live feed first, then reads pages until told otherwise, and
- * gives every range and every page to this machine in the order of their arrival. In return each sequence after the
- * first cursor goes out exactly once and in order, or a gap is declared with `skipTo`.
+ * gives every range and every page to this machine in the order of their arrival. It has at most one page on its way:
+ * a next one is asked for when that has come or failed. In return each sequence after the first cursor goes out exactly
+ * once and in order, or a gap is declared with `skipTo`.
+ *
+ * Why a page may lead to live: ranges are published only after the cache holds them, so whatever was heard before the
+ * page was asked for is in the page, and what is heard later is held. Where that breaks (the hold overflowed, ranges
+ * were ignored while lagging, a tail was lost), `#hasMissed` demands a page that is asked for afterwards.
  */
 export class ReplayMerge {
   #phase: Phase = "replay";
@@ -58,7 +64,7 @@ export class ReplayMerge {
   #held: LiveRange[] = [];
   #heldChunks = 0;
   #heldBytes = 0;
-  #overflowed = false;
+  #hasMissed = false;
   readonly #bounds: HoldBounds;
 
   /** @param cursor the last sequence that the reader has; 0: none */
@@ -76,7 +82,7 @@ export class ReplayMerge {
     return this.#cursor;
   }
 
-  /** Chunks held for after the replay; never above the bounds. */
+  /** Chunks held for after the page that is on its way; never above the bounds. */
   get heldChunks(): number {
     return this.#heldChunks;
   }
@@ -85,7 +91,7 @@ export class ReplayMerge {
     return this.#heldBytes;
   }
 
-  /** Takes one range of the live feed. `read` is answered once; until its page comes, ranges are held. */
+  /** Takes one range of the live feed. `read` comes once: the page then asked for contains this range, and later ones are held. */
   onLive(range: LiveRange): LiveVerdict {
     if (this.#phase === "replay") {
       this.#hold(range);
@@ -97,19 +103,19 @@ export class ReplayMerge {
       return "send";
     }
     this.#phase = "replay";
-    this.#hold(range);
     return "read";
   }
 
-  /** To be called as each page is asked for: an overflow of the hold matters only if it came after. */
+  /** To be called as each page is asked for: what was held or missed before is in the page. */
   onPageRequested(): void {
-    this.#overflowed = false;
+    this.#dropHeld();
+    this.#hasMissed = false;
   }
 
-  /** Takes the page after the cursor. Meaningful in `replay` only; in any other phase nothing is sent. */
+  /** Takes the page after the cursor. Meaningful in `replay` only; in any other phase it is dropped. */
   onPage<T extends { sequence: number }>(page: Page<T>): PageVerdict<T> {
     if (this.#phase === "ended") return { chunks: [], ranges: [], next: "ended" };
-    if (this.#phase !== "replay") return { chunks: [], ranges: [], next: "live" };
+    if (this.#phase !== "replay") return { chunks: [], ranges: [], next: "dropped" };
     if (page.head < this.#cursor) return { chunks: [], ranges: [], next: "behind" };
 
     const chunks: T[] = [];
@@ -122,7 +128,7 @@ export class ReplayMerge {
     if (this.#cursor < page.head) {
       return { chunks, ranges: [], next: chunks.length === 0 ? "rebuild" : "read" };
     }
-    if (page.hasEnded && this.#cursor === page.head) {
+    if (page.hasEnded) {
       this.#end();
       return { chunks, ranges: [], next: "ended" };
     }
@@ -132,14 +138,16 @@ export class ReplayMerge {
 
   /** Declares everything up to `sequence` missing: the owner tells the reader of the gap and reads on after it. */
   skipTo(sequence: number): void {
-    if (sequence > this.#cursor) this.#cursor = sequence;
+    if (this.#phase !== "ended" && sequence > this.#cursor) this.#cursor = sequence;
   }
 
   /** The log knows less than the reader claims to have: start over after `sequence`. The owner tells the reader. */
   resetTo(sequence: number): void {
+    if (this.#phase === "ended") return;
     this.#cursor = sequence;
-    this.#dropHeld();
     this.#phase = "replay";
+    this.#hasMissed = true;
+    this.#dropHeld();
   }
 
   /** The reader can't follow: stop taking live data. Nothing is lost, `resume` reads on from the cache. */
@@ -149,9 +157,14 @@ export class ReplayMerge {
     this.#dropHeld();
   }
 
-  /** The reader has caught its breath, or a tail was found lost: the owner reads a page next. */
+  /**
+   * The reader has caught its breath, or a tail was found lost: the owner reads a page next. If one is on its way already,
+   * it doesn't lead to live: it may be older than what was missed.
+   */
   resume(): void {
-    if (this.#phase === "lagging" || this.#phase === "live") this.#phase = "replay";
+    if (this.#phase === "ended") return;
+    this.#phase = "replay";
+    this.#hasMissed = true;
   }
 
   #hold(range: LiveRange): void {
@@ -161,7 +174,7 @@ export class ReplayMerge {
     this.#heldBytes += range.frames?.byteLength ?? 0;
     if (this.#heldChunks > this.#bounds.maxChunks || this.#heldBytes > this.#bounds.maxBytes) {
       this.#dropHeld();
-      this.#overflowed = true;
+      this.#hasMissed = true;
     }
   }
 
@@ -183,7 +196,7 @@ export class ReplayMerge {
 
   #nextAfterMerge(): PageVerdict<never>["next"] {
     if (this.#phase === "ended") return "ended";
-    if (this.#held.length > 0 || this.#overflowed) return "read";
+    if (this.#held.length > 0 || this.#hasMissed) return "read";
     this.#phase = "live";
     return "live";
   }

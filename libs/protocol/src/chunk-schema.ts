@@ -45,7 +45,9 @@ export const chunkDraftSchema = z.strictObject({
 export type ParsedChunkDraft = z.output<typeof chunkDraftSchema>;
 
 /** A draft, or a bare chunk type such as `{"type":"Text","content":"hi"}`. */
-export function parseChunkDraft(value: unknown): { ok: true; draft: ParsedChunkDraft } | { ok: false; reason: string; field: string } {
+export function parseChunkDraft(
+  value: unknown,
+): { ok: true; draft: ParsedChunkDraft } | { ok: false; reason: string; field: string } {
   const isBare = typeof value === "object" && value !== null && !("chunk_type" in value) && "type" in value;
   const parsed = chunkDraftSchema.safeParse(isBare ? { chunk_type: value } : value);
   if (parsed.success) return { ok: true, draft: parsed.data };

@@ -13,9 +13,12 @@ export function encodeLiveMessage(range: LiveRange): Uint8Array {
 export function decodeLiveMessage(message: Uint8Array): LiveRange | null {
   const end = message.indexOf(NEWLINE);
   if (end < 0 || end > 64) return null;
-  const [first, last, flags] = Buffer.from(message.buffer, message.byteOffset, end).toString("latin1").split(" ");
+  const [first, last, flags] = Buffer.from(message.buffer, message.byteOffset, end)
+    .toString("latin1")
+    .split(" ");
   const range = { first: Number(first), last: Number(last) };
-  if (flags === undefined || !Number.isSafeInteger(range.first) || !Number.isSafeInteger(range.last)) return null;
+  if (flags === undefined || !Number.isSafeInteger(range.first) || !Number.isSafeInteger(range.last))
+    return null;
   return {
     ...range,
     isTerminal: flags.startsWith("t"),

@@ -1,4 +1,10 @@
-import { endStatusOf, MAX_ELEMENTS_PER_MESSAGE, type LogElement, type LogEntry, type StoredMessage } from "@sluice/core";
+import {
+  endStatusOf,
+  MAX_ELEMENTS_PER_MESSAGE,
+  type LogElement,
+  type LogEntry,
+  type StoredMessage,
+} from "@sluice/core";
 import { parseChunkDraft, type ParsedChunkDraft } from "./chunk-schema.ts";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
@@ -31,10 +37,14 @@ function decodeElements(message: StoredMessage, maxChunkBytes: number): LogEleme
   try {
     values = splitPayload(message.payload);
   } catch (error) {
-    return [rejected(`payload is not JSON in UTF-8: ${error instanceof Error ? error.message : String(error)}`)];
+    return [
+      rejected(`payload is not JSON in UTF-8: ${error instanceof Error ? error.message : String(error)}`),
+    ];
   }
   if (values.length > MAX_ELEMENTS_PER_MESSAGE) {
-    return [rejected(`${values.length} elements in one message, at most ${MAX_ELEMENTS_PER_MESSAGE} are allowed`)];
+    return [
+      rejected(`${values.length} elements in one message, at most ${MAX_ELEMENTS_PER_MESSAGE} are allowed`),
+    ];
   }
   // Elements are measured one by one only where the whole could hold one that is too large.
   const measure = message.payload.byteLength > maxChunkBytes;

@@ -1,6 +1,8 @@
 /** Every Redis key, in one place. One hash tag for a partition: a script that spans its streams stays in one slot. */
-export const chunksKey = (partition: number, streamId: string): string => `stream:chunks:{p${partition}}:${streamId}`;
-export const metaKey = (partition: number, streamId: string): string => `stream:meta:{p${partition}}:${streamId}`;
+export const chunksKey = (partition: number, streamId: string): string =>
+  `stream:chunks:{p${partition}}:${streamId}`;
+export const metaKey = (partition: number, streamId: string): string =>
+  `stream:meta:{p${partition}}:${streamId}`;
 export const checkpointKey = (partition: number): string => `ingest:checkpoint:{p${partition}}`;
 export const leaseKey = (partition: number): string => `ingest:lease:{p${partition}}`;
 export const MEMBERS_KEY = "ingest:members";

@@ -10,7 +10,9 @@ export function encodeResumeToken(streamId: string, sequence: number): string {
  * @throws StreamError INVALID_RESUME_TOKEN where it isn't one
  */
 export function decodeResumeToken(token: string): { streamId: string; sequence: number } {
-  const decoded = /^[A-Za-z0-9+/_-]+={0,2}$/.test(token) ? Buffer.from(token, "base64").toString("latin1") : "";
+  const decoded = /^[A-Za-z0-9+/_-]+={0,2}$/.test(token)
+    ? Buffer.from(token, "base64").toString("latin1")
+    : "";
   const colon = decoded.lastIndexOf(":");
   const streamId = decoded.slice(0, Math.max(colon, 0));
   const sequence = parseSequence(decoded.slice(colon + 1));

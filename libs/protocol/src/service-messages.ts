@@ -13,7 +13,7 @@ export const tailAnnouncementSchema = z.object({
   streams: z.array(z.object({ streamId: z.string(), head: sequence, hasEnded: z.boolean() })),
 });
 
-export const rebuildRequestSchema = z.object({ streamId: z.string(), after: sequence });
+export const rebuildRequestSchema = z.object({ streamId: z.string() });
 
 export const rebuildAnswerSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("restored"), firstAvailable: sequence, head: sequence, status }),

@@ -7,13 +7,13 @@ export type GapReason = "expired" | "cursor_ahead" | "new_era";
 /** The frames of consecutive elements of one message, for the live feed: encoded once, sent to everyone. */
 export function elementFrames(streamId: string, first: number, elements: readonly LogElement[]): string {
   let frames = "";
-  elements.forEach((element, index) => {
+  for (const [index, element] of elements.entries()) {
     const sequence = first + index;
     frames +=
       element.kind === "rejected"
         ? placeholderFrame(sequence)
         : `id: ${sequence}\nevent: ${eventNameOfBody(element.body)}\ndata: ${chunkJsonHead(streamId, sequence)}${element.body}\n\n`;
-  });
+  }
   return frames;
 }
 
@@ -21,7 +21,11 @@ export function elementFrames(streamId: string, first: number, elements: readonl
 export function cachedChunkFrame(streamId: string, chunk: CachedChunk): Uint8Array {
   if (chunk.json.byteLength === 0) return Buffer.from(placeholderFrame(chunk.sequence));
   const event = eventNameOf(chunk.json, streamId, chunk.sequence);
-  return Buffer.concat([Buffer.from(`id: ${chunk.sequence}\nevent: ${event}\ndata: `), chunk.json, FRAME_END]);
+  return Buffer.concat([
+    Buffer.from(`id: ${chunk.sequence}\nevent: ${event}\ndata: `),
+    chunk.json,
+    FRAME_END,
+  ]);
 }
 
 const FRAME_END = Buffer.from("\n\n");
@@ -39,7 +43,13 @@ export function gapFrame(gap: { streamId: string; from: number; to: number; reas
 
 /** The reader's position is beyond what exists: it goes on after `head`, and what it had above that is not this stream's. */
 export function resetFrame(reset: { streamId: string; cursor: number; head: number }): string {
-  const data = { stream_id: reset.streamId, reset: true, cursor: reset.cursor, head: reset.head, reason: "cursor_ahead" };
+  const data = {
+    stream_id: reset.streamId,
+    reset: true,
+    cursor: reset.cursor,
+    head: reset.head,
+    reason: "cursor_ahead",
+  };
   return `id: ${reset.head}\nevent: gap\ndata: ${JSON.stringify(data)}\n\n`;
 }
 

@@ -11,7 +11,8 @@ export const streamSubject = (streamId: string): string => `stream.${streamId}`;
 export const STREAM_SUBJECTS = "stream.*";
 export const chunkSubject = (partition: number, streamId: string): string => `chunk.${partition}.${streamId}`;
 export const partitionSubjects = (partition: number): string => `chunk.${partition}.*`;
-export const chunkTransformTarget = (partitions: number): string => `chunk.{{partition(${partitions},1)}}.{{wildcard(1)}}`;
+export const chunkTransformTarget = (partitions: number): string =>
+  `chunk.{{partition(${partitions},1)}}.{{wildcard(1)}}`;
 /** The stream id in `chunk.<p>.<id>`. */
 export const streamIdOfChunkSubject = (subject: string): string => subject.slice(subject.indexOf(".", 6) + 1);
 

@@ -30,7 +30,8 @@ export function loadConfig<T extends z.ZodType>(
     }
   }
   const parsed = schema.safeParse(values);
-  for (const issue of parsed.error?.issues ?? []) problems.push(`${issue.path.join(".") || "settings"}: ${issue.message}`);
+  for (const issue of parsed.error?.issues ?? [])
+    problems.push(`${issue.path.join(".") || "settings"}: ${issue.message}`);
   if (!parsed.success || problems.length > 0) {
     throw new ConfigError(`invalid settings\n${problems.map((problem) => `  ${problem}`).join("\n")}`);
   }
@@ -38,7 +39,7 @@ export function loadConfig<T extends z.ZodType>(
 }
 
 function shapeOf(schema: z.ZodType): object {
-  return schema instanceof z.ZodObject ? (schema.shape as object) : {};
+  return schema instanceof z.ZodObject ? schema.shape : {};
 }
 
 /** Fields for settings that several services share. */

@@ -70,7 +70,11 @@ export async function runMain(start: () => Promise<void>): Promise<void> {
     await start();
   } catch (error) {
     const isExpected = error instanceof Error && ["ConfigError", "StreamError"].includes(error.name);
-    const text = isExpected ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error);
+    const text = isExpected
+      ? error.message
+      : error instanceof Error
+        ? (error.stack ?? error.message)
+        : String(error);
     process.stderr.write(`${text}\n`);
     process.exit(1);
   }

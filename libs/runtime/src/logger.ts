@@ -14,7 +14,17 @@ export function createLogger(service: string, level: string): Logger {
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
     redact: {
-      paths: ["authorization", "apiKey", "password", "token", "*.authorization", "*.apiKey", "*.password", "*.token", "*.cookie"],
+      paths: [
+        "authorization",
+        "apiKey",
+        "password",
+        "token",
+        "*.authorization",
+        "*.apiKey",
+        "*.password",
+        "*.token",
+        "*.cookie",
+      ],
       censor: "[redacted]",
     },
   });

@@ -34,6 +34,7 @@ export const noSuchRoute: RequestHandler = (request, _response, next) => {
 function asStreamError(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof StreamError || !("status" in error)) return error;
   if (error.status === 413) return new StreamError("CHUNK_TOO_LARGE", "the body is too large");
-  if (typeof error.status === "number" && error.status < 500) return new StreamError("INVALID_REQUEST", error.message);
+  if (typeof error.status === "number" && error.status < 500)
+    return new StreamError("INVALID_REQUEST", error.message);
   return error;
 }

@@ -1,1 +1,2 @@
-export {};
+export { startIngester, type Ingester, type IngesterOptions } from "./ingester.ts";
+export { type IngestSettings } from "./settings.ts";

@@ -1,0 +1,71 @@
+import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+
+export type IngestMetrics = ReturnType<typeof createIngestMetrics>;
+
+/** No label names a stream: a registry that grows with the streams is a leak. */
+export function createIngestMetrics(registry: Registry) {
+  const registers = [registry];
+  return {
+    chunks: new Counter({
+      name: "sluice_ingest_chunks_total",
+      help: "Elements numbered and written",
+      registers,
+    }),
+    rejected: new Counter({
+      name: "sluice_ingest_rejected_total",
+      help: "Elements refused under a placeholder",
+      registers,
+    }),
+    rejectedLost: new Counter({
+      name: "sluice_ingest_rejected_lost_total",
+      help: "Refused elements that could not be kept on REJECTED",
+      registers,
+    }),
+    batchMessages: new Histogram({
+      name: "sluice_ingest_batch_messages",
+      help: "Messages written with one call",
+      buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256, 512],
+      registers,
+    }),
+    appendSeconds: new Histogram({
+      name: "sluice_ingest_append_seconds",
+      help: "One append to the cache",
+      buckets: [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5],
+      registers,
+    }),
+    lagSeconds: new Histogram({
+      name: "sluice_ingest_lag_seconds",
+      help: "From the log's timestamp of a batch's oldest message to its being readable",
+      buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 30, 300],
+      registers,
+    }),
+    rebuilds: new Counter({
+      name: "sluice_ingest_rebuilds_total",
+      help: "Streams brought back from the log",
+      labelNames: ["cause"],
+      registers,
+    }),
+    rewinds: new Counter({
+      name: "sluice_ingest_rewinds_total",
+      help: "Times the cache was found to have fallen back",
+      registers,
+    }),
+    retries: new Counter({
+      name: "sluice_ingest_retries_total",
+      help: "Calls repeated because log or cache were away",
+      labelNames: ["code"],
+      registers,
+    }),
+    partitionsOwned: new Gauge({
+      name: "sluice_ingest_partitions_owned",
+      help: "Partitions this replica reads",
+      registers,
+    }),
+    takeovers: new Counter({ name: "sluice_ingest_takeovers_total", help: "Partitions acquired", registers }),
+    leasesLost: new Counter({
+      name: "sluice_ingest_leases_lost_total",
+      help: "Leases that expired or went to another",
+      registers,
+    }),
+  };
+}

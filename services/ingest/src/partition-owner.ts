@@ -1,0 +1,254 @@
+import {
+  StreamError,
+  type AppendBatch,
+  type Checkpoint,
+  type ChunkCache,
+  type LiveFeed,
+  type LogEntry,
+  type PartitionLog,
+  type PartitionReader,
+  type RebuildAnswer,
+  type StoredMessage,
+  type Subscription,
+} from "@sluice/core";
+import { decodeMessage } from "@sluice/protocol";
+import type { Logger } from "@sluice/runtime";
+import { setTimeout as delay } from "node:timers/promises";
+import { liveRangesOf } from "./live-ranges.ts";
+import type { IngestMetrics } from "./metrics.ts";
+import { Mutex } from "./mutex.ts";
+import type { RebuildGate } from "./rebuild-gate.ts";
+import { Rebuilder } from "./rebuilder.ts";
+import { rejectElements } from "./rejections.ts";
+import type { IngestSettings } from "./settings.ts";
+import { TailAnnouncer } from "./tail-announcer.ts";
+
+export interface PartitionDependencies {
+  log: PartitionLog;
+  cache: ChunkCache;
+  liveFeed: LiveFeed;
+  rebuilds: RebuildGate;
+  settings: IngestSettings;
+  metrics: IngestMetrics;
+  logger: Logger;
+}
+
+/** Between tries while Redis or NATS are away, ms. */
+const RETRY_DELAY_MS = 200;
+
+/**
+ * One partition while this ingester owns it: reads the log in order from the checkpoint, takes all that arrived while
+ * the last write was in flight as one batch, writes it with one call, and only then tells the readers.
+ *
+ * Owning is an economy, not a lock. A former owner that doesn't know yet does no harm: what it appends either
+ * continues the record or is skipped.
+ */
+export class PartitionOwner {
+  readonly partition: number;
+  readonly #dependencies: PartitionDependencies;
+  readonly #logger: Logger;
+  readonly #rebuilder: Rebuilder;
+  readonly #tail: TailAnnouncer;
+  /** Appends and completions of rebuilds, one at a time. */
+  readonly #turn = new Mutex();
+  readonly #closing = new AbortController();
+  #subscriptions: Subscription[] = [];
+  #reader: PartitionReader | null = null;
+  /** Everything of the partition up to this broker sequence was read without a hole and applied. */
+  #position: Checkpoint = { brokerSequence: 0, timestampMs: 0, logCreatedMs: 0 };
+  /** Set when the cache was found to have fallen back: where to, or null where it has forgotten all. */
+  #fallback: { checkpoint: Checkpoint | null } | null = null;
+  #running: Promise<void> | null = null;
+
+  constructor(partition: number, dependencies: PartitionDependencies) {
+    const { log, cache, liveFeed, settings, logger } = dependencies;
+    this.partition = partition;
+    this.#dependencies = dependencies;
+    this.#logger = logger.child({ partition });
+    this.#tail = new TailAnnouncer(partition, liveFeed);
+    this.#rebuilder = new Rebuilder({
+      partition,
+      log,
+      cache,
+      liveFeed,
+      maxChunkBytes: settings.maxChunkBytes,
+      chunkTtlSeconds: settings.chunkTtlSeconds,
+      idleLimitMs: settings.idleLimitMs,
+      now: Date.now,
+    });
+  }
+
+  /** Broker sequence up to which everything is in the cache. */
+  get position(): number {
+    return this.#position.brokerSequence;
+  }
+
+  start(): void {
+    this.#running = this.#run().catch((error: unknown) => {
+      if (this.#isClosing) return;
+      // Expected failures were retried: this is a broken invariant, and going on could hide it.
+      this.#logger.fatal({ err: error }, "partition stopped");
+      throw error;
+    });
+  }
+
+  /** Stops after the batch under way. Idempotent. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    for (const subscription of this.#subscriptions) subscription.close();
+    this.#tail.close();
+    await this.#reader?.close();
+    await this.#running;
+  }
+
+  /**
+   * What a lease renewal read, and our position before it asked. A lower checkpoint means that the cache has fallen
+   * back: without this an idle partition would never notice.
+   */
+  observeCheckpoint(checkpoint: Checkpoint | null, positionBefore: number): void {
+    if (this.#reader === null || (checkpoint !== null && checkpoint.brokerSequence >= positionBefore)) return;
+    this.#fallback = { checkpoint };
+    void this.#reader.close();
+  }
+
+  get #isClosing(): boolean {
+    return this.#closing.signal.aborted;
+  }
+
+  async #run(): Promise<void> {
+    const { liveFeed } = this.#dependencies;
+    this.#position = await this.#patiently(() => this.#readOrSeedCheckpoint());
+    this.#subscriptions = [
+      liveFeed.answerBarriers(this.partition),
+      liveFeed.answerRebuilds(this.partition, (streamId) => this.#rebuildOnRequest(streamId)),
+    ];
+    this.#tail.start(() => this.position);
+    while (!this.#isClosing) {
+      if (this.#fallback !== null) await this.#rewind(this.#fallback.checkpoint);
+      await this.#readFromPosition();
+    }
+  }
+
+  async #rewind(checkpoint: Checkpoint | null): Promise<void> {
+    this.#fallback = null;
+    this.#dependencies.metrics.rewinds.inc();
+    this.#position = checkpoint ?? (await this.#patiently(() => this.#readOrSeedCheckpoint()));
+    this.#logger.warn({ position: this.position }, "cache fell back, reading again");
+  }
+
+  /** Until closed, or until the position has to be set anew. */
+  async #readFromPosition(): Promise<void> {
+    const { log, settings } = this.#dependencies;
+    const reader = await this.#patiently(() =>
+      log.read(this.partition, this.position, {
+        maxPendingMessages: settings.maxPendingMessages,
+        maxPendingBytes: settings.maxPendingBytes,
+      }),
+    );
+    this.#reader = reader;
+    try {
+      for (;;) {
+        if (this.#isClosing || this.#fallback !== null) return;
+        const messages = await reader.next(settings.maxBatchMessages);
+        if (messages === null) return;
+        await this.#turn.run(() => this.#apply(messages));
+      }
+    } finally {
+      this.#reader = null;
+      await reader.close();
+    }
+  }
+
+  async #apply(messages: readonly StoredMessage[]): Promise<void> {
+    const { cache, liveFeed, log, metrics, settings } = this.#dependencies;
+    const lastMessage = messages.at(-1);
+    if (lastMessage === undefined) return;
+    const entries = messages.map((message) => decodeMessage(message, settings.maxChunkBytes));
+    await rejectElements(log, messages, entries, metrics, this.#logger);
+
+    const batch: AppendBatch = {
+      partition: this.partition,
+      readAfter: this.position,
+      checkpoint: {
+        brokerSequence: lastMessage.brokerSequence,
+        timestampMs: lastMessage.timestampMs,
+        logCreatedMs: this.#position.logCreatedMs,
+      },
+      entries,
+    };
+    for (;;) {
+      const startedMs = performance.now();
+      const outcome = await this.#patiently(() => cache.append(batch));
+      metrics.appendSeconds.observe((performance.now() - startedMs) / 1000);
+      if (outcome.kind === "rewind") {
+        this.#fallback = { checkpoint: outcome.checkpoint };
+        return;
+      }
+      if (outcome.kind === "unproven") {
+        for (const streamId of outcome.streamIds) await this.#rebuildWithinTurn(streamId);
+        continue;
+      }
+      this.#position = batch.checkpoint;
+      const ranges = liveRangesOf(entries, outcome.entries);
+      for (const { streamId, range } of ranges) {
+        liveFeed.publishRange(streamId, range);
+        this.#tail.note(streamId, range.last, range.isTerminal);
+      }
+      this.#measure(
+        entries,
+        outcome.entries.reduce((sum, entry) => sum + entry.count, 0),
+      );
+      return;
+    }
+  }
+
+  #measure(entries: readonly LogEntry[], chunks: number): void {
+    const { metrics } = this.#dependencies;
+    metrics.chunks.inc(chunks);
+    metrics.batchMessages.observe(entries.length);
+    const oldest = entries[0];
+    if (oldest !== undefined) metrics.lagSeconds.observe(Math.max(0, Date.now() - oldest.timestampMs) / 1000);
+  }
+
+  /** An append found a stream that nothing proves: only the log before it can tell, and only as far as we had read. */
+  async #rebuildWithinTurn(streamId: string): Promise<void> {
+    this.#dependencies.metrics.rebuilds.inc({ cause: "append" });
+    await this.#patiently(() => this.#rebuilder.rebuild(streamId, (task) => task(this.position)));
+  }
+
+  async #rebuildOnRequest(streamId: string): Promise<RebuildAnswer> {
+    return this.#dependencies.rebuilds.run(streamId, () => {
+      this.#dependencies.metrics.rebuilds.inc({ cause: "request" });
+      return this.#rebuilder.rebuild(streamId, (task) => this.#turn.run(() => task(this.position)));
+    });
+  }
+
+  /** Where nothing is known, starts early enough for everything that could still be in the cache. */
+  async #readOrSeedCheckpoint(): Promise<Checkpoint> {
+    const { cache, log, settings } = this.#dependencies;
+    const known = await cache.readCheckpoint(this.partition);
+    if (known !== null) return known;
+    const facts = await log.facts();
+    const brokerSequence = await log.positionBefore(Date.now() - settings.chunkTtlSeconds * 1000);
+    const timestampMs = (await log.timestampAt(brokerSequence)) ?? 0;
+    return cache.seedCheckpoint(this.partition, {
+      brokerSequence,
+      timestampMs,
+      logCreatedMs: facts.createdMs,
+    });
+  }
+
+  /** Tries again for as long as the trouble is one that passes, and the partition is ours. */
+  async #patiently<T>(work: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await work();
+      } catch (error) {
+        if (this.#isClosing || !(error instanceof StreamError) || !error.retryable) throw error;
+        this.#dependencies.metrics.retries.inc({ code: error.code });
+        this.#logger.warn({ err: error }, "trying again");
+        await delay(RETRY_DELAY_MS, undefined, { signal: this.#closing.signal });
+      }
+    }
+  }
+}

@@ -1,0 +1,38 @@
+import type { RebuildAnswer } from "@sluice/core";
+import { expect, test } from "vitest";
+import { RebuildGate } from "./rebuild-gate.ts";
+
+const ANSWER: RebuildAnswer = { kind: "unknown" };
+
+test("askers of the same stream share one rebuild", async () => {
+  const gate = new RebuildGate(4);
+  let runs = 0;
+  const rebuild = async (): Promise<RebuildAnswer> => {
+    runs++;
+    await Promise.resolve();
+    return ANSWER;
+  };
+  await Promise.all([gate.run("a", rebuild), gate.run("a", rebuild), gate.run("a", rebuild)]);
+  expect(runs).toBe(1);
+  await gate.run("a", rebuild);
+  expect(runs).toBe(2);
+});
+
+test("no more rebuilds run at once than allowed, and all get their turn, also after failures", async () => {
+  const gate = new RebuildGate(3);
+  let running = 0;
+  let most = 0;
+  const outcomes = await Promise.allSettled(
+    Array.from({ length: 50 }, (_, index) =>
+      gate.run(`s${index}`, async () => {
+        most = Math.max(most, ++running);
+        await new Promise((resolve) => setImmediate(resolve));
+        running--;
+        if (index % 5 === 0) throw new Error("no");
+        return ANSWER;
+      }),
+    ),
+  );
+  expect(most).toBe(3);
+  expect(outcomes.filter((outcome) => outcome.status === "fulfilled")).toHaveLength(40);
+});

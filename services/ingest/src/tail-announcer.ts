@@ -1,0 +1,48 @@
+import type { LiveFeed } from "@sluice/core";
+import { randomUUID } from "node:crypto";
+
+const INTERVAL_MS = 1_000;
+/** A change is told this many times, so that one lost announcement is no lost tail. */
+const TIMES_TOLD = 3;
+
+/** Says each second what changed lately in a partition, so that edges notice a last message that never reached them. */
+export class TailAnnouncer {
+  readonly #partition: number;
+  readonly #liveFeed: LiveFeed;
+  readonly #term = randomUUID();
+  readonly #changed = new Map<string, { head: number; hasEnded: boolean; timesLeft: number }>();
+  #serial = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(partition: number, liveFeed: LiveFeed) {
+    this.#partition = partition;
+    this.#liveFeed = liveFeed;
+  }
+
+  start(position: () => number): void {
+    this.#timer = setInterval(() => this.#announce(position()), INTERVAL_MS);
+  }
+
+  note(streamId: string, head: number, hasEnded: boolean): void {
+    this.#changed.set(streamId, { head, hasEnded, timesLeft: TIMES_TOLD });
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  #announce(checkpoint: number): void {
+    const streams = [];
+    for (const [streamId, change] of this.#changed) {
+      streams.push({ streamId, head: change.head, hasEnded: change.hasEnded });
+      if (--change.timesLeft === 0) this.#changed.delete(streamId);
+    }
+    this.#liveFeed.publishTail({
+      partition: this.#partition,
+      term: this.#term,
+      serial: ++this.#serial,
+      checkpoint,
+      streams,
+    });
+  }
+}
