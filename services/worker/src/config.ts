@@ -2,12 +2,16 @@ import { settings } from "@sluice/runtime";
 import { z } from "zod";
 
 /** The worker's settings; keys are the environment variables. */
-export const workerSchema = z
+export const workerConfigSchema = z
   .object({
     NATS_URL: settings.natsUrl,
     ADMIN_HOST: settings.adminHost,
     ADMIN_PORT: settings.port(9094),
     LOG_LEVEL: settings.logLevel,
+    /** Used only where the worker is the first to come and creates the log: the same for all services. */
+    LOG_REPLICAS: settings.positive(1),
+    LOG_MAX_AGE_SECONDS: settings.positive(24 * 3600),
+    LOG_MAX_BYTES: settings.positive(8 * 1024 ** 3),
     /** Unset: the built-in model that reads the repository's documents. */
     OPENAI_BASE_URL: z.url({ protocol: /^https?$/ }).optional(),
     OPENAI_API_KEY: z.string().optional(),
@@ -31,4 +35,4 @@ export const workerSchema = z
     error: "is required with OPENAI_API_KEY (https://api.openai.com/v1 for OpenAI itself)",
   });
 
-export type WorkerConfig = Readonly<z.output<typeof workerSchema>>;
+export type WorkerConfig = Readonly<z.output<typeof workerConfigSchema>>;
