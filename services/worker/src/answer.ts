@@ -1,4 +1,4 @@
-import { CANCELLED_CODE, StreamError, type ChunkDraft } from "@sluice/core";
+import { StreamError, type ChunkDraft } from "@sluice/core";
 import type { AnswerStream } from "./answer-stream.ts";
 import { ModelError, type Model, type TokenUsage } from "./model.ts";
 
@@ -6,18 +6,11 @@ import { ModelError, type Model, type TokenUsage } from "./model.ts";
 // the bound a log that stalls would overflow the handle's own buffer (100), and that is an error, not a wait.
 const MAX_UNACKNOWLEDGED_CHUNKS = 64;
 
-/** Why a worker ended an answer itself: the abort signal's reason. */
+/** The worker ended the answer itself: the abort signal's reason. */
 export class AnswerStopped extends Error {
   override readonly name = "AnswerStopped";
-  readonly code: typeof WORKER_STOPPED_CODE | typeof CANCELLED_CODE;
-
-  constructor(code: AnswerStopped["code"], message: string) {
-    super(message);
-    this.code = code;
-  }
+  readonly code = "WORKER_STOPPED";
 }
-
-export const WORKER_STOPPED_CODE = "WORKER_STOPPED";
 
 /** How an answer ended; `lost`: its stream couldn't be written to the end (ended by others, or the log is away). */
 export type AnswerOutcome =

@@ -1,7 +1,7 @@
 import { StreamError, type Prompt, type PromptDesk, type Subscription } from "@sluice/core";
 import type { Logger } from "@sluice/runtime";
 import type { Registry } from "prom-client";
-import { AnswerStopped, streamAnswer, WORKER_STOPPED_CODE, type AnswerOutcome } from "./answer.ts";
+import { AnswerStopped, streamAnswer, type AnswerOutcome } from "./answer.ts";
 import type { AnswerStream, AnswerStreams } from "./answer-stream.ts";
 import type { Model } from "./model.ts";
 import { WorkerMetrics } from "./worker-metrics.ts";
@@ -124,7 +124,7 @@ export class Worker {
     this.#subscription.close();
     if (await this.#allEndWithin(settings.drainTimeoutMs)) return;
     logger.warn({ answers: this.#running.size }, "ending answers that did not end in time");
-    this.#stop.abort(new AnswerStopped(WORKER_STOPPED_CODE, "the worker was shut down in the middle of the answer"));
+    this.#stop.abort(new AnswerStopped("the worker was shut down in the middle of the answer"));
     if (await this.#allEndWithin(settings.stopTimeoutMs)) return;
     logger.error({ answers: this.#running.size }, "leaving answers without an end");
   }
