@@ -21,11 +21,18 @@ const REQUEST_TIMEOUT_MS = 40_000;
 export class GatewayClient {
   readonly #url: string;
   readonly #giveUpAfterMs: number;
+  readonly #signal: AbortSignal;
 
-  /** @param giveUpAfterMs how long `append` repeats without success; 0: for ever */
-  constructor(url: string, giveUpAfterMs: number) {
-    this.#url = url.replace(/\/+$/, "");
-    this.#giveUpAfterMs = giveUpAfterMs;
+  constructor(options: {
+    url: string;
+    /** How long `append` repeats without success; 0: for ever. */
+    giveUpAfterMs: number;
+    /** Ends all but `append`, with its reason. */
+    signal: AbortSignal;
+  }) {
+    this.#url = options.url;
+    this.#giveUpAfterMs = options.giveUpAfterMs;
+    this.#signal = options.signal;
   }
 
   /** @throws CliError refused or unreachable */
@@ -37,7 +44,10 @@ export class GatewayClient {
   /** @throws CliError refused (no worker, for one) or unreachable */
   async ask(prompt: string, streamId: string | undefined): Promise<CreatedStream> {
     return createdStream(
-      await this.#json("POST", "/prompts", { prompt, ...(streamId === undefined ? {} : { stream_id: streamId }) }),
+      await this.#json("POST", "/prompts", {
+        prompt,
+        ...(streamId === undefined ? {} : { stream_id: streamId }),
+      }),
     );
   }
 
@@ -91,7 +101,10 @@ export class GatewayClient {
   async #checkStored(response: Response, firstSequence: number): Promise<AppendOutcome> {
     const { first_sequence: first } = (await response.json()) as { first_sequence?: unknown };
     if (typeof first === "number" && first !== firstSequence) {
-      throw new CliError(EXIT.refused, `somebody else writes to the stream: chunk ${firstSequence} became ${first}`);
+      throw new CliError(
+        EXIT.refused,
+        `somebody else writes to the stream: chunk ${firstSequence} became ${first}`,
+      );
     }
     return { kind: "stored" };
   }
@@ -99,8 +112,10 @@ export class GatewayClient {
   async #json(method: "GET" | "POST", path: string, body?: object): Promise<Record<string, unknown>> {
     let response: Response;
     try {
-      response = await this.#request(method, path, body === undefined ? null : JSON.stringify(body));
+      const payload = body === undefined ? null : JSON.stringify(body);
+      response = await this.#request(method, path, payload, {}, this.#signal);
     } catch (error) {
+      this.#signal.throwIfAborted();
       throw unreachableError("gateway", this.#url, error);
     }
     if (!response.ok) throw refusedError(await readRefusal(response));
@@ -115,25 +130,28 @@ export class GatewayClient {
     method: "GET" | "POST",
     path: string,
     body: string | null,
-    headers: Record<string, string> = {},
-    signal?: AbortSignal,
+    headers: Record<string, string>,
+    signal: AbortSignal,
   ): Promise<Response> {
     const timeout = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
     return fetch(`${this.#url}${path}`, {
       method,
       headers: { accept: "application/json", "content-type": "application/json", ...headers },
       body,
-      signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
+      signal: AbortSignal.any([signal, timeout]),
     });
   }
 }
 
 function createdStream(body: Record<string, unknown>): CreatedStream {
   const { stream_id: streamId, urls } = body;
-  if (typeof streamId !== "string") throw new CliError(EXIT.refused, "the gateway's answer holds no stream_id");
+  if (typeof streamId !== "string")
+    throw new CliError(EXIT.refused, "the gateway's answer holds no stream_id");
   const entries = typeof urls === "object" && urls !== null ? Object.entries(urls) : [];
   return {
     streamId,
-    urls: Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === "string")),
+    urls: Object.fromEntries(
+      entries.filter((entry): entry is [string, string] => typeof entry[1] === "string"),
+    ),
   };
 }

@@ -53,7 +53,11 @@ export function refusedError(refusal: Refusal): CliError {
 /** @param service "gateway" or "edge", for the sentence */
 export function unreachableError(service: string, url: string, error: unknown): CliError {
   const hint = causeOf(error) === "ECONNREFUSED" ? "; is Sluice running? (npm start)" : "";
-  return new CliError(EXIT.unreachable, `cannot reach the ${service} at ${url}: ${causeOf(error)}${hint}`, error);
+  return new CliError(
+    EXIT.unreachable,
+    `cannot reach the ${service} at ${url}: ${causeOf(error)}${hint}`,
+    error,
+  );
 }
 
 /** fetch hides why it failed in its error's cause, and that one's parts where a name has several addresses. */

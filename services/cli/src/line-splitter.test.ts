@@ -23,18 +23,24 @@ describe("LineSplitter", () => {
 
   it("gives the same pieces however the bytes are cut, also within a character", () => {
     fc.assert(
-      fc.property(fc.array(fc.constantFrom("a", "\n", "é", "日", "👩‍👧", "\uFEFF", "\r")), sizes, (parts, sizes) => {
-        const text = parts.join("");
-        const whole = text.split(/(?<=\n)/).filter((line) => line !== "");
-        expect(split(Buffer.from(text), sizes)).toEqual(whole);
-      }),
+      fc.property(
+        fc.array(fc.constantFrom("a", "\n", "é", "日", "👩‍👧", "\uFEFF", "\r")),
+        sizes,
+        (parts, sizes) => {
+          const text = parts.join("");
+          const whole = text.split(/(?<=\n)/).filter((line) => line !== "");
+          expect(split(Buffer.from(text), sizes)).toEqual(whole);
+        },
+      ),
     );
   });
 
   it("makes of any bytes the text that they decode to", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 60 }), sizes, (bytes, sizes) => {
-        expect(split(bytes, sizes).join("")).toBe(new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes));
+        expect(split(bytes, sizes).join("")).toBe(
+          new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes),
+        );
       }),
     );
   });

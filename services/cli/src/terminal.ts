@@ -8,6 +8,8 @@ export interface TerminalStreams {
   noColor: boolean;
 }
 
+const NEWLINE = 0x0a;
+
 /**
  * What the command says: content on stdout, byte for byte; all else on stderr, a line each.
  * On a terminal, where both meet, a line on stderr never begins in the middle of a line of content.
@@ -26,21 +28,17 @@ export class Terminal {
     streams.stderr.on("error", () => undefined);
   }
 
-  /** Nobody reads stdout any more. */
-  get isStdoutGone(): boolean {
-    return this.#stdoutError !== null;
-  }
-
   /**
    * Writes content; resolves when there is room for more.
    * @throws CliError with code 141 once nobody reads
    */
-  async write(text: string): Promise<void> {
-    if (text === "") return;
+  async write(content: string | Uint8Array): Promise<void> {
+    if (content.length === 0) return;
     await new Promise<void>((resolve) => {
-      this.#streams.stdout.write(text, () => resolve());
+      this.#streams.stdout.write(content, () => resolve());
     });
-    this.#isMidLine = !text.endsWith("\n");
+    const last = typeof content === "string" ? content.charCodeAt(content.length - 1) : content.at(-1);
+    this.#isMidLine = last !== NEWLINE;
     if (this.#stdoutError !== null) throw new CliError(EXIT.brokenPipe, "", this.#stdoutError);
   }
 

@@ -50,7 +50,11 @@ export async function streamAnswer(answer: {
   }
 }
 
-async function endWithError(sender: BoundedSender, textChunks: number, error: unknown): Promise<AnswerOutcome> {
+async function endWithError(
+  sender: BoundedSender,
+  textChunks: number,
+  error: unknown,
+): Promise<AnswerOutcome> {
   try {
     await sender.sendLast(errorChunk(error));
   } catch (sendError) {

@@ -26,7 +26,10 @@ A client sends Last-Event-ID and goes on where it was.
 Chunks are at most 1 MiB.
 `,
 };
-const protocol = { name: "PROTOCOL.md", text: "# Protocol\n\nThe wire.\n\n## Resume tokens\n\nBase64 of id and number.\n" };
+const protocol = {
+  name: "PROTOCOL.md",
+  text: "# Protocol\n\nThe wire.\n\n## Resume tokens\n\nBase64 of id and number.\n",
+};
 const never = new AbortController().signal;
 
 async function answerOf(prompt: string): Promise<string> {
@@ -40,11 +43,15 @@ async function answerOf(prompt: string): Promise<string> {
 describe("the built-in model", () => {
   it("says first that it is the built-in model, and which document it reads from", async () => {
     const [first] = (await answerOf("How do resume tokens work?")).split("\n");
-    expect(first).toBe("This is Sluice's built-in model, reading from PROTOCOL.md: what matches your words best.");
+    expect(first).toBe(
+      "This is Sluice's built-in model, reading from PROTOCOL.md: what matches your words best.",
+    );
   });
 
   it("answers with the section whose heading matches the prompt's words", async () => {
-    expect(await answerOf("What happens when reconnecting?")).toContain("## Reconnecting\n\nA client sends Last-Event-ID");
+    expect(await answerOf("What happens when reconnecting?")).toContain(
+      "## Reconnecting\n\nA client sends Last-Event-ID",
+    );
     expect(await answerOf("limit?")).toContain("at most 1 MiB");
   });
 
@@ -71,19 +78,27 @@ describe("the built-in model", () => {
     const controller = new AbortController();
     const reason = new Error("enough");
     const reading = async () => {
-      for await (const _ of new DocumentModel([readme], 0.001).answer("limits", controller.signal)) controller.abort(reason);
+      for await (const _ of new DocumentModel([readme], 0.001).answer("limits", controller.signal))
+        controller.abort(reason);
     };
     await expect(reading()).rejects.toBe(reason);
   });
 
   it("refuses to start with nothing to read from", () => {
-    expect(() => new DocumentModel([{ name: "x.md", text: "no heading" }], 0)).toThrow("no document to read from");
+    expect(() => new DocumentModel([{ name: "x.md", text: "no heading" }], 0)).toThrow(
+      "no document to read from",
+    );
   });
 });
 
 describe("sectionsOf", () => {
   it("takes no heading from inside a code fence", () => {
-    expect(sectionsOf(readme).map(({ heading }) => heading)).toEqual(["Sluice", "Quick start", "Reconnecting", "Limits"]);
+    expect(sectionsOf(readme).map(({ heading }) => heading)).toEqual([
+      "Sluice",
+      "Quick start",
+      "Reconnecting",
+      "Limits",
+    ]);
   });
 });
 
@@ -101,6 +116,13 @@ describe("tokensOf", () => {
   });
 
   it("cuts about once a word", () => {
-    expect(tokensOf("Streams that survive, resumably.")).toEqual(["Streams", " that", " survive", ",", " resumably", "."]);
+    expect(tokensOf("Streams that survive, resumably.")).toEqual([
+      "Streams",
+      " that",
+      " survive",
+      ",",
+      " resumably",
+      ".",
+    ]);
   });
 });

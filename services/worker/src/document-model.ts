@@ -32,7 +32,9 @@ export class DocumentModel implements Model {
   #textFor(prompt: string): string {
     const { sections, matched } = bestSections(prompt, this.#sections);
     const documents = [...new Set(sections.map((section) => section.document))].join(" and ");
-    const what = matched ? "what matches your words best" : "its beginning, since nothing in it matches your words";
+    const what = matched
+      ? "what matches your words best"
+      : "its beginning, since nothing in it matches your words";
     const intro = `This is Sluice's built-in model, reading from ${documents}: ${what}.`;
     return [`${intro}\n`, ...sections.map((section) => section.text)].join("\n");
   }

@@ -44,7 +44,10 @@ const MOST_SECTIONS = 3;
  * The sections that match the prompt's words best, best first; at least the first one, which opens its document.
  * Rare words weigh more than common ones. A function of its arguments alone: the same prompt, the same answer.
  */
-export function bestSections(prompt: string, sections: readonly Section[]): { sections: Section[]; matched: boolean } {
+export function bestSections(
+  prompt: string,
+  sections: readonly Section[],
+): { sections: Section[]; matched: boolean } {
   const indexed = sections.map((section) => ({
     section,
     heading: new Set(wordsOf(section.heading)),
@@ -81,7 +84,9 @@ const STOP_WORDS = new Set(
 /** Lower-cased, without stop words; a plural counts as its singular. */
 function wordsOf(text: string): string[] {
   const words = text.toLowerCase().match(/[\p{L}\p{N}_]+/gu) ?? [];
-  return words.filter((word) => !STOP_WORDS.has(word)).map((word) => (word.length > 3 ? word.replace(/(?<!s)s$/, "") : word));
+  return words
+    .filter((word) => !STOP_WORDS.has(word))
+    .map((word) => (word.length > 3 ? word.replace(/(?<!s)s$/, "") : word));
 }
 
 function countOf(words: readonly string[]): Map<string, number> {

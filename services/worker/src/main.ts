@@ -1,6 +1,13 @@
 import { connectNats, ensureLog, NatsPromptDesk, NatsStreamLog } from "@sluice/broker-nats";
 import { StreamManager } from "@sluice/producer";
-import { createLogger, createRegistry, Lifecycle, loadConfig, runMain, startAdminServer } from "@sluice/runtime";
+import {
+  createLogger,
+  createRegistry,
+  Lifecycle,
+  loadConfig,
+  runMain,
+  startAdminServer,
+} from "@sluice/runtime";
 import { workerConfigSchema, type WorkerConfig } from "./config.ts";
 import { DocumentModel } from "./document-model.ts";
 import type { Model } from "./model.ts";

@@ -63,7 +63,10 @@ export class OpenAiModel implements Model {
     const contentType = response.headers.get("content-type") ?? "nothing";
     if (!contentType.startsWith("text/event-stream")) {
       await response.body?.cancel();
-      throw new ModelError("LLM_ERROR", `the model's server answered with ${contentType} instead of a stream`);
+      throw new ModelError(
+        "LLM_ERROR",
+        `the model's server answered with ${contentType} instead of a stream`,
+      );
     }
     return response;
   }
@@ -93,7 +96,10 @@ export class OpenAiModel implements Model {
 }
 
 /** The `data` of each server-sent event, as the bytes come in. Breaking off cancels the request. */
-async function* eventData(response: Response, silence: SilenceTimer): AsyncGenerator<string, void, undefined> {
+async function* eventData(
+  response: Response,
+  silence: SilenceTimer,
+): AsyncGenerator<string, void, undefined> {
   const ready: string[] = [];
   let failure: Error | undefined;
   const parser = createParser({
@@ -108,7 +114,8 @@ async function* eventData(response: Response, silence: SilenceTimer): AsyncGener
   for await (const bytes of response.body ?? []) {
     silence.restart();
     parser.feed(decoder.decode(bytes, { stream: true }));
-    if (failure !== undefined) throw new ModelError("LLM_ERROR", "the model's server sent an event that is too large");
+    if (failure !== undefined)
+      throw new ModelError("LLM_ERROR", "the model's server sent an event that is too large");
     // A reader that takes its time is not the server's silence.
     silence.pause();
     yield* ready.splice(0);
@@ -125,7 +132,10 @@ async function refusal(response: Response): Promise<ModelError> {
     return new ModelError("LLM_ERROR", `the model's server refused our credentials (${status})`, upstream);
   }
   const code = status === 429 ? "LLM_RATE_LIMITED" : "LLM_ERROR";
-  return new ModelError(code, `the model's server answered ${status}${upstream === null ? "" : `: ${upstream}`}`);
+  return new ModelError(
+    code,
+    `the model's server answered ${status}${upstream === null ? "" : `: ${upstream}`}`,
+  );
 }
 
 async function readAtMost(response: Response, maxBytes: number): Promise<string> {
@@ -158,7 +168,9 @@ class SilenceTimer {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       const seconds = this.#timeoutMs / 1000;
-      this.#controller.abort(new ModelError("LLM_TIMEOUT", `the model's server said nothing for ${seconds} s`));
+      this.#controller.abort(
+        new ModelError("LLM_TIMEOUT", `the model's server said nothing for ${seconds} s`),
+      );
     }, this.#timeoutMs);
   }
 

@@ -31,7 +31,11 @@ export interface CompletionPart {
 export function readCompletionPart(data: string): CompletionPart {
   const parsed = partSchema.safeParse(parseJson(data));
   if (!parsed.success) {
-    throw new ModelError("LLM_ERROR", "the model's server sent something that is no chat completion", data.slice(0, 1_000));
+    throw new ModelError(
+      "LLM_ERROR",
+      "the model's server sent something that is no chat completion",
+      data.slice(0, 1_000),
+    );
   }
   const { choices, usage, error } = parsed.data;
   if (error !== null && error !== undefined) {

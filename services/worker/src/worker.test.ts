@@ -15,7 +15,11 @@ class FakeStreams implements AnswerStreams {
   failure: StreamError | null = null;
   pending = 0;
 
-  async createStream({ streamId }: { streamId: string }): Promise<{ streamId: string; handle: AnswerStream }> {
+  async createStream({
+    streamId,
+  }: {
+    streamId: string;
+  }): Promise<{ streamId: string; handle: AnswerStream }> {
     if (this.sent.has(streamId)) throw new StreamError("STREAM_EXISTS", `stream ${streamId} exists already`);
     const chunks: ChunkDraft[] = [];
     this.sent.set(streamId, chunks);
@@ -139,7 +143,11 @@ describe("a worker", () => {
     await ask("a");
     await idle();
     expect(streams.types("a")).toEqual(["Text", "Error"]);
-    expect(streams.last("a")?.chunk_type).toEqual({ type: "Error", error: "slow down", code: "LLM_RATE_LIMITED" });
+    expect(streams.last("a")?.chunk_type).toEqual({
+      type: "Error",
+      error: "slow down",
+      code: "LLM_RATE_LIMITED",
+    });
   });
 
   it("tells readers nothing of an error that wasn't written for them", async () => {
@@ -225,7 +233,10 @@ describe("a worker", () => {
   });
 
   it("closes within its bounds though the log never acknowledges", async () => {
-    const { streams, worker, ask } = setUp(modelOf(["x"], untilAborted), { drainTimeoutMs: 10, stopTimeoutMs: 20 });
+    const { streams, worker, ask } = setUp(modelOf(["x"], untilAborted), {
+      drainTimeoutMs: 10,
+      stopTimeoutMs: 20,
+    });
     const gate = Promise.withResolvers<void>();
     streams.hold = gate.promise;
     await ask("a");

@@ -9,7 +9,8 @@ import { OpenAiModel } from "./openai-model.ts";
 const never = new AbortController().signal;
 
 /** Bytes in the shapes that OpenAI, a router and a local server send; written after their documentation, not captured. */
-const transcript = (name: string): Buffer => readFileSync(new URL(`../transcripts/${name}.sse`, import.meta.url));
+const transcript = (name: string): Buffer =>
+  readFileSync(new URL(`../transcripts/${name}.sse`, import.meta.url));
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -30,7 +31,8 @@ async function modelAt(handler: Handler, idleTimeoutMs = 5_000): Promise<OpenAiM
   return new OpenAiModel({ baseUrl, apiKey: "sk-secret", model: "test-model", idleTimeoutMs });
 }
 
-const sse = (response: ServerResponse) => response.writeHead(200, { "content-type": "text/event-stream; charset=utf-8" });
+const sse = (response: ServerResponse) =>
+  response.writeHead(200, { "content-type": "text/event-stream; charset=utf-8" });
 
 /** Replays a transcript in packets of `size` bytes. */
 const replay =
@@ -137,7 +139,9 @@ describe("an OpenAI-compatible model", () => {
     const whole = transcript("openai");
     const finished = whole.indexOf('"finish_reason":"stop"');
     for (let cut = 0; cut < finished; cut += 211) {
-      const ends = await listen(await modelAt((_request, response) => void sse(response).end(whole.subarray(0, cut))));
+      const ends = await listen(
+        await modelAt((_request, response) => void sse(response).end(whole.subarray(0, cut))),
+      );
       expect(ends.end).toBeUndefined();
       expect(ends.error).toEqual(failsWith("LLM_ERROR", /broke off in the middle/));
     }
@@ -154,18 +158,32 @@ describe("an OpenAI-compatible model", () => {
   });
 
   it.each([
-    [429, "LLM_RATE_LIMITED", '{"error":{"message":"Rate limit reached for gpt-4.1-mini","type":"requests"}}', /429: Rate limit reached/],
-    [500, "LLM_ERROR", '{"error":{"message":"The server had an error","type":"server_error"}}', /500: The server had an error/],
+    [
+      429,
+      "LLM_RATE_LIMITED",
+      '{"error":{"message":"Rate limit reached for gpt-4.1-mini","type":"requests"}}',
+      /429: Rate limit reached/,
+    ],
+    [
+      500,
+      "LLM_ERROR",
+      '{"error":{"message":"The server had an error","type":"server_error"}}',
+      /500: The server had an error/,
+    ],
     [503, "LLM_ERROR", "<html>upstream connect error</html>", /^the model's server answered 503$/],
     [400, "LLM_ERROR", '{"error":"model not found"}', /400: model not found/],
   ])("tells of a %i with code %s and the server's own message", async (status, code, body, message) => {
-    const heard = await listen(await modelAt((_request, response) => void response.writeHead(status).end(body)));
+    const heard = await listen(
+      await modelAt((_request, response) => void response.writeHead(status).end(body)),
+    );
     expect(heard.error).toEqual(failsWith(code, message));
   });
 
   it("keeps to itself what the server says of our key", async () => {
     const body = '{"error":{"message":"Incorrect API key provided: sk-secret","code":"invalid_api_key"}}';
-    const { error } = await listen(await modelAt((_request, response) => void response.writeHead(401).end(body)));
+    const { error } = await listen(
+      await modelAt((_request, response) => void response.writeHead(401).end(body)),
+    );
     expect(error).toEqual(failsWith("LLM_ERROR", /^the model's server refused our credentials \(401\)$/));
     expect((error as ModelError).cause).toContain("Incorrect API key");
   });
@@ -174,7 +192,9 @@ describe("an OpenAI-compatible model", () => {
     const model = await modelAt((_request, response) => {
       response.writeHead(200, { "content-type": "application/json" }).end('{"choices":[]}');
     });
-    expect((await listen(model)).error).toEqual(failsWith("LLM_ERROR", /answered with application\/json instead/));
+    expect((await listen(model)).error).toEqual(
+      failsWith("LLM_ERROR", /answered with application\/json instead/),
+    );
   });
 
   it("fails on what is no chat completion", async () => {
@@ -204,12 +224,21 @@ describe("an OpenAI-compatible model", () => {
   });
 
   it("gives up on a server that doesn't answer at all", async () => {
-    expect((await listen(await modelAt(() => {}, 50))).error).toEqual(failsWith("LLM_TIMEOUT", /said nothing/));
+    expect((await listen(await modelAt(() => {}, 50))).error).toEqual(
+      failsWith("LLM_TIMEOUT", /said nothing/),
+    );
   });
 
   it("fails where there is no server", async () => {
-    const model = new OpenAiModel({ baseUrl: "http://127.0.0.1:9", apiKey: null, model: "m", idleTimeoutMs: 5_000 });
-    expect((await listen(model)).error).toEqual(failsWith("LLM_ERROR", /connection to the model's server failed/));
+    const model = new OpenAiModel({
+      baseUrl: "http://127.0.0.1:9",
+      apiKey: null,
+      model: "m",
+      idleTimeoutMs: 5_000,
+    });
+    expect((await listen(model)).error).toEqual(
+      failsWith("LLM_ERROR", /connection to the model's server failed/),
+    );
   });
 
   it("ends with the signal's reason when aborted, and hangs up on the server", async () => {
