@@ -1,4 +1,10 @@
-export { ensureLog, MESSAGE_OVERHEAD_BYTES, type LogIdentity, type LogOptions } from "./log-setup.ts";
+export {
+  awaitLog,
+  ensureLog,
+  MESSAGE_OVERHEAD_BYTES,
+  type LogIdentity,
+  type LogOptions,
+} from "./log-setup.ts";
 export { connectNats, NatsLink, type NatsOptions } from "./nats-connection.ts";
 export { NatsLiveFeed, type LiveFeedOptions } from "./nats-live-feed.ts";
 export { NatsPartitionLog } from "./nats-partition-log.ts";

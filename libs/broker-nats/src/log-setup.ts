@@ -12,6 +12,7 @@ import {
 } from "@sluice/protocol";
 import { askLog, JETSTREAM_ERROR, jetStreamErrorCode } from "./log-errors.ts";
 import type { NatsLink } from "./nats-connection.ts";
+import { setTimeout as delay } from "node:timers/promises";
 
 /** Settings of a new log. Of one that exists only `partitions`, `minRetentionMs` and `maxChunkBytes` are checked. */
 export interface LogOptions {
@@ -40,6 +41,7 @@ export const MESSAGE_OVERHEAD_BYTES = 64 * 1024;
 
 const DUPLICATE_WINDOW_MS = 120_000;
 const DAY_MS = 86_400_000;
+const LOG_POLL_MS = 200;
 const PARTITIONS_KEY = "sluice-partitions";
 const CREATED_KEY = "sluice-created-ms";
 
@@ -84,6 +86,25 @@ export async function ensureLog(link: NatsLink, options: LogOptions): Promise<Lo
   return identityOf(info.config, options);
 }
 
+/**
+ * Waits for the log that ingest makes. For services that only use it: they don't know its replicas and sizes, and one
+ * that starts first must not make a small one.
+ * @throws StreamError LOG_UNAVAILABLE when it isn't there in time, LOG_INCOMPATIBLE as `ensureLog`
+ */
+export async function awaitLog(link: NatsLink, timeoutMs: number): Promise<LogIdentity> {
+  const deadline = Date.now() + timeoutMs;
+  for (;;) {
+    try {
+      const info = await askLog("look for the log", () => link.jetStreamManager.streams.info(CHUNKS_STREAM));
+      return identityOf(info.config, { minRetentionMs: 0 });
+    } catch (error) {
+      const isFinal = error instanceof StreamError && error.code === "LOG_INCOMPATIBLE";
+      if (isFinal || Date.now() > deadline) throw error;
+    }
+    await delay(LOG_POLL_MS);
+  }
+}
+
 function checkServer(link: NatsLink, maxChunkBytes: number): void {
   const version = link.connection.info?.version ?? "0.0.0";
   const [major = 0, minor = 0] = version.split(".").map(Number);
@@ -123,7 +144,10 @@ async function ensureStream(
   });
 }
 
-function identityOf(config: StreamConfig, options: LogOptions): LogIdentity {
+function identityOf(
+  config: StreamConfig,
+  options: Pick<LogOptions, "partitions" | "minRetentionMs">,
+): LogIdentity {
   const partitions = Number(config.metadata?.[PARTITIONS_KEY]);
   const createdMs = createdMsOf(config);
   if (!Number.isSafeInteger(partitions) || createdMs === null) {

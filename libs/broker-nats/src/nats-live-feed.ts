@@ -81,12 +81,11 @@ export class NatsLiveFeed implements LiveFeed {
   async requestRebuild(
     partition: number,
     streamId: string,
-    after: number,
     timeoutMs: number,
   ): Promise<RebuildAnswer | null> {
     let answer: Msg;
     try {
-      const request = JSON.stringify({ streamId, after });
+      const request = JSON.stringify({ streamId });
       answer = await this.#link.connection.request(rebuildSubject(partition), request, {
         timeout: timeoutMs,
       });
@@ -98,14 +97,11 @@ export class NatsLiveFeed implements LiveFeed {
     return parsed === null || parsed.kind === "failed" ? null : parsed;
   }
 
-  answerRebuilds(
-    partition: number,
-    handler: (streamId: string, after: number) => Promise<RebuildAnswer>,
-  ): Subscription {
+  answerRebuilds(partition: number, handler: (streamId: string) => Promise<RebuildAnswer>): Subscription {
     return subscribe(this.#link, rebuildSubject(partition), (message) => {
       const request = parseJsonAs(rebuildRequestSchema, message.data);
       if (request === null) this.#onMalformed(message.subject);
-      else void this.#answerRebuild(message, handler(request.streamId, request.after));
+      else void this.#answerRebuild(message, handler(request.streamId));
     });
   }
 

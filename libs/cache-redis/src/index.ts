@@ -1,1 +1,3 @@
-export {};
+export { RedisChunkCache, type RedisChunkCacheOptions } from "./redis-chunk-cache.ts";
+export { createRedis, type RedisConnection, type RedisConnectionOptions } from "./redis-connection.ts";
+export { RedisPartitionLeases } from "./redis-partition-leases.ts";

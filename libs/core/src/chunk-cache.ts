@@ -37,7 +37,10 @@ export interface AppliedEntry {
 export type AppendOutcome =
   /** All is written. `entries` in input order. */
   | { kind: "applied"; entries: readonly AppliedEntry[] }
-  /** The cache has fallen back behind `readAfter`: nothing was written, read again after `checkpoint` (null: it has none). */
+  /**
+   * The cache has fallen back behind `readAfter`: nothing was written, read again after `checkpoint` (null: it has none).
+   * Also where the checkpoint is of another log: it says nothing about this one, and has to be seeded anew.
+   */
   | { kind: "rewind"; checkpoint: Checkpoint | null }
   /** The first numbers of these streams can't be told from cache or message: nothing was written, restore them first. */
   | { kind: "unproven"; streamIds: readonly string[] };
@@ -54,7 +57,7 @@ export interface StreamPage extends Page<CachedChunk> {
 
 export interface PageBounds {
   maxChunks: number;
-  /** A page stops at the chunk that passes this, and has at least one chunk if there is one. */
+  /** Of chunk JSON. A page ends before the chunk that would pass this, but has at least one if there is one. */
   maxBytes: number;
 }
 
@@ -125,6 +128,6 @@ export interface ChunkCache {
 
   readCheckpoint(partition: number): Promise<Checkpoint | null>;
 
-  /** Sets the checkpoint where there is none. @returns the one that stands afterwards */
+  /** Sets the checkpoint where there is none, or that of an older log. @returns the one that stands afterwards */
   seedCheckpoint(partition: number, checkpoint: Checkpoint): Promise<Checkpoint>;
 }

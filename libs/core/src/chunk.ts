@@ -40,7 +40,7 @@ export interface ChunkDraft {
   timestamp?: number;
 }
 
-/** How a stream stands. All but `open` are final. */
+/** How a stream stands. All but `open` are final, but that an ended stream can still be `deleted`. */
 export type StreamStatus = "open" | "completed" | "errored" | "cancelled" | "deleted";
 export type EndStatus = Exclude<StreamStatus, "open">;
 

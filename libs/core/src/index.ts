@@ -1,3 +1,4 @@
+export { assertAppendBatch } from "./append-batch.ts";
 export {
   CANCELLED_CODE,
   endStatusOf,

@@ -30,7 +30,7 @@ export {
   retryFrame,
   type GapReason,
 } from "./sse-frames.ts";
-export { streamOptionsSchema, type StreamOptions } from "./stream-options.ts";
+export { cacheTtlOfOptions, streamOptionsSchema, type StreamOptions } from "./stream-options.ts";
 export {
   CHUNKS_STREAM,
   chunkSubject,

@@ -10,3 +10,14 @@ export const streamOptionsSchema = z.strictObject({
 });
 
 export type StreamOptions = z.output<typeof streamOptionsSchema>;
+
+/** The `cache_ttl` of options as they stand in the log, seconds; null where they don't ask for one or are malformed. */
+export function cacheTtlOfOptions(options: string | null): number | null {
+  if (options === null) return null;
+  try {
+    return streamOptionsSchema.parse(JSON.parse(options)).cache_ttl ?? null;
+  } catch {
+    // Anyone may publish any header: what can't be read asks for nothing.
+    return null;
+  }
+}

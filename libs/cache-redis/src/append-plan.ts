@@ -1,0 +1,108 @@
+import type { AppendBatch, AppendOutcome, AppliedEntry, LogEntry, StreamStatus } from "@sluice/core";
+import { cacheTtlOfOptions, checkpointKey, chunkJsonHead, chunksKey, metaKey } from "@sluice/protocol";
+import { decodeCheckpoint, encodeCheckpoint } from "./checkpoint-json.ts";
+
+/** A batch as append.lua takes it; that file says what each argument is. */
+export interface AppendPlan {
+  keys: readonly string[];
+  args: readonly string[];
+  /** By their number in the plan, less one. */
+  streamIds: readonly string[];
+}
+
+// A chunk's head is written by one function only; the script gets the parts around the sequence, which it alone knows.
+const SAMPLE_SEQUENCE = 1;
+const JSON_INFIX = chunkJsonHead("", SAMPLE_SEQUENCE).split(String(SAMPLE_SEQUENCE))[1] ?? "";
+const jsonPrefix = (streamId: string): string =>
+  chunkJsonHead(streamId, SAMPLE_SEQUENCE).slice(0, -JSON_INFIX.length - String(SAMPLE_SEQUENCE).length);
+
+export function planAppend(
+  batch: AppendBatch,
+  ttls: { chunkTtlSeconds: number; metaTtlSeconds: number },
+): AppendPlan {
+  const keys = [checkpointKey(batch.partition)];
+  const numbers = new Map<string, number>();
+  const bodies: string[] = [];
+  const entries = batch.entries.map((entry) => {
+    let number = numbers.get(entry.streamId);
+    if (number === undefined) {
+      number = numbers.size + 1;
+      numbers.set(entry.streamId, number);
+      keys.push(chunksKey(batch.partition, entry.streamId), metaKey(batch.partition, entry.streamId));
+    }
+    return planEntry(entry, number, bodies);
+  });
+  const streamIds = [...numbers.keys()];
+  const plan = {
+    read_after: batch.readAfter,
+    default_ttl: ttls.chunkTtlSeconds,
+    meta_ttl: ttls.metaTtlSeconds,
+    json_infix: JSON_INFIX,
+    streams: streamIds.map(jsonPrefix),
+    entries,
+  };
+  return { keys, args: [JSON.stringify(plan), encodeCheckpoint(batch.checkpoint), ...bodies], streamIds };
+}
+
+/** Adds the bodies of the elements that take a number if the stream is open. */
+function planEntry(entry: LogEntry, number: number, bodies: string[]): (number | string)[] {
+  let endStatus: StreamStatus | "" = entry.isTombstone ? "deleted" : "";
+  let count = 0;
+  let longestTtl = 0;
+  let hasDefaultTtl = 0;
+  for (const element of entry.isTombstone ? [] : entry.elements) {
+    count++;
+    const ttl = element.kind === "chunk" ? element.cacheTtlSeconds : null;
+    if (ttl === null) hasDefaultTtl = 1;
+    else longestTtl = Math.max(longestTtl, ttl);
+    bodies.push(element.kind === "chunk" ? element.body : "");
+    if (element.kind === "chunk" && element.endStatus !== null) {
+      endStatus = element.endStatus;
+      break;
+    }
+  }
+  return [
+    number,
+    entry.brokerSequence,
+    entry.timestampMs,
+    entry.firstSequence ?? 0,
+    count,
+    endStatus,
+    longestTtl,
+    hasDefaultTtl,
+    entry.options ?? "",
+    cacheTtlOfOptions(entry.options) ?? 0,
+  ];
+}
+
+/** The script's reply, whose strings are Buffers. */
+export function readAppendReply(reply: unknown, streamIds: readonly string[]): AppendOutcome {
+  const [kind, ...rest] = reply as (Buffer | number | null)[];
+  switch (String(kind)) {
+    case "rewind": {
+      const [checkpoint] = rest;
+      return {
+        kind: "rewind",
+        checkpoint: checkpoint === null ? null : decodeCheckpoint(String(checkpoint)),
+      };
+    }
+    case "unproven":
+      return { kind: "unproven", streamIds: rest.map((number) => streamIds[Number(number) - 1] ?? "") };
+    case "applied":
+      return { kind: "applied", entries: readAppliedEntries(rest) };
+    default:
+      throw new Error(`append.lua answered ${String(kind)}`);
+  }
+}
+
+function readAppliedEntries(fields: readonly (Buffer | number | null)[]): AppliedEntry[] {
+  const entries: AppliedEntry[] = [];
+  for (let index = 0; index < fields.length; index += 3) {
+    entries.push({
+      first: Number(fields[index]),
+      count: Number(fields[index + 1]),
+      status: String(fields[index + 2]) as StreamStatus,
+    });
+  }
+  return entries;
+}

@@ -1,0 +1,150 @@
+import {
+  assertAppendBatch,
+  partitionOf,
+  type AppendBatch,
+  type AppendOutcome,
+  type CachedChunk,
+  type Checkpoint,
+  type ChunkCache,
+  type PageBounds,
+  type RestoredPage,
+  type StreamInfo,
+  type StreamPage,
+  type StreamStatus,
+} from "@sluice/core";
+import { cacheTtlOfOptions, checkpointKey, chunksKey, metaKey } from "@sluice/protocol";
+import { planAppend, readAppendReply } from "./append-plan.ts";
+import { decodeCheckpoint, encodeCheckpoint } from "./checkpoint-json.ts";
+import type { RedisConnection } from "./redis-connection.ts";
+
+export interface RedisChunkCacheOptions {
+  /** As many as the log has. */
+  partitions: number;
+  /** How long chunks live where neither they nor their stream say otherwise. */
+  chunkTtlSeconds?: number;
+  /** How long a stream's record lives after its last message: so long late readers learn how it ended. */
+  metaTtlSeconds?: number;
+}
+
+const DEFAULT_CHUNK_TTL_SECONDS = 300;
+const DEFAULT_META_TTL_SECONDS = 7 * 24 * 60 * 60;
+
+/**
+ * The chunk cache on Redis: per stream a ZSET of chunks and a HASH, per partition a checkpoint, all keys of a partition
+ * in one slot, and each method one command or one script.
+ */
+export class RedisChunkCache implements ChunkCache {
+  readonly #redis: RedisConnection;
+  readonly #partitions: number;
+  readonly #ttls: { chunkTtlSeconds: number; metaTtlSeconds: number };
+
+  constructor(redis: RedisConnection, options: RedisChunkCacheOptions) {
+    this.#redis = redis;
+    this.#partitions = options.partitions;
+    this.#ttls = {
+      chunkTtlSeconds: options.chunkTtlSeconds ?? DEFAULT_CHUNK_TTL_SECONDS,
+      metaTtlSeconds: options.metaTtlSeconds ?? DEFAULT_META_TTL_SECONDS,
+    };
+  }
+
+  async append(batch: AppendBatch): Promise<AppendOutcome> {
+    assertAppendBatch(batch, this.#partitions);
+    const { keys, args, streamIds } = planAppend(batch, this.#ttls);
+    return readAppendReply(await this.#redis.script("append a batch", "append", keys, args), streamIds);
+  }
+
+  async restore(page: RestoredPage): Promise<boolean> {
+    const { partition, streamId, chunkTtlSeconds, completion } = page;
+    const options = completion?.info.options ?? null;
+    const plan = {
+      chunk_ttl: chunkTtlSeconds,
+      meta_ttl: this.#ttls.metaTtlSeconds,
+      default_ttl: cacheTtlOfOptions(options) ?? 0,
+      ...(completion === null ? {} : { completion: encodeCompletion(completion) }),
+    };
+    const members = page.chunks.flatMap((chunk) => [
+      chunk.sequence,
+      Buffer.concat([Buffer.from(`${chunk.sequence}:`), chunk.json]),
+    ]);
+    const keys = [checkpointKey(partition), chunksKey(partition, streamId), metaKey(partition, streamId)];
+    return (
+      (await this.#redis.script("restore a stream", "restore", keys, [JSON.stringify(plan), ...members])) ===
+      1
+    );
+  }
+
+  async readPage(streamId: string, after: number, bounds: PageBounds): Promise<StreamPage | null> {
+    const partition = partitionOf(streamId, this.#partitions);
+    const keys = [chunksKey(partition, streamId), metaKey(partition, streamId)];
+    const args = [after, bounds.maxChunks, bounds.maxBytes];
+    const reply = (await this.#redis.script("read a page", "read-page", keys, args)) as Buffer[] | null;
+    if (reply === null) return null;
+    const [head, statusText, ...members] = reply;
+    const status = String(statusText) as StreamStatus;
+    return { head: Number(head), status, hasEnded: status !== "open", chunks: members.map(splitMember) };
+  }
+
+  async readInfo(streamId: string): Promise<StreamInfo | null> {
+    const key = metaKey(partitionOf(streamId, this.#partitions), streamId);
+    const fields = await this.#redis.run("read a stream's record", (client) => client.hgetall(key));
+    return fields["sequence"] === undefined ? null : decodeInfo(streamId, fields);
+  }
+
+  async readCheckpoint(partition: number): Promise<Checkpoint | null> {
+    const text = await this.#redis.run("read a checkpoint", (client) => client.get(checkpointKey(partition)));
+    return text === null ? null : decodeCheckpoint(text);
+  }
+
+  async seedCheckpoint(partition: number, checkpoint: Checkpoint): Promise<Checkpoint> {
+    const keys = [checkpointKey(partition)];
+    const args = [encodeCheckpoint(checkpoint)];
+    return decodeCheckpoint(
+      String(await this.#redis.script("seed a checkpoint", "seed-checkpoint", keys, args)),
+    );
+  }
+}
+
+const COLON = 0x3a;
+
+/** Takes `<sequence>:<chunk JSON>` apart; the JSON is a view. */
+function splitMember(member: Buffer): CachedChunk {
+  const colon = member.indexOf(COLON);
+  return { sequence: Number(member.toString("latin1", 0, colon)), json: member.subarray(colon + 1) };
+}
+
+function encodeCompletion({
+  info,
+  snapshotBrokerSequence,
+  isProven,
+}: NonNullable<RestoredPage["completion"]>): object {
+  return {
+    snapshot: snapshotBrokerSequence,
+    is_proven: isProven ? 1 : 0,
+    sequence: info.head.sequence,
+    broker_sequence: info.head.brokerSequence,
+    status: info.head.status,
+    chunk_count: info.chunkCount,
+    byte_count: info.byteCount,
+    created_ms: info.createdMs,
+    updated_ms: info.updatedMs,
+    ended_ms: info.endedMs ?? -1,
+    options: info.options ?? "",
+  };
+}
+
+function decodeInfo(streamId: string, fields: Record<string, string>): StreamInfo {
+  return {
+    streamId,
+    head: {
+      sequence: Number(fields["sequence"]),
+      brokerSequence: Number(fields["broker_sequence"]),
+      status: fields["status"] as StreamStatus,
+    },
+    chunkCount: Number(fields["chunk_count"]),
+    byteCount: Number(fields["byte_count"]),
+    createdMs: Number(fields["created_ms"]),
+    updatedMs: Number(fields["updated_ms"]),
+    endedMs: fields["ended_ms"] === undefined ? null : Number(fields["ended_ms"]),
+    options: fields["options"] ?? null,
+  };
+}

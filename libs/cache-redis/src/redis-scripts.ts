@@ -1,0 +1,35 @@
+import { readFileSync } from "node:fs";
+
+/**
+ * The atomic operations, one file each. `keys`: how many KEYS it takes; null: the call says so.
+ * With a fixed number the client knows which key to route by, so that calls can share a pipeline.
+ */
+const SCRIPTS = {
+  append: { keys: null },
+  restore: { keys: 3 },
+  "read-page": { keys: 2 },
+  "seed-checkpoint": { keys: 1 },
+  "lease-renew": { keys: 2 },
+  "lease-release": { keys: 1 },
+  "members-announce": { keys: 1 },
+} satisfies Record<string, { keys: number | null }>;
+
+export type ScriptName = keyof typeof SCRIPTS;
+
+/** The client's name for a script: its method is called so. */
+export const commandName = (script: ScriptName): string => `sluice:${script}`;
+
+/** Scripts that stay out of shared pipelines, by the client's name for them. */
+export const UNPIPELINED_COMMANDS = Object.entries(SCRIPTS)
+  .filter(([, { keys }]) => keys === null)
+  .map(([script]) => commandName(script as ScriptName));
+
+/** Reads every script's file. Synchronous: once, at start. */
+export function loadScripts(): Record<string, { lua: string; numberOfKeys?: number }> {
+  return Object.fromEntries(
+    Object.entries(SCRIPTS).map(([script, { keys }]) => {
+      const lua = readFileSync(new URL(`./scripts/${script}.lua`, import.meta.url), "utf8");
+      return [commandName(script as ScriptName), keys === null ? { lua } : { lua, numberOfKeys: keys }];
+    }),
+  );
+}
