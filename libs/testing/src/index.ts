@@ -11,8 +11,6 @@ export {
   startRedis,
 } from "./servers/index.ts";
 export type { NatsCluster, NatsOptions, RedisOptions, ServerHandle } from "./servers/index.ts";
-export { VerifyingReader, type ReaderOptions } from "./verifying-reader.ts";
-
 export { liveFeedContract, type LiveFeedUnderTest } from "./live-feed-contract.ts";
 export { appendTexts, freshStreamId, outgoing, textPayload, type LogUnderTest } from "./log-under-test.ts";
 export { MemoryLiveBus, MemoryLiveFeed } from "./memory-live-feed.ts";
@@ -36,3 +34,4 @@ export {
 export { MemoryPartitionLeases, type MemoryPartitionLeasesOptions } from "./memory-partition-leases.ts";
 export { describePartitionLeases, type PartitionLeasesHarness } from "./partition-leases-contract.ts";
 export { waitUntil } from "./servers/readiness.ts";
+export { VerifyingReader, type ReaderOptions } from "./verifying-reader.ts";
