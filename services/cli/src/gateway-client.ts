@@ -37,14 +37,14 @@ export class GatewayClient {
 
   /** @throws CliError refused or unreachable */
   async createStream(streamId: string | undefined): Promise<CreatedStream> {
-    const body = await this.#json("POST", "/streams", streamId === undefined ? {} : { stream_id: streamId });
+    const body = await this.#json("/streams", streamId === undefined ? {} : { stream_id: streamId });
     return createdStream(body);
   }
 
   /** @throws CliError refused (no worker, for one) or unreachable */
   async ask(prompt: string, streamId: string | undefined): Promise<CreatedStream> {
     return createdStream(
-      await this.#json("POST", "/prompts", {
+      await this.#json("/prompts", {
         prompt,
         ...(streamId === undefined ? {} : { stream_id: streamId }),
       }),
@@ -53,7 +53,7 @@ export class GatewayClient {
 
   /** @throws CliError not found, refused or unreachable */
   status(streamId: string): Promise<Record<string, unknown>> {
-    return this.#json("GET", `/streams/${encodeURIComponent(streamId)}`);
+    return this.#json(`/streams/${encodeURIComponent(streamId)}`);
   }
 
   /**
@@ -70,15 +70,14 @@ export class GatewayClient {
   ): Promise<AppendOutcome> {
     const lastSequence = firstSequence + chunks.length - 1;
     const path = `/streams/${encodeURIComponent(streamId)}/chunks`;
-    const headers = { "sluice-sequence": String(firstSequence) };
-    const body = JSON.stringify(chunks);
+    const request = post(JSON.stringify(chunks), { "sluice-sequence": String(firstSequence) });
     const backOff = new BackOff(this.#giveUpAfterMs);
     let mayBeStored = false;
     for (;;) {
       let retryAfterMs = 0;
       let problem: CliError;
       try {
-        const response = await this.#request("POST", path, body, headers, signal);
+        const response = await this.#request(path, request, signal);
         if (response.ok) return await this.#checkStored(response, firstSequence);
         const refusal = await readRefusal(response);
         if (mayBeStored && refusal.problem["head_sequence"] === lastSequence) return { kind: "stored" };
@@ -109,11 +108,15 @@ export class GatewayClient {
     return { kind: "stored" };
   }
 
-  async #json(method: "GET" | "POST", path: string, body?: object): Promise<Record<string, unknown>> {
+  /** Posts the body, or gets where there is none. */
+  async #json(path: string, body?: object): Promise<Record<string, unknown>> {
     let response: Response;
     try {
-      const payload = body === undefined ? null : JSON.stringify(body);
-      response = await this.#request(method, path, payload, {}, this.#signal);
+      response = await this.#request(
+        path,
+        body === undefined ? {} : post(JSON.stringify(body)),
+        this.#signal,
+      );
     } catch (error) {
       this.#signal.throwIfAborted();
       throw unreachableError("gateway", this.#url, error);
@@ -126,21 +129,14 @@ export class GatewayClient {
     return { ...answer };
   }
 
-  #request(
-    method: "GET" | "POST",
-    path: string,
-    body: string | null,
-    headers: Record<string, string>,
-    signal: AbortSignal,
-  ): Promise<Response> {
+  #request(path: string, init: RequestInit, signal: AbortSignal): Promise<Response> {
     const timeout = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
-    return fetch(`${this.#url}${path}`, {
-      method,
-      headers: { accept: "application/json", "content-type": "application/json", ...headers },
-      body,
-      signal: AbortSignal.any([signal, timeout]),
-    });
+    return fetch(`${this.#url}${path}`, { ...init, signal: AbortSignal.any([signal, timeout]) });
   }
+}
+
+function post(body: string, headers: Record<string, string> = {}): RequestInit {
+  return { method: "POST", headers: { "content-type": "application/json", ...headers }, body };
 }
 
 function createdStream(body: Record<string, unknown>): CreatedStream {

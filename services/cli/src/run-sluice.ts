@@ -18,9 +18,9 @@ export class RunningSluice {
   stderr = "";
 
   constructor(fake: FakeSluice, args: readonly string[]) {
-    this.process = spawn(process.execPath, [BIN, ...args], {
-      env: { ...process.env, SLUICE_EDGE_URL: fake.url, SLUICE_GATEWAY_URL: fake.url },
-    });
+    // `env` becomes the command, so that signals and the process id are the command's.
+    const settings = [`SLUICE_EDGE_URL=${fake.url}`, `SLUICE_GATEWAY_URL=${fake.url}`];
+    this.process = spawn("env", [...settings, process.execPath, BIN, ...args]);
     this.process.stdout.setEncoding("utf8").on("data", (text: string) => (this.stdout += text));
     this.process.stderr.setEncoding("utf8").on("data", (text: string) => (this.stderr += text));
     this.process.stdin.on("error", () => undefined);

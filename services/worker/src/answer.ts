@@ -12,7 +12,7 @@ export class AnswerStopped extends Error {
   readonly code = "WORKER_STOPPED";
 }
 
-/** How an answer ended; `lost`: its stream couldn't be written to the end (ended by others, or the log is away). */
+/** How an answer ended; `lost`: not all of it could be written (the stream was ended by others, or the log is away). */
 export type AnswerOutcome =
   | { kind: "completed"; textChunks: number }
   | { kind: "failed" | "stopped" | "lost"; textChunks: number; error: unknown };
@@ -43,8 +43,8 @@ export async function streamAnswer(answer: {
     }
     throw new Error(`model ${model.name} ended without an end event`);
   } catch (error) {
-    if (sender.failure !== null) return { kind: "lost", textChunks, error: sender.failure.error };
-    return await endWithError(sender, textChunks, error);
+    if (sender.failure === null) return await endWithError(sender, textChunks, error);
+    return await endAfterLoss(stream, textChunks, sender.failure.error);
   } finally {
     await stream.close().catch(() => undefined);
   }
@@ -61,6 +61,24 @@ async function endWithError(
     return { kind: "lost", textChunks, error: sendError };
   }
   return { kind: error instanceof AnswerStopped ? "stopped" : "failed", textChunks, error };
+}
+
+/**
+ * A part of the answer didn't get into the log. Where the log was only away, it may be back for the end: readers then
+ * learn that the answer is cut, instead of waiting for the rest.
+ */
+async function endAfterLoss(
+  stream: AnswerStream,
+  textChunks: number,
+  error: unknown,
+): Promise<AnswerOutcome> {
+  if (error instanceof StreamError && error.retryable) {
+    const message = `the answer is cut here: ${error.message}`;
+    await stream
+      .send({ chunk_type: { type: "Error", error: message, code: error.code } })
+      .catch(() => undefined);
+  }
+  return { kind: "lost", textChunks, error };
 }
 
 function completeChunk(model: string, finishReason: string | null, usage: TokenUsage | null): ChunkDraft {

@@ -8,10 +8,6 @@ export const workerConfigSchema = z
     ADMIN_HOST: settings.adminHost,
     ADMIN_PORT: settings.port(9094),
     LOG_LEVEL: settings.logLevel,
-    /** Used only where the worker is the first to come and creates the log: the same for all services. */
-    LOG_REPLICAS: settings.positive(1),
-    LOG_MAX_AGE_SECONDS: settings.positive(24 * 3600),
-    LOG_MAX_BYTES: settings.positive(8 * 1024 ** 3),
     /** Unset: the built-in model that reads the repository's documents. */
     OPENAI_BASE_URL: z.url({ protocol: /^https?$/ }).optional(),
     OPENAI_API_KEY: z.string().optional(),

@@ -1,4 +1,4 @@
-import { connectNats, ensureLog, NatsPromptDesk, NatsStreamLog } from "@sluice/broker-nats";
+import { awaitLog, connectNats, NatsPromptDesk, NatsStreamLog } from "@sluice/broker-nats";
 import { StreamManager } from "@sluice/producer";
 import {
   createLogger,
@@ -14,6 +14,9 @@ import type { Model } from "./model.ts";
 import { OpenAiModel } from "./openai-model.ts";
 import { readDocuments } from "./repository-documents.ts";
 import { createWorker } from "./worker.ts";
+
+// Ingest makes the log; started together, it may take a moment longer.
+const LOG_WAIT_MS = 30_000;
 
 // Beyond the worker's own bounds: what its last chunks take to be acknowledged.
 const CLOSE_MARGIN_MS = 2_000;
@@ -40,14 +43,9 @@ await runMain(async () => {
 
   const link = await connectNats({ servers: config.NATS_URL, name: "sluice-worker" });
   lifecycle.add("nats", () => link.close());
-  const identity = await ensureLog(link, {
-    replicas: config.LOG_REPLICAS,
-    maxAgeMs: config.LOG_MAX_AGE_SECONDS * 1000,
-    maxBytes: config.LOG_MAX_BYTES,
-    minRetentionMs: 0,
-  });
+  const log = await awaitLog(link, LOG_WAIT_MS);
   const worker = createWorker({
-    manager: new StreamManager({ log: new NatsStreamLog(link, identity) }),
+    manager: new StreamManager({ log: new NatsStreamLog(link, log) }),
     promptDesk: new NatsPromptDesk(link),
     model,
     settings: {

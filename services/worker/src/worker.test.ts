@@ -1,5 +1,8 @@
-import { StreamError, type ChunkDraft, type Prompt, type PromptDesk } from "@sluice/core";
+import { StreamError, type ChunkDraft } from "@sluice/core";
+import { StreamManager } from "@sluice/producer";
+import { decodeMessage, MAX_CHUNK_BYTES } from "@sluice/protocol";
 import { createLogger } from "@sluice/runtime";
+import { MemoryLog, MemoryPromptDesk, MemoryStreamLog } from "@sluice/testing";
 import { Registry } from "prom-client";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { AnswerStream, AnswerStreams } from "./answer-stream.ts";
@@ -13,6 +16,7 @@ class FakeStreams implements AnswerStreams {
   /** Acknowledgements wait for it. */
   hold: Promise<void> = Promise.resolve();
   failure: StreamError | null = null;
+  failOnce: StreamError | null = null;
   pending = 0;
 
   async createStream({
@@ -25,7 +29,9 @@ class FakeStreams implements AnswerStreams {
     this.sent.set(streamId, chunks);
     const handle: AnswerStream = {
       send: async (chunk) => {
-        if (this.failure !== null) throw this.failure;
+        const failure = this.failOnce ?? this.failure;
+        this.failOnce = null;
+        if (failure !== null) throw failure;
         chunks.push(chunk);
         this.pending++;
         await this.hold;
@@ -44,20 +50,6 @@ class FakeStreams implements AnswerStreams {
 
   last(streamId: string): ChunkDraft | undefined {
     return this.sent.get(streamId)?.at(-1);
-  }
-}
-
-class FakeDesk implements PromptDesk {
-  accept: ((prompt: Prompt) => Promise<void>) | null = null;
-
-  async ask(prompt: Prompt): Promise<void> {
-    if (this.accept === null) throw new StreamError("NO_WORKER", "no worker serves");
-    await this.accept(prompt);
-  }
-
-  serve(accept: (prompt: Prompt) => Promise<void>): { close(): void } {
-    this.accept = accept;
-    return { close: () => (this.accept = null) };
   }
 }
 
@@ -87,7 +79,7 @@ afterEach(async () => {
 
 function setUp(model: Model, settings: Partial<Parameters<typeof createWorker>[0]["settings"]> = {}) {
   const streams = new FakeStreams();
-  const desk = new FakeDesk();
+  const desk = new MemoryPromptDesk();
   const registry = new Registry();
   const worker = createWorker({
     manager: streams,
@@ -98,7 +90,7 @@ function setUp(model: Model, settings: Partial<Parameters<typeof createWorker>[0
     registry,
   });
   workers.push(worker);
-  const ask = (streamId: string) => desk.ask({ streamId, prompt: "Hello?" });
+  const ask = (streamId: string) => desk.ask({ streamId, prompt: "Hello?" }, 5_000);
   const idle = () => vi.waitFor(() => expect(worker.runningAnswers).toBe(0));
   return { streams, worker, registry, ask, idle };
 }
@@ -206,6 +198,45 @@ describe("a worker", () => {
     expect(await stopped.promise).toBe(streams.failure);
     expect(streams.types("a")).toEqual([]);
     expect(await registry.metrics()).toContain('sluice_worker_answers_total{outcome="lost"} 1');
+  });
+
+  it("tells readers that the answer is cut where the log was away for too long", async () => {
+    const { streams, ask, idle } = setUp(modelOf(["x"], untilAborted));
+    streams.failOnce = new StreamError("LOG_UNAVAILABLE", "the log doesn't answer");
+    await ask("a");
+    await idle();
+    expect(streams.sent.get("a")?.map(({ chunk_type }) => chunk_type)).toEqual([
+      { type: "Error", error: "the answer is cut here: the log doesn't answer", code: "LOG_UNAVAILABLE" },
+    ]);
+  });
+
+  it("writes an answer to the log as it stands in the model, with the real producer", async () => {
+    const log = new MemoryStreamLog(new MemoryLog());
+    const desk = new MemoryPromptDesk();
+    const words = Array.from({ length: 500 }, (_, index) => `${index} `);
+    const worker = createWorker({
+      manager: new StreamManager({ log }),
+      promptDesk: desk,
+      model: modelOf(words),
+      settings: { maxConcurrentAnswers: 1, drainTimeoutMs: 5_000, stopTimeoutMs: 1_000 },
+      logger: createLogger("worker", "silent"),
+      registry: new Registry(),
+    });
+    await desk.ask({ streamId: "a", prompt: "Hello?" }, 5_000);
+    await worker.close();
+
+    const bodies: string[] = [];
+    for (let at = 0; ;) {
+      const message = await log.firstAfter("a", at);
+      if (message === null) break;
+      at = message.brokerSequence;
+      for (const element of decodeMessage(message, MAX_CHUNK_BYTES).elements) {
+        bodies.push(element.kind === "chunk" ? element.body : element.reason);
+      }
+    }
+    const types = bodies.map((body) => (JSON.parse(`{${body}`) as ChunkDraft).chunk_type);
+    expect(types.slice(0, -1)).toEqual(words.map((content) => ({ type: "Text", content })));
+    expect(types.at(-1)).toEqual({ type: "Complete", summary: "Tokens used: 7" });
   });
 
   it("lets running answers end within the drain time, and takes no more meanwhile", async () => {

@@ -2,7 +2,7 @@ import type { ChunkType } from "@sluice/core";
 import { ChunkUploader } from "../chunk-uploader.ts";
 import { CliError, EXIT } from "../exit-codes.ts";
 import type { GatewayClient } from "../gateway-client.ts";
-import { Interrupted, type Interrupts } from "../interrupts.ts";
+import type { Interrupted, Interrupts } from "../interrupts.ts";
 import { LineSplitter } from "../line-splitter.ts";
 import type { PipedSource, SourceEnd } from "../piped-source.ts";
 import type { Terminal } from "../terminal.ts";
