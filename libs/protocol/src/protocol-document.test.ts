@@ -40,10 +40,18 @@ function tableOf(section: string): string[][] {
 describe("PROTOCOL.md", () => {
   it("marks its examples with kinds that are checked here, and has some of each", () => {
     const kinds = [...PAGE.matchAll(/^```(\S[^\n]*)$/gm)].map(([, kind]) => kind);
-    const checked = [
-      ...["draft", "chunk", "options", "status", "problem", "tail", "rebuild-request", "rebuild-answer"],
-      ...["prompt", "prompt-answer", "checkpoint"],
-    ].map((kind) => `json ${kind}`);
+    const json = [
+      "draft",
+      "chunk",
+      "options",
+      "status",
+      "problem",
+      "tail",
+      "checkpoint",
+      "prompt",
+      "prompt-answer",
+    ];
+    const checked = [...json, "rebuild-request", "rebuild-answer"].map((kind) => `json ${kind}`);
     const others = ["sh", "sse", "sse gap", "sse deleted", "text live", "text token"];
     expect(new Set(kinds)).toEqual(new Set([...checked, ...others]));
   });
