@@ -16,7 +16,10 @@ const JSON_INFIX = chunkJsonHead("", SAMPLE_SEQUENCE).split(String(SAMPLE_SEQUEN
 const jsonPrefix = (streamId: string): string =>
   chunkJsonHead(streamId, SAMPLE_SEQUENCE).slice(0, -JSON_INFIX.length - String(SAMPLE_SEQUENCE).length);
 
-export function planAppend(batch: AppendBatch, ttls: { chunkTtlSeconds: number; metaTtlSeconds: number }): AppendPlan {
+export function planAppend(
+  batch: AppendBatch,
+  ttls: { chunkTtlSeconds: number; metaTtlSeconds: number },
+): AppendPlan {
   const keys = [checkpointKey(batch.partition)];
   const numbers = new Map<string, number>();
   const bodies: string[] = [];
@@ -78,7 +81,10 @@ export function readAppendReply(reply: unknown, streamIds: readonly string[]): A
   switch (String(kind)) {
     case "rewind": {
       const [checkpoint] = rest;
-      return { kind: "rewind", checkpoint: checkpoint === null ? null : decodeCheckpoint(String(checkpoint)) };
+      return {
+        kind: "rewind",
+        checkpoint: checkpoint === null ? null : decodeCheckpoint(String(checkpoint)),
+      };
     }
     case "unproven":
       return { kind: "unproven", streamIds: rest.map((number) => streamIds[Number(number) - 1] ?? "") };

@@ -10,7 +10,11 @@ export function encodeCheckpoint(checkpoint: Checkpoint): string {
 }
 
 export function decodeCheckpoint(text: string): Checkpoint {
-  const stored = JSON.parse(text) as { broker_sequence: number; timestamp_ms: number; log_created_ms: number };
+  const stored = JSON.parse(text) as {
+    broker_sequence: number;
+    timestamp_ms: number;
+    log_created_ms: number;
+  };
   return {
     brokerSequence: stored.broker_sequence,
     timestampMs: stored.timestamp_ms,

@@ -67,7 +67,10 @@ export class RedisChunkCache implements ChunkCache {
       Buffer.concat([Buffer.from(`${chunk.sequence}:`), chunk.json]),
     ]);
     const keys = [checkpointKey(partition), chunksKey(partition, streamId), metaKey(partition, streamId)];
-    return (await this.#redis.script("restore a stream", "restore", keys, [JSON.stringify(plan), ...members])) === 1;
+    return (
+      (await this.#redis.script("restore a stream", "restore", keys, [JSON.stringify(plan), ...members])) ===
+      1
+    );
   }
 
   async readPage(streamId: string, after: number, bounds: PageBounds): Promise<StreamPage | null> {
@@ -95,7 +98,9 @@ export class RedisChunkCache implements ChunkCache {
   async seedCheckpoint(partition: number, checkpoint: Checkpoint): Promise<Checkpoint> {
     const keys = [checkpointKey(partition)];
     const args = [encodeCheckpoint(checkpoint)];
-    return decodeCheckpoint(String(await this.#redis.script("seed a checkpoint", "seed-checkpoint", keys, args)));
+    return decodeCheckpoint(
+      String(await this.#redis.script("seed a checkpoint", "seed-checkpoint", keys, args)),
+    );
   }
 }
 
@@ -107,7 +112,11 @@ function splitMember(member: Buffer): CachedChunk {
   return { sequence: Number(member.toString("latin1", 0, colon)), json: member.subarray(colon + 1) };
 }
 
-function encodeCompletion({ info, snapshotBrokerSequence, isProven }: NonNullable<RestoredPage["completion"]>): object {
+function encodeCompletion({
+  info,
+  snapshotBrokerSequence,
+  isProven,
+}: NonNullable<RestoredPage["completion"]>): object {
   return {
     snapshot: snapshotBrokerSequence,
     is_proven: isProven ? 1 : 0,

@@ -104,7 +104,8 @@ export class RedisConnection {
    * the operation may have taken effect all the same
    */
   async run<T>(what: string, operation: (client: Redis | Cluster) => Promise<T>): Promise<T> {
-    if (this.#closing !== null) throw new StreamError("CACHE_UNAVAILABLE", `could not ${what}: the connection is closed`);
+    if (this.#closing !== null)
+      throw new StreamError("CACHE_UNAVAILABLE", `could not ${what}: the connection is closed`);
     const deadline = Promise.withResolvers<never>();
     const timer = setTimeout(() => {
       deadline.reject(new Error(`no answer within ${this.#commandTimeoutMs} ms`));
@@ -119,13 +120,21 @@ export class RedisConnection {
   }
 
   /** Runs a script. Strings in its reply are Buffers, so that cached JSON is never decoded on its way. */
-  script(what: string, name: ScriptName, keys: readonly string[], args: readonly (string | number | Buffer)[]): Promise<unknown> {
+  script(
+    what: string,
+    name: ScriptName,
+    keys: readonly string[],
+    args: readonly (string | number | Buffer)[],
+  ): Promise<unknown> {
     const method = `${commandName(name)}Buffer`;
     // An array, not a spread: a batch has more arguments than the stack holds.
     const parameters: unknown[] = UNPIPELINED_COMMANDS.includes(commandName(name))
       ? [keys.length, [...keys, ...args]]
       : [[...keys, ...args]];
-    return this.run(what, (client) => scriptMethods(client)[method]?.(...parameters) ?? Promise.reject(new Error(`no ${method}`)));
+    return this.run(
+      what,
+      (client) => scriptMethods(client)[method]?.(...parameters) ?? Promise.reject(new Error(`no ${method}`)),
+    );
   }
 
   /** Resolves when Redis answers. For readiness. */
@@ -151,5 +160,7 @@ function translateError(what: string, error: unknown): Error {
   if (/^WRONGTYPE|^ERR .*(user_script|Error running script|Error compiling script)/.test(message)) {
     return new Error(`could not ${what}: ${message}`, { cause: error });
   }
-  return new StreamError("CACHE_UNAVAILABLE", `could not ${what}: the cache is unavailable`, { cause: error });
+  return new StreamError("CACHE_UNAVAILABLE", `could not ${what}: the cache is unavailable`, {
+    cause: error,
+  });
 }

@@ -17,7 +17,12 @@ export class RedisPartitionLeases implements PartitionLeases {
     // Scripts have no clock, so that replicas agree. Between the nodes of a cluster it differs by little against the TTL.
     const [seconds, microseconds] = await this.#redis.run("read the clock", (client) => client.time());
     const nowMs = Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000);
-    const reply = await this.#redis.script("announce a member", "members-announce", [MEMBERS_KEY], [member, nowMs, ttlMs]);
+    const reply = await this.#redis.script(
+      "announce a member",
+      "members-announce",
+      [MEMBERS_KEY],
+      [member, nowMs, ttlMs],
+    );
     return (reply as Buffer[]).map(String).sort();
   }
 
@@ -28,7 +33,9 @@ export class RedisPartitionLeases implements PartitionLeases {
   /** One GET each, since the keys lie in different slots; the client sends them together. */
   owners(): Promise<readonly (string | null)[]> {
     return this.#redis.run("read the leases", (client) =>
-      Promise.all(Array.from({ length: this.#partitions }, (_, partition) => client.get(leaseKey(partition)))),
+      Promise.all(
+        Array.from({ length: this.#partitions }, (_, partition) => client.get(leaseKey(partition))),
+      ),
     );
   }
 
@@ -47,7 +54,10 @@ export class RedisPartitionLeases implements PartitionLeases {
     const keys = [leaseKey(partition), checkpointKey(partition)];
     const reply = await this.#redis.script("renew a lease", "lease-renew", keys, [member, ttlMs]);
     const [held, checkpoint] = reply as [number, Buffer | null];
-    return { isHeld: held === 1, checkpoint: checkpoint === null ? null : decodeCheckpoint(String(checkpoint)) };
+    return {
+      isHeld: held === 1,
+      checkpoint: checkpoint === null ? null : decodeCheckpoint(String(checkpoint)),
+    };
   }
 
   async release(partition: number, member: string): Promise<void> {

@@ -24,12 +24,16 @@ const SCHEMES = /^(rediss?)(?:\+(cluster|sentinel))?:\/\/(?:([^@/]*)@)?([^/?@]+)
  */
 export function parseRedisUrl(url: string): RedisLocation {
   // A list may repeat the scheme: `redis://a:1,redis://b:1`.
-  const [, scheme, variant, userInfo, hosts, path] = SCHEMES.exec(url.replaceAll(/,\s*rediss?:\/\//g, ",")) ?? [];
+  const [, scheme, variant, userInfo, hosts, path] =
+    SCHEMES.exec(url.replaceAll(/,\s*rediss?:\/\//g, ",")) ?? [];
   if (hosts === undefined) {
-    throw new Error("a Redis URL begins with redis://, rediss://, redis+cluster:// or redis+sentinel:// and names a host");
+    throw new Error(
+      "a Redis URL begins with redis://, rediss://, redis+cluster:// or redis+sentinel:// and names a host",
+    );
   }
   const nodes = hosts.split(",").map((node) => parseNode(node.trim(), variant === "sentinel" ? 26379 : 6379));
-  const kind = variant === "sentinel" ? "sentinel" : variant === "cluster" || nodes.length > 1 ? "cluster" : "single";
+  const kind =
+    variant === "sentinel" ? "sentinel" : variant === "cluster" || nodes.length > 1 ? "cluster" : "single";
   const [first = "", second = ""] = (path ?? "").split("/");
   if (kind === "sentinel" && first === "") {
     throw new Error("redis+sentinel:// needs the master's name: redis+sentinel://host:port/name");
@@ -50,7 +54,8 @@ function parseNode(node: string, defaultPort: number): { host: string; port: num
   const [, bracketed, plain, digits] = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d{1,5}))?$/.exec(node) ?? [];
   const host = bracketed ?? plain;
   const port = digits === undefined ? defaultPort : Number(digits);
-  if (host === undefined || port < 1 || port > 65_535) throw new Error(`"${node}" in the Redis URL is no host:port`);
+  if (host === undefined || port < 1 || port > 65_535)
+    throw new Error(`"${node}" in the Redis URL is no host:port`);
   return { host, port };
 }
 
