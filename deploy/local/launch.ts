@@ -1,5 +1,4 @@
 import { NATS_SERVER, REDIS_SERVER, ServerUnavailableError, findServerBinary } from "@sluice/testing/servers";
-import { join } from "node:path";
 import { runEmbedded } from "./embedded.ts";
 import { streamFirstAnswer } from "./first-answer.ts";
 import type { StartOptions } from "./options.ts";
@@ -116,8 +115,7 @@ export class Launch {
   }
 
   async #find(program: typeof NATS_SERVER): Promise<string> {
-    const cacheDirectory = join(this.#options.home, "bin");
-    const found = await findServerBinary(program, { cacheDirectory, report: this.#say });
+    const found = await findServerBinary(program, { report: this.#say });
     this.#say(`${program.name} ${found.version} (${found.path})`);
     return found.path;
   }

@@ -143,7 +143,7 @@ export class ManagedProcess {
       const end = (how: string): void => {
         release();
         this.#child = undefined;
-        over.abort(new Error(`it ${how}`));
+        over.abort(new Error(how));
         this.#options.onPidChange();
         resolve(how);
       };

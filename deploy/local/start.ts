@@ -31,8 +31,11 @@ async function runToTheEnd(startOptions: StartOptions): Promise<void> {
   const end = (): void => {
     if (firstSignalAt === undefined) {
       firstSignalAt = Date.now();
-      write("\nStopping. Once more ends everything at once.\n");
-      void launch.stop().then(() => process.exit(0));
+      write("\nStopping; another Ctrl-C ends everything at once.\n");
+      void launch.stop().then(() => {
+        write("Stopped.\n");
+        process.exit(0);
+      });
     } else if (Date.now() - firstSignalAt > SAME_KEY_PRESS_MS) {
       launch.killAll();
       process.exit(130);

@@ -1,7 +1,6 @@
-import { waitUntil } from "@sluice/testing/servers";
+import { isAlive, waitUntil } from "@sluice/testing/servers";
 import { parseStopOptions } from "./options.ts";
 import { homeAt } from "./paths.ts";
-import { isAlive } from "./process-alive.ts";
 import { clearState, readState } from "./state.ts";
 
 // Longer than the launcher takes when each group of its processes hangs on its way down.

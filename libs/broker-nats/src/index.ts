@@ -1,1 +1,13 @@
-export {};
+export {
+  awaitLog,
+  ensureLog,
+  MESSAGE_OVERHEAD_BYTES,
+  type LogIdentity,
+  type LogOptions,
+} from "./log-setup.ts";
+export { connectNats, NatsLink, type NatsOptions } from "./nats-connection.ts";
+export { NatsLiveFeed, type LiveFeedOptions } from "./nats-live-feed.ts";
+export { NatsPartitionLog } from "./nats-partition-log.ts";
+export { NatsPromptDesk } from "./nats-prompt-desk.ts";
+export { NatsStreamLog } from "./nats-stream-log.ts";
+export { listRejected, type RejectedElement } from "./rejected-elements.ts";

@@ -91,7 +91,7 @@ export class ReplayMerge {
     return this.#heldBytes;
   }
 
-  /** Takes one range of the live feed. `read` is answered once; until its page comes, ranges are held. */
+  /** Takes one range of the live feed. `read` comes once: the page then asked for contains this range, and later ones are held. */
   onLive(range: LiveRange): LiveVerdict {
     if (this.#phase === "replay") {
       this.#hold(range);
@@ -103,7 +103,6 @@ export class ReplayMerge {
       return "send";
     }
     this.#phase = "replay";
-    this.#hold(range);
     return "read";
   }
 

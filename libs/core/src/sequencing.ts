@@ -15,13 +15,17 @@ export type Numbering =
   | { kind: "duplicate" }
   /** No head, and the message doesn't prove its own number: look in the log before it. */
   | { kind: "unproven" }
-  /** Elements 0 … count − 1 take `first` … `first + count − 1`; the rest came after the end and takes none. A tombstone takes one, also after the end. */
+  /**
+   * Elements 0 … count − 1 take `first` … `first + count − 1`; the rest came after the end and takes none. A
+   * tombstone takes one, also after the end.
+   */
   | { kind: "numbered"; first: number; count: number; head: StreamHead };
 
 /**
  * Numbers one message: a chunk's sequence is its position among the elements of its stream in the log.
  * A pure function of the log, so whoever computes it, in whatever overlap, gets the same numbers.
  * A producer's number above head + 1 is adopted: the record was lost in part, and the hole is restored on demand.
+ * Only a tombstone counts after the end: an ended stream can still be deleted, once.
  */
 export function numberEntry(head: StreamHead | null, entry: LogEntry): Numbering {
   if (head !== null && entry.brokerSequence <= head.brokerSequence) return { kind: "duplicate" };

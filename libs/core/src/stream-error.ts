@@ -27,6 +27,11 @@ const CODES = {
 
 export type StreamErrorCode = keyof typeof CODES;
 
+/** Whether a code that came over the wire is one that this version knows. */
+export function isStreamErrorCode(code: string): code is StreamErrorCode {
+  return Object.hasOwn(CODES, code);
+}
+
 /** What a caller may have to act on. Broken invariants are plain `Error`s and crash instead. */
 export class StreamError extends Error {
   override readonly name = "StreamError";

@@ -24,3 +24,15 @@ export {
 export { MemoryPartitionLeases, type MemoryPartitionLeasesOptions } from "./memory-partition-leases.ts";
 export { describePartitionLeases, type PartitionLeasesHarness } from "./partition-leases-contract.ts";
 export { waitUntil } from "./servers/readiness.ts";
+export { VerifyingReader, type ReaderOptions } from "./verifying-reader.ts";
+
+export { liveFeedContract, type LiveFeedUnderTest } from "./live-feed-contract.ts";
+export { appendTexts, freshStreamId, outgoing, textPayload, type LogUnderTest } from "./log-under-test.ts";
+export { MemoryLiveBus, MemoryLiveFeed } from "./memory-live-feed.ts";
+export { MemoryLog, type MemoryLogOptions } from "./memory-log.ts";
+export { MemoryPartitionLog, type MemoryRejection } from "./memory-partition-log.ts";
+export { MemoryPromptDesk } from "./memory-prompt-desk.ts";
+export { MemoryStreamLog } from "./memory-stream-log.ts";
+export { partitionLogContract } from "./partition-log-contract.ts";
+export { promptDeskContract, type PromptDeskUnderTest } from "./prompt-desk-contract.ts";
+export { streamLogContract } from "./stream-log-contract.ts";

@@ -1,6 +1,7 @@
 import { MAX_CHUNK_BYTES, DEFAULT_PARTITIONS } from "@sluice/protocol";
 import { settings } from "@sluice/runtime";
 import { z } from "zod";
+import type { IngestSettings } from "./settings.ts";
 
 /** Everything that can be set, by the name of its environment variable. */
 export const ingestConfigSchema = z
@@ -40,3 +41,17 @@ export const ingestConfigSchema = z
   });
 
 export type IngestConfig = z.output<typeof ingestConfigSchema>;
+
+export function settingsOf(config: IngestConfig): IngestSettings {
+  return {
+    maxChunkBytes: config.MAX_CHUNK_BYTES,
+    chunkTtlSeconds: config.CHUNK_TTL_SECONDS,
+    idleLimitMs: config.IDLE_LIMIT_SECONDS * 1000,
+    leaseTtlMs: config.LEASE_TTL_MS,
+    leaseRenewMs: config.LEASE_RENEW_MS,
+    maxConcurrentRebuilds: config.MAX_CONCURRENT_REBUILDS,
+    maxBatchMessages: config.MAX_BATCH_MESSAGES,
+    maxPendingMessages: config.MAX_PENDING_MESSAGES,
+    maxPendingBytes: config.MAX_PENDING_BYTES,
+  };
+}

@@ -1,6 +1,7 @@
 import { mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { isAlive } from "./process-state.ts";
 
 const POLL_INTERVAL_MS = 200;
 // Longer than the longest way to install something, so that only an abandoned lock is taken over.
@@ -72,15 +73,5 @@ async function isStale(
     return Date.now() - (await stat(lockFile)).mtimeMs > staleAfterMs;
   } catch {
     return false;
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // EPERM: it lives and belongs to another user.
-    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }

@@ -1,0 +1,74 @@
+import { afterAll, beforeAll, describe } from "vitest";
+import {
+  liveFeedContract,
+  partitionLogContract,
+  promptDeskContract,
+  startNats,
+  streamLogContract,
+  type LogUnderTest,
+  type ServerHandle,
+} from "@sluice/testing";
+import { streamSubject } from "@sluice/protocol";
+import { ensureLog } from "./log-setup.ts";
+import { connectNats } from "./nats-connection.ts";
+import { NatsLiveFeed } from "./nats-live-feed.ts";
+import { NatsPartitionLog } from "./nats-partition-log.ts";
+import { NatsPromptDesk } from "./nats-prompt-desk.ts";
+import { NatsStreamLog } from "./nats-stream-log.ts";
+
+describe("on a NATS server", () => {
+  let server: ServerHandle;
+
+  beforeAll(async () => {
+    server = await startNats({ local: true });
+  });
+  afterAll(async () => {
+    await server.stop();
+  });
+
+  const openLog = async (): Promise<LogUnderTest> => {
+    const link = await connectNats({ servers: server.url, name: "log" });
+    const log = await ensureLog(link, {
+      replicas: 1,
+      maxAgeMs: 3_600_000,
+      maxBytes: 256 * 1024 * 1024,
+      minRetentionMs: 300_000,
+    });
+    return {
+      streamLog: new NatsStreamLog(link, log),
+      partitionLog: new NatsPartitionLog(link, log),
+      publishBare: async (streamId, payload) =>
+        void (await link.jetStream.publish(streamSubject(streamId), payload)),
+      close: () => link.close(),
+    };
+  };
+
+  streamLogContract("NatsStreamLog", openLog);
+  partitionLogContract("NatsPartitionLog", openLog);
+
+  liveFeedContract("NatsLiveFeed", async () => {
+    const [owner, edge] = await Promise.all([
+      connectNats({ servers: server.url, name: "owner" }),
+      connectNats({ servers: server.url, name: "edge" }),
+    ]);
+    return {
+      owner: new NatsLiveFeed(owner),
+      edge: new NatsLiveFeed(edge),
+      reconnectEdge: () => edge.connection.reconnect(),
+      close: async () => void (await Promise.all([owner.close(), edge.close()])),
+    };
+  });
+
+  promptDeskContract("NatsPromptDesk", async () => {
+    const [asker, worker] = await Promise.all([
+      connectNats({ servers: server.url, name: "asker" }),
+      connectNats({ servers: server.url, name: "worker" }),
+    ]);
+    return {
+      asker: new NatsPromptDesk(asker),
+      worker: new NatsPromptDesk(worker),
+      settle: () => worker.connection.flush(),
+      close: async () => void (await Promise.all([asker.close(), worker.close()])),
+    };
+  });
+});

@@ -1,0 +1,132 @@
+import type { Msg } from "@nats-io/nats-core";
+import type { LiveFeed, LiveRange, RebuildAnswer, Subscription, TailAnnouncement } from "@sluice/core";
+import {
+  decodeLiveMessage,
+  encodeLiveMessage,
+  hereSubject,
+  liveSubject,
+  rebuildAnswerSchema,
+  rebuildRequestSchema,
+  rebuildSubject,
+  TAIL_SUBJECTS,
+  tailAnnouncementSchema,
+  tailSubject,
+} from "@sluice/protocol";
+import { splitRange } from "./live-split.ts";
+import type { NatsLink } from "./nats-connection.ts";
+import { parseJsonAs, subscribe } from "./service-request.ts";
+
+// Room for the line in front of the frames and for the message's subject.
+const RANGE_OVERHEAD_BYTES = 1024;
+
+export interface LiveFeedOptions {
+  /** Told of each message that can't be read; it is dropped. */
+  onMalformed?: (subject: string) => void;
+}
+
+/**
+ * Live messages on core NATS. While there is no connection, what would be published is dropped: kept, it would fill
+ * the heap, and arrive after readers found out by themselves.
+ */
+export class NatsLiveFeed implements LiveFeed {
+  readonly #link: NatsLink;
+  readonly #onMalformed: (subject: string) => void;
+
+  constructor(link: NatsLink, options: LiveFeedOptions = {}) {
+    this.#link = link;
+    this.#onMalformed = options.onMalformed ?? (() => undefined);
+  }
+
+  publishRange(streamId: string, range: LiveRange): void {
+    const subject = liveSubject(streamId);
+    for (const part of splitRange(range, this.#link.maxPayload - RANGE_OVERHEAD_BYTES)) {
+      this.#publish(subject, encodeLiveMessage(part));
+    }
+  }
+
+  subscribeRanges(streamId: string, handler: (range: LiveRange) => void): Subscription {
+    return subscribe(this.#link, liveSubject(streamId), (message) => {
+      const range = decodeLiveMessage(message.data);
+      if (range === null) this.#onMalformed(message.subject);
+      else handler(range);
+    });
+  }
+
+  publishTail(tail: TailAnnouncement): void {
+    this.#publish(tailSubject(tail.partition), JSON.stringify(tail));
+  }
+
+  subscribeTails(handler: (tail: TailAnnouncement) => void): Subscription {
+    return subscribe(this.#link, TAIL_SUBJECTS, (message) => {
+      const tail = parseJsonAs(tailAnnouncementSchema, message.data);
+      if (tail === null) this.#onMalformed(message.subject);
+      else handler(tail);
+    });
+  }
+
+  async barrier(partition: number, timeoutMs: number): Promise<boolean> {
+    try {
+      await this.#link.connection.request(hereSubject(partition), undefined, { timeout: timeoutMs });
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  answerBarriers(partition: number): Subscription {
+    return subscribe(this.#link, hereSubject(partition), (message) => void message.respond());
+  }
+
+  /** Null also where the owner answered that it failed: it has logged why, and asking again is all that helps. */
+  async requestRebuild(
+    partition: number,
+    streamId: string,
+    timeoutMs: number,
+  ): Promise<RebuildAnswer | null> {
+    let answer: Msg;
+    try {
+      const request = JSON.stringify({ streamId });
+      answer = await this.#link.connection.request(rebuildSubject(partition), request, {
+        timeout: timeoutMs,
+      });
+    } catch {
+      return null;
+    }
+    const parsed = parseJsonAs(rebuildAnswerSchema, answer.data);
+    if (parsed === null) this.#onMalformed(rebuildSubject(partition));
+    return parsed === null || parsed.kind === "failed" ? null : parsed;
+  }
+
+  answerRebuilds(partition: number, handler: (streamId: string) => Promise<RebuildAnswer>): Subscription {
+    return subscribe(this.#link, rebuildSubject(partition), (message) => {
+      const request = parseJsonAs(rebuildRequestSchema, message.data);
+      if (request === null) this.#onMalformed(message.subject);
+      else void this.#answerRebuild(message, handler(request.streamId));
+    });
+  }
+
+  async #answerRebuild(message: Msg, answering: Promise<RebuildAnswer>): Promise<void> {
+    const answer = await answering.catch((error: unknown) => {
+      return { kind: "failed", message: error instanceof Error ? error.message : String(error) };
+    });
+    if (message.reply !== undefined && message.reply !== "")
+      this.#publish(message.reply, JSON.stringify(answer));
+  }
+
+  onReconnect(handler: () => void): Subscription {
+    return this.#link.onReconnect(handler);
+  }
+
+  isConnected(): boolean {
+    return this.#link.isConnected;
+  }
+
+  #publish(subject: string, payload: Uint8Array | string): void {
+    if (!this.#link.isConnected) return;
+    try {
+      this.#link.connection.publish(subject, payload);
+    } catch {
+      // Closing, or above a limit that the server lowered: lost like any other live message, and found like one.
+    }
+  }
+}

@@ -1,0 +1,42 @@
+import type { Msg } from "@nats-io/nats-core";
+import type { Subscription } from "@sluice/core";
+import type { NatsLink } from "./nats-connection.ts";
+
+/** Messages of core NATS, synchronously, in order of arrival. */
+export function subscribe(
+  link: NatsLink,
+  subject: string,
+  handler: (message: Msg) => void,
+  options: { queue?: string } = {},
+): Subscription {
+  let isClosed = false;
+  const subscription = link.connection.subscribe(subject, {
+    ...options,
+    callback: (error, message) => {
+      if (error === null && !isClosed) handler(message);
+    },
+  });
+  return {
+    close: () => {
+      isClosed = true;
+      subscription.unsubscribe();
+    },
+  };
+}
+
+/** A zod schema, or what else reads like one. */
+interface Schema<T> {
+  safeParse(value: unknown): { success: true; data: T } | { success: false };
+}
+
+/** Null where it isn't JSON or doesn't fit. */
+export function parseJsonAs<T>(schema: Schema<T>, data: Uint8Array): T | null {
+  try {
+    const parsed = schema.safeParse(
+      JSON.parse(Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString()),
+    );
+    return parsed.success ? parsed.data : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,195 @@
+import { randomUUID } from "node:crypto";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import type { LiveFeed, LiveRange, RebuildAnswer, Subscription, TailAnnouncement } from "@sluice/core";
+import { freshStreamId } from "./log-under-test.ts";
+
+/** Two ends of one live feed, on connections of their own. */
+export interface LiveFeedUnderTest {
+  /** Stands for ingest. */
+  owner: LiveFeed;
+  /** Stands for an edge. */
+  edge: LiveFeed;
+  /** Breaks the edge's connection; resolves when it stands again. */
+  reconnectEdge(): Promise<void>;
+  close(): Promise<void>;
+}
+
+const PARTITION = 3;
+const DEADLINE_MS = 5_000;
+
+/** What every LiveFeed promises while nothing is lost. */
+export function liveFeedContract(name: string, open: () => Promise<LiveFeedUnderTest>): void {
+  describe(`${name} keeps the contract of LiveFeed:`, () => {
+    let subject: LiveFeedUnderTest;
+    let owner: LiveFeed;
+    let edge: LiveFeed;
+    let subscriptions: Subscription[] = [];
+
+    beforeAll(async () => {
+      subject = await open();
+      ({ owner, edge } = subject);
+    });
+    afterEach(() => {
+      for (const subscription of subscriptions) subscription.close();
+      subscriptions = [];
+    });
+    afterAll(async () => {
+      await subject.close();
+    });
+
+    const keep = (subscription: Subscription): Subscription => {
+      subscriptions.push(subscription);
+      return subscription;
+    };
+
+    /** Makes the owner answer, and waits until the edge's subscriptions made so far are in force. */
+    const passBarrier = async (partition = PARTITION): Promise<void> => {
+      keep(owner.answerBarriers(partition));
+      await expect.poll(() => edge.barrier(partition, 100), { timeout: DEADLINE_MS }).toBe(true);
+    };
+
+    it("delivers a stream's ranges in order, with their frames and marks, and no other stream's", async () => {
+      const streamId = freshStreamId();
+      const got: LiveRange[] = [];
+      keep(edge.subscribeRanges(streamId, (range) => got.push(copyOf(range))));
+      await passBarrier();
+      const ranges: LiveRange[] = [
+        { first: 1, last: 2, isTerminal: false, frames: Buffer.from("id: 1\n\nid: 2\n\n") },
+        { first: 3, last: 3, isTerminal: false, frames: null },
+        { first: 4, last: 4, isTerminal: true, frames: Buffer.from("id: 4\ndata: ☂\n\n") },
+      ];
+      owner.publishRange(freshStreamId(), ranges[0]!);
+      for (const range of ranges) owner.publishRange(streamId, range);
+      await expect.poll(() => got.length, { timeout: DEADLINE_MS }).toBe(3);
+      expect(got).toEqual(ranges.map(copyOf));
+    });
+
+    it("delivers sequences of any size that is exact in a double", async () => {
+      const streamId = freshStreamId();
+      const got: number[] = [];
+      keep(edge.subscribeRanges(streamId, (range) => got.push(range.first, range.last)));
+      await passBarrier();
+      const first = Number.MAX_SAFE_INTEGER - 1;
+      owner.publishRange(streamId, { first, last: first + 1, isTerminal: false, frames: null });
+      await expect.poll(() => got, { timeout: DEADLINE_MS }).toEqual([first, first + 1]);
+    });
+
+    it("does not call a handler again after its subscription was closed, also from within it", async () => {
+      const streamId = freshStreamId();
+      const [closed, open] = [[] as number[], [] as number[]];
+      const subscription: Subscription = edge.subscribeRanges(streamId, (range) => {
+        closed.push(range.first);
+        subscription.close();
+        subscription.close();
+      });
+      keep(edge.subscribeRanges(streamId, (range) => open.push(range.first)));
+      await passBarrier();
+      for (const first of [1, 2, 3]) owner.publishRange(streamId, announced(first));
+      await expect.poll(() => open, { timeout: DEADLINE_MS }).toEqual([1, 2, 3]);
+      expect(closed).toEqual([1]);
+    });
+
+    it("delivers all tails to everyone who asks for tails", async () => {
+      const got: TailAnnouncement[] = [];
+      keep(edge.subscribeTails((tail) => got.push(tail)));
+      await passBarrier();
+      const tail = {
+        partition: PARTITION,
+        term: randomUUID(),
+        serial: 7,
+        checkpoint: 1_790_000_000_000,
+        streams: [{ streamId: freshStreamId(), head: 42, hasEnded: true }],
+      };
+      owner.publishTail(tail);
+      owner.publishTail({ ...tail, partition: PARTITION + 1, serial: 8 });
+      await expect.poll(() => got.length, { timeout: DEADLINE_MS }).toBe(2);
+      expect(got).toEqual([tail, { ...tail, partition: PARTITION + 1, serial: 8 }]);
+    });
+
+    it("lets everything through that is published after a barrier was passed", async () => {
+      keep(owner.answerBarriers(PARTITION));
+      await passBarrier();
+      for (let round = 0; round < 100; round++) {
+        const streamId = freshStreamId();
+        const got: number[] = [];
+        const subscription = edge.subscribeRanges(streamId, (range) => got.push(range.first));
+        expect(await edge.barrier(PARTITION, DEADLINE_MS)).toBe(true);
+        owner.publishRange(streamId, announced(1));
+        await expect.poll(() => got, { timeout: DEADLINE_MS, interval: 1 }).toEqual([1]);
+        subscription.close();
+      }
+    });
+
+    it("passes no barrier of a partition that nobody answers for, and says so within the time given", async () => {
+      await passBarrier();
+      const startedAt = performance.now();
+      expect(await edge.barrier(PARTITION + 1, 50)).toBe(false);
+      expect(performance.now() - startedAt).toBeLessThan(DEADLINE_MS);
+    });
+
+    it("passes no barrier once the owner has stopped to answer", async () => {
+      const answering = owner.answerBarriers(PARTITION);
+      await expect.poll(() => edge.barrier(PARTITION, 100), { timeout: DEADLINE_MS }).toBe(true);
+      answering.close();
+      await expect.poll(() => edge.barrier(PARTITION, 50), { timeout: DEADLINE_MS }).toBe(false);
+    });
+
+    it("carries a request to rebuild to the owner and its answer back", async () => {
+      const streamId = freshStreamId();
+      const restored: RebuildAnswer = { kind: "restored", firstAvailable: 5, head: 9, status: "completed" };
+      const asked: unknown[] = [];
+      keep(
+        owner.answerRebuilds(PARTITION, async (id, after) => {
+          asked.push({ id, after });
+          return id === streamId ? restored : { kind: "unknown" };
+        }),
+      );
+      await passBarrier();
+      expect(await edge.requestRebuild(PARTITION, streamId, 4, DEADLINE_MS)).toEqual(restored);
+      expect(await edge.requestRebuild(PARTITION, "other", 0, DEADLINE_MS)).toEqual({ kind: "unknown" });
+      expect(asked).toEqual([
+        { id: streamId, after: 4 },
+        { id: "other", after: 0 },
+      ]);
+    });
+
+    it("answers null where the owner is missing, fails or takes too long to rebuild", async () => {
+      expect(await edge.requestRebuild(PARTITION + 1, "a", 0, 50)).toBeNull();
+      const never = new Promise<RebuildAnswer>(() => undefined);
+      keep(
+        owner.answerRebuilds(PARTITION, (streamId) =>
+          streamId === "fails" ? Promise.reject(new Error("no")) : never,
+        ),
+      );
+      await passBarrier();
+      expect(await edge.requestRebuild(PARTITION, "fails", 0, DEADLINE_MS)).toBeNull();
+      expect(await edge.requestRebuild(PARTITION, "slow", 0, 50)).toBeNull();
+    });
+
+    it("tells of a reconnect, after which its subscriptions stand again", async () => {
+      const streamId = freshStreamId();
+      const got: number[] = [];
+      let [reconnects, afterClose] = [0, 0];
+      keep(edge.subscribeRanges(streamId, (range) => got.push(range.first)));
+      keep(edge.onReconnect(() => reconnects++));
+      edge.onReconnect(() => afterClose++).close();
+      expect(edge.isConnected()).toBe(true);
+      await subject.reconnectEdge();
+      await expect.poll(() => reconnects, { timeout: DEADLINE_MS }).toBe(1);
+      expect(edge.isConnected()).toBe(true);
+      expect(afterClose).toBe(0);
+      await passBarrier();
+      owner.publishRange(streamId, announced(1));
+      await expect.poll(() => got, { timeout: DEADLINE_MS }).toEqual([1]);
+    });
+  });
+}
+
+function announced(sequence: number): LiveRange {
+  return { first: sequence, last: sequence, isTerminal: false, frames: null };
+}
+
+/** Frames may share memory that is used again: what is compared later is copied at once. */
+function copyOf(range: LiveRange): LiveRange {
+  return { ...range, frames: range.frames === null ? null : Buffer.from(range.frames) };
+}

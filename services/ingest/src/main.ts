@@ -1,0 +1,66 @@
+import { connectNats, ensureLog, NatsLiveFeed, NatsPartitionLog } from "@sluice/broker-nats";
+import { createRedis, RedisChunkCache, RedisPartitionLeases } from "@sluice/cache-redis";
+import {
+  createLogger,
+  createRegistry,
+  Lifecycle,
+  loadConfig,
+  runMain,
+  startAdminServer,
+} from "@sluice/runtime";
+import { ingestConfigSchema, settingsOf } from "./config.ts";
+import { startIngester } from "./ingester.ts";
+
+await runMain(async () => {
+  const config = loadConfig(ingestConfigSchema, process.env);
+  const logger = createLogger("ingest", config.LOG_LEVEL);
+  const registry = createRegistry("ingest");
+  const lifecycle = new Lifecycle(logger);
+  lifecycle.handleSignals();
+
+  const link = await connectNats({ servers: config.NATS_URL, name: "sluice-ingest" });
+  lifecycle.add("nats", () => link.close());
+  const identity = await ensureLog(link, {
+    partitions: config.PARTITIONS,
+    replicas: config.LOG_REPLICAS,
+    maxAgeMs: config.LOG_MAX_AGE_SECONDS * 1000,
+    maxBytes: config.LOG_MAX_BYTES,
+    minRetentionMs: config.CHUNK_TTL_SECONDS * 1000,
+    maxChunkBytes: config.MAX_CHUNK_BYTES,
+  });
+  const { partitions } = identity;
+  const redis = createRedis(config.REDIS_URL, {
+    connectionName: "sluice-ingest",
+    onError: (error) => logger.warn({ err: error }, "redis connection"),
+  });
+  lifecycle.add("redis", () => redis.close());
+
+  const ingester = startIngester({
+    log: new NatsPartitionLog(link, identity),
+    cache: new RedisChunkCache(redis, {
+      partitions,
+      chunkTtlSeconds: config.CHUNK_TTL_SECONDS,
+      metaTtlSeconds: config.META_TTL_SECONDS,
+    }),
+    leases: new RedisPartitionLeases(redis, { partitions }),
+    liveFeed: new NatsLiveFeed(link, {
+      onMalformed: (subject) => logger.warn({ subject }, "malformed message dropped"),
+    }),
+    settings: settingsOf(config),
+    logger,
+    registry,
+  });
+  lifecycle.add("ingester", () => ingester.close(), 10_000);
+
+  const admin = await startAdminServer({
+    host: config.ADMIN_HOST,
+    port: config.ADMIN_PORT,
+    registry,
+    readiness: {
+      nats: () => (link.isConnected ? null : "not connected"),
+      leases: () => ingester.readiness(),
+    },
+  });
+  lifecycle.add("admin", () => admin.close(1_000));
+  logger.info({ adminPort: admin.port, partitions }, "ingest runs");
+});
