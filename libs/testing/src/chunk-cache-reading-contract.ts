@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
-import type { ChunkCacheHarness } from "./chunk-cache-harness.ts";
+import type { ChunkCacheUnderTest } from "./chunk-cache-under-test.ts";
 import { append, cachedText, contents, write } from "./chunk-cache-steps.ts";
 import { logEntry, textElement } from "./log-entry-samples.ts";
 
 const CHUNK_BYTES = cachedText(1, "a").json.byteLength;
 
-export function describeReading(createHarness: () => Promise<ChunkCacheHarness>): void {
+export function describeReading(createHarness: () => Promise<ChunkCacheUnderTest>): void {
   describe("reading", () => {
     it("knows nothing of a stream that never was", async () => {
       await using harness = await createHarness();

@@ -1,10 +1,10 @@
 import type { RestoredPage, StreamInfo, StreamStatus } from "@sluice/core";
 import { describe, expect, it } from "vitest";
-import type { ChunkCacheHarness } from "./chunk-cache-harness.ts";
+import type { ChunkCacheUnderTest } from "./chunk-cache-under-test.ts";
 import { append, cachedText, checkpointAt, contents, write } from "./chunk-cache-steps.ts";
 import { logEntry, textElement } from "./log-entry-samples.ts";
 
-export function describeRestore(createHarness: () => Promise<ChunkCacheHarness>): void {
+export function describeRestore(createHarness: () => Promise<ChunkCacheUnderTest>): void {
   describe("restore", () => {
     it("makes chunks readable only when the completion has brought the head", async () => {
       await using harness = await createHarness();

@@ -11,18 +11,18 @@ export {
   startRedis,
 } from "./servers/index.ts";
 export type { NatsCluster, NatsOptions, RedisOptions, ServerHandle } from "./servers/index.ts";
-export { describeChunkCache } from "./chunk-cache-contract.ts";
-export { HARNESS_PARTITIONS, type ChunkCacheHarness } from "./chunk-cache-harness.ts";
+export { chunkCacheContract } from "./chunk-cache-contract.ts";
+export { CACHE_PARTITIONS, type ChunkCacheUnderTest } from "./chunk-cache-under-test.ts";
 export { runSchedule, schedules, type ScheduleStep } from "./chunk-cache-schedule.ts";
 export { logEntry, rejectedElement, textElement } from "./log-entry-samples.ts";
-export { memoryChunkCacheHarness } from "./memory-chunk-cache-harness.ts";
+export { memoryChunkCacheUnderTest } from "./memory-chunk-cache-under-test.ts";
 export {
   MemoryChunkCache,
   type MemoryCacheSnapshot,
   type MemoryChunkCacheOptions,
 } from "./memory-chunk-cache.ts";
 export { MemoryPartitionLeases, type MemoryPartitionLeasesOptions } from "./memory-partition-leases.ts";
-export { describePartitionLeases, type PartitionLeasesHarness } from "./partition-leases-contract.ts";
+export { partitionLeasesContract, type PartitionLeasesUnderTest } from "./partition-leases-contract.ts";
 export { waitUntil } from "./servers/readiness.ts";
 export { VerifyingReader, type ReaderOptions } from "./verifying-reader.ts";
 

@@ -2,7 +2,7 @@ import type { ChunkCache, PartitionLeases } from "@sluice/core";
 import { describe, expect, it } from "vitest";
 
 /** Leases under test and the cache whose checkpoints they read, both empty, with three partitions. */
-export interface PartitionLeasesHarness extends AsyncDisposable {
+export interface PartitionLeasesUnderTest extends AsyncDisposable {
   readonly leases: PartitionLeases;
   readonly cache: Pick<ChunkCache, "readCheckpoint" | "seedCheckpoint">;
   /** Lets so much of the lease server's time pass. */
@@ -10,9 +10,9 @@ export interface PartitionLeasesHarness extends AsyncDisposable {
 }
 
 /** What every PartitionLeases must do. */
-export function describePartitionLeases(
+export function partitionLeasesContract(
   name: string,
-  createHarness: () => Promise<PartitionLeasesHarness>,
+  createHarness: () => Promise<PartitionLeasesUnderTest>,
 ): void {
   describe(`${name} as PartitionLeases`, () => {
     it("gives a partition to one member until it is released", async () => {
