@@ -83,6 +83,14 @@ export function describeRestore(createHarness: () => Promise<ChunkCacheUnderTest
       expect((await cache.readInfo("s"))?.head).toMatchObject({ sequence: 1, brokerSequence: 4 });
     });
 
+    it("leaves a record alone that has numbered more than the log now shows", async () => {
+      await using harness = await createHarness();
+      const { cache } = harness;
+      await write(cache, 0, [logEntry(4, { firstSequence: 1, texts: ["a", "b", "c"] })]);
+      await cache.restore(page([[1, "a"]], { sequence: 1, brokerSequence: 8 }));
+      expect((await cache.readInfo("s"))?.head).toMatchObject({ sequence: 3, brokerSequence: 4 });
+    });
+
     it("never opens an ended stream again, and never brings back a deleted one", async () => {
       await using harness = await createHarness();
       const { cache } = harness;
