@@ -1,14 +1,14 @@
 import { chunksKey, metaKey } from "@sluice/protocol";
 import {
-  describeChunkCache,
-  describePartitionLeases,
-  HARNESS_PARTITIONS,
-  memoryChunkCacheHarness,
+  chunkCacheContract,
+  partitionLeasesContract,
+  CACHE_PARTITIONS,
+  memoryChunkCacheUnderTest,
   runSchedule,
   schedules,
   startRedis,
-  type ChunkCacheHarness,
-  type PartitionLeasesHarness,
+  type ChunkCacheUnderTest,
+  type PartitionLeasesUnderTest,
   type ServerHandle,
 } from "@sluice/testing";
 import * as fc from "fast-check";
@@ -36,10 +36,10 @@ afterAll(async () => {
   await server.stop();
 });
 
-async function redisChunkCacheHarness(): Promise<ChunkCacheHarness> {
+async function redisChunkCacheUnderTest(): Promise<ChunkCacheUnderTest> {
   await redis.flushall();
   return {
-    cache: new RedisChunkCache(connection, { partitions: HARNESS_PARTITIONS }),
+    cache: new RedisChunkCache(connection, { partitions: CACHE_PARTITIONS }),
     flush: async () => void (await redis.flushall()),
     dropChunks: async (streamId) => void (await redis.del(chunksKey(0, streamId))),
     dropMeta: async (streamId) => void (await redis.del(metaKey(0, streamId))),
@@ -71,7 +71,7 @@ async function dumpAll(): Promise<{ key: string; dump: Buffer; ttlMs: number }[]
   );
 }
 
-async function redisPartitionLeasesHarness(): Promise<PartitionLeasesHarness> {
+async function redisPartitionLeasesUnderTest(): Promise<PartitionLeasesUnderTest> {
   await redis.flushall();
   return {
     cache: new RedisChunkCache(connection, { partitions: 3 }),
@@ -82,15 +82,15 @@ async function redisPartitionLeasesHarness(): Promise<PartitionLeasesHarness> {
   };
 }
 
-describeChunkCache("RedisChunkCache", redisChunkCacheHarness);
-describePartitionLeases("RedisPartitionLeases", redisPartitionLeasesHarness);
+chunkCacheContract("RedisChunkCache", redisChunkCacheUnderTest);
+partitionLeasesContract("RedisPartitionLeases", redisPartitionLeasesUnderTest);
 
 describe("RedisChunkCache beside MemoryChunkCache", () => {
   it("shows the same outcomes and records, step by step", async () => {
     await fc.assert(
       fc.asyncProperty(schedules, async (steps) => {
-        await using inMemory = await memoryChunkCacheHarness();
-        await using inRedis = await redisChunkCacheHarness();
+        await using inMemory = await memoryChunkCacheUnderTest();
+        await using inRedis = await redisChunkCacheUnderTest();
         expect(await runSchedule(inRedis, steps)).toEqual(await runSchedule(inMemory, steps));
       }),
       { numRuns: 60 },
@@ -111,7 +111,7 @@ describe("RedisChunkCache on its server", () => {
   };
 
   it("loads its scripts again after SCRIPT FLUSH", async () => {
-    await using harness = await redisChunkCacheHarness();
+    await using harness = await redisChunkCacheUnderTest();
     const { cache } = harness;
     await cache.seedCheckpoint(0, { ...checkpoint, brokerSequence: 0 });
     await redis.script("FLUSH");
@@ -126,7 +126,7 @@ describe("RedisChunkCache on its server", () => {
   });
 
   it("throws a plain Error and writes nothing where a key is of a foreign type", async () => {
-    await using harness = await redisChunkCacheHarness();
+    await using harness = await redisChunkCacheUnderTest();
     const { cache } = harness;
     await cache.seedCheckpoint(0, { ...checkpoint, brokerSequence: 0 });
     await redis.set(chunksKey(0, "s"), "not ours");
@@ -138,7 +138,7 @@ describe("RedisChunkCache on its server", () => {
   });
 
   it("writes nothing at all of a batch where Redis is full", async () => {
-    await using harness = await redisChunkCacheHarness();
+    await using harness = await redisChunkCacheUnderTest();
     const { cache } = harness;
     await cache.seedCheckpoint(0, { ...checkpoint, brokerSequence: 0 });
     await redis.config("SET", "maxmemory", "1");
@@ -156,7 +156,7 @@ describe("RedisChunkCache on its server", () => {
   });
 
   it("gives every key but the checkpoint and the members a time to live", async () => {
-    await using harness = await redisChunkCacheHarness();
+    await using harness = await redisChunkCacheUnderTest();
     const { cache } = harness;
     await cache.seedCheckpoint(0, { ...checkpoint, brokerSequence: 0 });
     await cache.append({ partition: 0, readAfter: 0, checkpoint, entries: [entry] });

@@ -40,7 +40,7 @@ describe("a connection whose Redis is away", () => {
     const connection = createRedis(server.url);
     const cache = new RedisChunkCache(connection, { partitions: 4 });
     await cache.readCheckpoint(0);
-    server.pause();
+    await server.pause();
     try {
       const attempts = await Promise.all([
         failureOf(cache.readPage("s", 0, { maxChunks: 1, maxBytes: 1 })),
@@ -57,7 +57,7 @@ describe("a connection whose Redis is away", () => {
       ]);
       expect(attempts).toEqual(attempts.map(() => UNAVAILABLE));
     } finally {
-      server.resume();
+      await server.resume();
     }
     await untilAnswering(connection);
     expect(await cache.readCheckpoint(0)).toBeNull();

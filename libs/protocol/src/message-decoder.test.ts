@@ -161,6 +161,12 @@ describe("decodeMessage", () => {
     expect(kinds).toEqual(["chunk", "rejected"]);
   });
 
+  it("measures a chunk as it will travel, also where that is longer than it came", () => {
+    const payload = `{"type":"Json","data":[${Array.from({ length: 100 }, () => "1e20").join()}]}`;
+    expect(payload.length).toBeLessThan(MAX_BYTES);
+    expect(reasonOf(decode(payload)[0])).toBe("chunk has 2224 bytes, at most 1000 are allowed");
+  });
+
   it("gives heartbeats no place, not even malformed or too large ones", () => {
     const large = JSON.stringify({ type: "Heartbeat", pad: "x".repeat(MAX_BYTES) });
     const payload = `[{"type":"Heartbeat"},{"chunk_type":{"type":"Heartbeat"},"extra":1},${large},{"type":"Text","content":""}]`;

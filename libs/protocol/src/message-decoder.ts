@@ -32,6 +32,8 @@ export function splitPayload(payload: Uint8Array): unknown[] {
   return Array.isArray(value) ? (value as unknown[]) : [value];
 }
 
+const MAX_GROWTH = 5;
+
 function decodeElements(message: StoredMessage, maxChunkBytes: number): LogElement[] {
   let values: unknown[];
   try {
@@ -46,8 +48,9 @@ function decodeElements(message: StoredMessage, maxChunkBytes: number): LogEleme
       rejected(`${values.length} elements in one message, at most ${MAX_ELEMENTS_PER_MESSAGE} are allowed`),
     ];
   }
-  // Elements are measured one by one only where the whole could hold one that is too large.
-  const measure = message.payload.byteLength > maxChunkBytes;
+  // Elements are measured one by one only where the whole could hold one that is too large. Written anew it can grow:
+  // `1e20,` becomes 22 bytes.
+  const measure = message.payload.byteLength * MAX_GROWTH > maxChunkBytes;
   return values
     .filter((value) => declaredType(value) !== "Heartbeat")
     .map((value) => {

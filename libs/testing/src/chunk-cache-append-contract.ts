@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
-import type { ChunkCacheHarness } from "./chunk-cache-harness.ts";
+import type { ChunkCacheUnderTest } from "./chunk-cache-under-test.ts";
 import { append, checkpointAt, contents, write } from "./chunk-cache-steps.ts";
 import { logEntry, rejectedElement, textElement } from "./log-entry-samples.ts";
 
 const FIRST = logEntry(1, { firstSequence: 1, texts: ["a", "b"] });
 
-export function describeAppend(createHarness: () => Promise<ChunkCacheHarness>): void {
+export function describeAppend(createHarness: () => Promise<ChunkCacheUnderTest>): void {
   describe("append", () => {
     it("gives each element its position as its number", async () => {
       await using harness = await createHarness();

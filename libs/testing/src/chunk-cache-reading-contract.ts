@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
-import type { ChunkCacheHarness } from "./chunk-cache-harness.ts";
+import type { ChunkCacheUnderTest } from "./chunk-cache-under-test.ts";
 import { append, cachedText, contents, write } from "./chunk-cache-steps.ts";
 import { logEntry, textElement } from "./log-entry-samples.ts";
 
 const CHUNK_BYTES = cachedText(1, "a").json.byteLength;
 
-export function describeReading(createHarness: () => Promise<ChunkCacheHarness>): void {
+export function describeReading(createHarness: () => Promise<ChunkCacheUnderTest>): void {
   describe("reading", () => {
     it("knows nothing of a stream that never was", async () => {
       await using harness = await createHarness();
@@ -89,6 +89,9 @@ export function describeReading(createHarness: () => Promise<ChunkCacheHarness>)
       expect(await harness.chunksTtlMs("s")).toSatisfy(isAbout(900));
       await append(cache, 3, [logEntry(4, { streamId: "plain", firstSequence: 1, texts: ["a"] })]);
       expect(await harness.chunksTtlMs("plain")).toSatisfy(isAbout(300));
+      const onlyBrief = [textElement("a", { cacheTtlSeconds: 5 })];
+      await append(cache, 4, [logEntry(5, { streamId: "brief", firstSequence: 1, elements: onlyBrief })]);
+      expect(await harness.chunksTtlMs("brief")).toSatisfy(isAbout(5));
     });
 
     it("renews the chunks' life when less than half of it is left, and only then", async () => {
@@ -101,6 +104,20 @@ export function describeReading(createHarness: () => Promise<ChunkCacheHarness>)
       await harness.expireChunksIn("s", 140_000);
       await contents(cache);
       expect(await harness.chunksTtlMs("s")).toSatisfy(isAbout(300));
+    });
+
+    it("renews the chunks' life to what the longest of them asked, whatever came after it", async () => {
+      await using harness = await createHarness();
+      const { cache } = harness;
+      const long = textElement("a", { cacheTtlSeconds: 900 });
+      await write(cache, 0, [
+        logEntry(1, { firstSequence: 1, elements: [long] }),
+        logEntry(2, { texts: ["b"] }),
+      ]);
+      await append(cache, 2, [logEntry(3, { texts: ["c"] })]);
+      await harness.expireChunksIn("s", 440_000);
+      await contents(cache);
+      expect(await harness.chunksTtlMs("s")).toSatisfy(isAbout(900));
     });
 
     it("goes on after its chunks are lost, with a hole where they were", async () => {

@@ -1,10 +1,10 @@
 import type { RestoredPage, StreamInfo, StreamStatus } from "@sluice/core";
 import { describe, expect, it } from "vitest";
-import type { ChunkCacheHarness } from "./chunk-cache-harness.ts";
+import type { ChunkCacheUnderTest } from "./chunk-cache-under-test.ts";
 import { append, cachedText, checkpointAt, contents, write } from "./chunk-cache-steps.ts";
 import { logEntry, textElement } from "./log-entry-samples.ts";
 
-export function describeRestore(createHarness: () => Promise<ChunkCacheHarness>): void {
+export function describeRestore(createHarness: () => Promise<ChunkCacheUnderTest>): void {
   describe("restore", () => {
     it("makes chunks readable only when the completion has brought the head", async () => {
       await using harness = await createHarness();
@@ -75,6 +75,22 @@ export function describeRestore(createHarness: () => Promise<ChunkCacheHarness>)
       });
     });
 
+    it("never takes a message back that changed no number", async () => {
+      await using harness = await createHarness();
+      const { cache } = harness;
+      await write(cache, 0, [logEntry(3, { firstSequence: 1, texts: ["a"] }), logEntry(4)]);
+      await cache.restore(page([[1, "a"]], { sequence: 1, brokerSequence: 3 }));
+      expect((await cache.readInfo("s"))?.head).toMatchObject({ sequence: 1, brokerSequence: 4 });
+    });
+
+    it("leaves a record alone that has numbered more than the log now shows", async () => {
+      await using harness = await createHarness();
+      const { cache } = harness;
+      await write(cache, 0, [logEntry(4, { firstSequence: 1, texts: ["a", "b", "c"] })]);
+      await cache.restore(page([[1, "a"]], { sequence: 1, brokerSequence: 8 }));
+      expect((await cache.readInfo("s"))?.head).toMatchObject({ sequence: 3, brokerSequence: 4 });
+    });
+
     it("never opens an ended stream again, and never brings back a deleted one", async () => {
       await using harness = await createHarness();
       const { cache } = harness;
@@ -87,10 +103,12 @@ export function describeRestore(createHarness: () => Promise<ChunkCacheHarness>)
       ]);
       expect(await cache.restore(page([[2, "b"]], { sequence: 2, brokerSequence: 9 }))).toBe(true);
       expect(await cache.readInfo("s")).toMatchObject({ head: { sequence: 1, status: "completed" } });
+      const deleted = await cache.readInfo("gone");
+      expect(deleted?.head).toMatchObject({ sequence: 2, status: "deleted" });
       expect(
         await cache.restore({ ...page([[1, "a"]], { sequence: 5, brokerSequence: 9 }), streamId: "gone" }),
       ).toBe(true);
-      expect(await cache.readInfo("gone")).toMatchObject({ head: { sequence: 2, status: "deleted" } });
+      expect(await cache.readInfo("gone")).toEqual(deleted);
       expect(await contents(cache, "gone")).toEqual([]);
     });
 

@@ -1,6 +1,6 @@
 import type { ChunkCache, LogEntry, RestoredPage } from "@sluice/core";
 import * as fc from "fast-check";
-import type { ChunkCacheHarness } from "./chunk-cache-harness.ts";
+import type { ChunkCacheUnderTest } from "./chunk-cache-under-test.ts";
 import { append, checkpointAt, contentOf } from "./chunk-cache-steps.ts";
 import { CountedLog, STREAMS, type Published, type Stream } from "./counted-log.ts";
 
@@ -61,7 +61,7 @@ export const schedules: fc.Arbitrary<ScheduleStep[]> = fc.array(step, { minLengt
  * @throws Error at the first chunk or head that isn't where the log has it
  */
 export async function runSchedule(
-  harness: ChunkCacheHarness,
+  harness: ChunkCacheUnderTest,
   steps: readonly ScheduleStep[],
 ): Promise<unknown[]> {
   const run = new ScheduleRun(harness);
@@ -72,7 +72,7 @@ export async function runSchedule(
 
 class ScheduleRun {
   readonly seen: unknown[] = [];
-  readonly #harness: ChunkCacheHarness;
+  readonly #harness: ChunkCacheUnderTest;
   readonly #cache: ChunkCache;
   readonly #log = new CountedLog();
   /** What each ingester has read up to, and its last batch. */
@@ -81,7 +81,7 @@ class ScheduleRun {
   #rebuilt: RestoredPage | null = null;
   #rollback: (() => Promise<void>) | null = null;
 
-  constructor(harness: ChunkCacheHarness) {
+  constructor(harness: ChunkCacheUnderTest) {
     this.#harness = harness;
     this.#cache = harness.cache;
   }

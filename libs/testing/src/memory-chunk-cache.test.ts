@@ -1,4 +1,4 @@
-import { describeChunkCache } from "./chunk-cache-contract.ts";
-import { memoryChunkCacheHarness } from "./memory-chunk-cache-harness.ts";
+import { chunkCacheContract } from "./chunk-cache-contract.ts";
+import { memoryChunkCacheUnderTest } from "./memory-chunk-cache-under-test.ts";
 
-describeChunkCache("MemoryChunkCache", memoryChunkCacheHarness);
+chunkCacheContract("MemoryChunkCache", memoryChunkCacheUnderTest);

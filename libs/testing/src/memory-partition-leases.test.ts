@@ -1,8 +1,8 @@
 import { MemoryChunkCache } from "./memory-chunk-cache.ts";
 import { MemoryPartitionLeases } from "./memory-partition-leases.ts";
-import { describePartitionLeases } from "./partition-leases-contract.ts";
+import { partitionLeasesContract } from "./partition-leases-contract.ts";
 
-describePartitionLeases("MemoryPartitionLeases", async () => {
+partitionLeasesContract("MemoryPartitionLeases", async () => {
   let nowMs = 0;
   const cache = new MemoryChunkCache({ partitions: 3 });
   return {

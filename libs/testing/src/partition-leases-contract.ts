@@ -2,7 +2,7 @@ import type { ChunkCache, PartitionLeases } from "@sluice/core";
 import { describe, expect, it } from "vitest";
 
 /** Leases under test and the cache whose checkpoints they read, both empty, with three partitions. */
-export interface PartitionLeasesHarness extends AsyncDisposable {
+export interface PartitionLeasesUnderTest extends AsyncDisposable {
   readonly leases: PartitionLeases;
   readonly cache: Pick<ChunkCache, "readCheckpoint" | "seedCheckpoint">;
   /** Lets so much of the lease server's time pass. */
@@ -10,9 +10,9 @@ export interface PartitionLeasesHarness extends AsyncDisposable {
 }
 
 /** What every PartitionLeases must do. */
-export function describePartitionLeases(
+export function partitionLeasesContract(
   name: string,
-  createHarness: () => Promise<PartitionLeasesHarness>,
+  createHarness: () => Promise<PartitionLeasesUnderTest>,
 ): void {
   describe(`${name} as PartitionLeases`, () => {
     it("gives a partition to one member until it is released", async () => {
@@ -44,8 +44,9 @@ export function describePartitionLeases(
       await using harness = await createHarness();
       const { leases } = harness;
       await leases.acquire(0, "m1", 100);
-      expect(await leases.renew(0, "m2", 60_000)).toMatchObject({ isHeld: false });
+      await leases.acquire(1, "m1", 100);
       expect(await leases.renew(0, "m1", 60_000)).toMatchObject({ isHeld: true });
+      expect(await leases.renew(1, "m2", 60_000)).toMatchObject({ isHeld: false });
       await harness.elapse(120);
       expect(await leases.owners()).toEqual(["m1", null, null]);
     });

@@ -1,10 +1,10 @@
 import type { ChunkCache } from "@sluice/core";
 
 /** As many as the suites' caches have. */
-export const HARNESS_PARTITIONS = 1;
+export const CACHE_PARTITIONS = 1;
 
 /** A cache under test, empty at first, with the losses that a real one suffers. */
-export interface ChunkCacheHarness extends AsyncDisposable {
+export interface ChunkCacheUnderTest extends AsyncDisposable {
   readonly cache: ChunkCache;
   flush(): Promise<void>;
   dropChunks(streamId: string): Promise<void>;

@@ -1,8 +1,8 @@
-import { HARNESS_PARTITIONS, type ChunkCacheHarness } from "./chunk-cache-harness.ts";
+import { CACHE_PARTITIONS, type ChunkCacheUnderTest } from "./chunk-cache-under-test.ts";
 import { MemoryChunkCache } from "./memory-chunk-cache.ts";
 
-export async function memoryChunkCacheHarness(): Promise<ChunkCacheHarness> {
-  const cache = new MemoryChunkCache({ partitions: HARNESS_PARTITIONS });
+export async function memoryChunkCacheUnderTest(): Promise<ChunkCacheUnderTest> {
+  const cache = new MemoryChunkCache({ partitions: CACHE_PARTITIONS });
   return {
     cache,
     flush: async () => cache.flush(),
