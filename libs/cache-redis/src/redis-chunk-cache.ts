@@ -110,7 +110,12 @@ export class RedisChunkCache implements ChunkCache {
   ): Promise<Checkpoint | null> {
     const keys = [checkpointKey(partition)];
     const args = [encodeCheckpoint(expected), encodeCheckpoint(next)];
-    const reply = await this.#redis.script("replace a checkpoint", "replace-checkpoint", keys, args);
+    const reply = (await this.#redis.script(
+      "replace a checkpoint",
+      "replace-checkpoint",
+      keys,
+      args,
+    )) as Buffer | null;
     return reply === null ? null : decodeCheckpoint(String(reply));
   }
 }
