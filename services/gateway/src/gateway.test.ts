@@ -69,11 +69,12 @@ async function call(
   path: string,
   body?: unknown,
   type = "application/json",
+  headers: Record<string, string> = {},
 ): Promise<Answer> {
   const text = typeof body === "string" || body === undefined ? body : JSON.stringify(body);
   const response = await fetch(`http://127.0.0.1:${http.port}${path}`, {
     method,
-    ...(text === undefined ? {} : { body: text, headers: { "content-type": type } }),
+    ...(text === undefined ? {} : { body: text, headers: { "content-type": type, ...headers } }),
   });
   const answer = await response.text();
   return {
@@ -265,6 +266,35 @@ test("a chunk of more than 1 MiB is too large, in each form of body", async () =
   expect(stored("s")).toEqual([["a"]]);
 });
 
+test("chunks that name their number are stored once, however often they are sent", async () => {
+  await create("s");
+  const at = (sequence: string, chunk: unknown) =>
+    call("POST", "/streams/s/chunks", chunk, "application/json", { "Sluice-Sequence": sequence });
+  expect(await at("1", [text("a"), text("b")])).toMatchObject({ status: 200, body: { first_sequence: 1 } });
+  const again = { status: 409, body: { code: "FENCED", head_sequence: 2 } };
+  expect(await at("1", [text("a"), text("b")])).toMatchObject(again);
+  expect(await at("4", text("d"))).toMatchObject(again);
+  expect(await at("x", text("d"))).toMatchObject({ status: 400, body: { field: "Sluice-Sequence" } });
+  expect(await at("3", { type: "Complete" })).toMatchObject({ status: 200 });
+  expect(await at("3", { type: "Complete" })).toMatchObject({
+    status: 409,
+    body: { code: "STREAM_ENDED", head_sequence: 3 },
+  });
+  expect(stored("s")).toEqual([["a", "b"]]);
+});
+
+test("of two requests for the same number one is stored, the other learns how far the stream has come", async () => {
+  await create("s");
+  const headers = { "Sluice-Sequence": "1" };
+  const answers = await Promise.all(
+    ["a", "b", "c"].map((name) => call("POST", "/streams/s/chunks", text(name), "application/json", headers)),
+  );
+  expect(answers.map(({ status }) => status).toSorted((x, y) => x - y)).toEqual([200, 409, 409]);
+  for (const { body } of answers.filter(({ status }) => status === 409))
+    expect(body["head_sequence"]).toBe(1);
+  expect(stored("s").length).toBe(1);
+});
+
 test("after the end nothing can be appended", async () => {
   await create("s");
   await call("POST", "/streams/s/chunks", { type: "Complete" });
@@ -318,7 +348,7 @@ test("a bad line ends an upload at once: what was before it is stored and told, 
   expect(stored("s")).toEqual([["a"], ["c"]]);
 });
 
-test("an upload whose stream ends meanwhile is told at once, though its sender is silent", async () => {
+test("an upload whose stream has ended is told at once, though its sender has fallen silent", async () => {
   await create("s");
   const upload = await openUpload("s");
   upload.write(ndjson(text("a")));
@@ -482,7 +512,7 @@ test("what a worker refuses with reaches the asker", async () => {
 test("pages of any origin may call and read the headers", async () => {
   const preflight = await fetch(`http://127.0.0.1:${http.port}/streams`, { method: "OPTIONS" });
   expect(preflight.status).toBe(204);
-  expect(preflight.headers.get("access-control-allow-headers")).toBe("Content-Type");
+  expect(preflight.headers.get("access-control-allow-headers")).toBe("Content-Type, Sluice-Sequence");
   const answer = await call("GET", "/");
   expect(answer.headers.get("access-control-allow-origin")).toBe("*");
   expect(answer.body["routes"]).toHaveProperty("POST /streams");
