@@ -1,2 +1,3 @@
+export { ingestConfigSchema, settingsOf, type IngestConfig } from "./config.ts";
 export { startIngester, type Ingester, type IngesterOptions } from "./ingester.ts";
 export { type IngestSettings } from "./settings.ts";
