@@ -106,7 +106,7 @@ export class StreamManager implements AsyncDisposable {
       // An end doesn't stand in the way of a delete.
       const publisher = this.#publisher(streamId, "shared", { ...position, status: "open" });
       const tombstone: Batch = {
-        payload: NOTHING.payload,
+        payload: new Uint8Array(),
         numberedCount: 1,
         endStatus: null,
         control: "delete",
