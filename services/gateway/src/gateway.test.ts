@@ -354,6 +354,51 @@ test("a bad line ends an upload at once: what was before it is stored and told, 
   expect(stored("s")).toEqual([["a"], ["c"]]);
 });
 
+test("a failure of the last lines is told, though they were read to the end before", async () => {
+  await create("s");
+  const gate = Promise.withResolvers<void>();
+  const append = streamLog.append.bind(streamLog);
+  streamLog.append = async (message) => {
+    await gate.promise;
+    return append(message);
+  };
+  const upload = await openUpload("s");
+  upload.write(ndjson(text("a")));
+  upload.end();
+  // Answered on the same thread after the upload's end was read.
+  await call("GET", "/");
+  log.isFull = true;
+  gate.resolve();
+  expect(await upload.answer()).toMatchObject({ status: 507, body: { code: "LOG_FULL", accepted: 0 } });
+  upload.socket.destroy();
+});
+
+test("the connection of a refused upload that never ends is closed soon after the answer", async () => {
+  await create("s");
+  const upload = await openUpload("s");
+  const closed = new Promise((resolve) => upload.socket.once("close", resolve));
+  upload.write("not json\n");
+  expect(await upload.answer()).toMatchObject({ status: 400, body: { line: 1 } });
+  upload.write(ndjson(text("more")));
+  await closed;
+  expect(stored("s")).toEqual([]);
+});
+
+test("the connection of a refused upload serves the next request once the upload has ended", async () => {
+  await create("s");
+  const upload = await openUpload("s");
+  upload.write("not json\n");
+  await upload.answer();
+  upload.write(ndjson(text("more")));
+  upload.end();
+  const next = new Promise<string>((resolve) =>
+    upload.socket.once("data", (data) => resolve(data.toString())),
+  );
+  upload.socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  expect(await next).toMatch(/^HTTP\/1\.1 200/);
+  upload.socket.destroy();
+});
+
 test("an upload whose stream has ended is told at once, though its sender has fallen silent", async () => {
   await create("s");
   const upload = await openUpload("s");
