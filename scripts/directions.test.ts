@@ -143,6 +143,7 @@ describe("what the rules allow passes:", () => {
       "services/edge/src/main.ts",
       `process.on("SIGTERM", () => process.env);`,
     ],
+    ["a command's entry exits", "services/cli/bin/sluice.js", `process.exitCode = 1;`],
     [
       "the runtime handles signals",
       "libs/runtime/src/lifecycle.ts",

@@ -62,6 +62,8 @@ const RULES: Readonly<Record<string, Rule>> = {
 const TEST_FILE = /\.test\.tsx?$/;
 const SOURCE_FILE = /\.[cm]?[jt]sx?$/;
 const TEST_TOOLS = ["vitest", "fast-check", "testcontainers"];
+/** Where a process begins: `main.ts`, and what a package's `bin` names. */
+const ENTRY_FILE = /[/\\](main\.ts|bin[/\\][^/\\]+\.js)$/;
 const MAIN_ONLY = ["env", "exit", "exitCode", "abort", "on", "once", "addListener"];
 
 export interface Result {
@@ -114,7 +116,7 @@ function checkFile(subject: Subject): string[] {
       specifier === undefined ? "a computed specifier can't be checked" : judge(subject, specifier);
     if (wrong) report(node, wrong);
   };
-  const processIsFree = rule.process ?? (TEST_FILE.test(file) || /[/\\]main\.ts$/.test(file));
+  const processIsFree = rule.process ?? (TEST_FILE.test(file) || ENTRY_FILE.test(file));
   const inMainOnly = (node: Node, name: string | undefined) => {
     if (processIsFree || (name !== undefined && !MAIN_ONLY.includes(name))) return;
     report(node, `only main.ts may use process.${name ?? "[computed]"}`);

@@ -23,7 +23,8 @@ afterAll(async () => {
 });
 
 /** What makes bytes go wrong: line ends, quotes, several code units, the line separators of JavaScript, NUL. */
-const contentOf = (stream: number, index: number): string => `${stream}/${index} "é" 🌊\r\n\n\u2028\u0000 data: x`;
+const contentOf = (stream: number, index: number): string =>
+  `${stream}/${index} "é" 🌊\r\n\n\u2028\u0000 data: x`;
 
 async function produce(streamId: string, stream: number): Promise<void> {
   const { handle } = await producer.createStream({ streamId });
@@ -40,7 +41,9 @@ test("200 streams of 100 chunks reach every reader once, in order and byte for b
   const readers = ids.map((streamId) => new VerifyingReader({ edgeUrl: () => stack.edgeUrl, streamId }));
   const reading = Promise.all(readers.map((reader) => reader.run()));
 
-  await expect.poll(() => Math.min(...readers.map((reader) => reader.lastSequence)), { timeout: 20_000 }).toBeGreaterThan(20);
+  await expect
+    .poll(() => Math.min(...readers.map((reader) => reader.lastSequence)), { timeout: 20_000 })
+    .toBeGreaterThan(20);
   const connections = await Promise.all(
     ["edge-1", "edge-2"].map((name) => gaugeOf(stack.service(name).url, "sluice_edge_connections")),
   );
@@ -53,8 +56,12 @@ test("200 streams of 100 chunks reach every reader once, in order and byte for b
   expect(readers.flatMap((reader) => reader.gaps)).toEqual([]);
   expect(readers.filter((reader) => reader.connections > 1).length).toBeGreaterThanOrEqual(connections[0]!);
   for (const [stream, reader] of readers.entries()) {
-    const chunks = reader.data.map((data) => JSON.parse(data) as { sequence: number; chunk_type: { content?: string } });
-    expect(chunks.map((chunk) => chunk.sequence)).toEqual(Array.from({ length: CHUNKS }, (_, index) => index + 1));
+    const chunks = reader.data.map(
+      (data) => JSON.parse(data) as { sequence: number; chunk_type: { content?: string } },
+    );
+    expect(chunks.map((chunk) => chunk.sequence)).toEqual(
+      Array.from({ length: CHUNKS }, (_, index) => index + 1),
+    );
     expect(chunks.slice(0, -1).map((chunk) => chunk.chunk_type.content)).toEqual(
       Array.from({ length: CHUNKS - 1 }, (_, index) => contentOf(stream, index)),
     );

@@ -119,6 +119,8 @@ async function startService(
 /** The sum of a metric's samples on an admin server; 0 where it has none. */
 export async function gaugeOf(adminUrl: string, metric: string): Promise<number> {
   const text = await (await fetch(`${adminUrl}/metrics`)).text();
-  const samples = text.split("\n").filter((line) => line.startsWith(`${metric}{`) || line.startsWith(`${metric} `));
+  const samples = text
+    .split("\n")
+    .filter((line) => line.startsWith(`${metric}{`) || line.startsWith(`${metric} `));
   return samples.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" ") + 1)), 0);
 }

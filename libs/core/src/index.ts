@@ -48,7 +48,7 @@ export {
   type Numbering,
   type StreamHead,
 } from "./sequencing.ts";
-export { isStreamErrorCode, StreamError, type StreamErrorCode } from "./stream-error.ts";
+export { isStreamErrorCode, STREAM_ERROR_CODES, StreamError, type StreamErrorCode } from "./stream-error.ts";
 export { isStreamId, partitionOf } from "./stream-id.ts";
 export { type LogAppendOutcome, type OutgoingMessage, type StreamLog } from "./stream-log.ts";
 export { TokenBucket } from "./token-bucket.ts";

@@ -32,6 +32,9 @@ export function isStreamErrorCode(code: string): code is StreamErrorCode {
   return Object.hasOwn(CODES, code);
 }
 
+/** All of them, in the order of PROTOCOL.md. */
+export const STREAM_ERROR_CODES = Object.keys(CODES) as readonly StreamErrorCode[];
+
 /** What a caller may have to act on. Broken invariants are plain `Error`s and crash instead. */
 export class StreamError extends Error {
   override readonly name = "StreamError";

@@ -1,4 +1,4 @@
-/** A token bucket without a clock of its own: callers pass the time, in ms, which must not run backwards. */
+/** A token bucket without a clock of its own: callers pass the time, in whole ms. A time before the last one counts as that. */
 export class TokenBucket {
   readonly #ratePerMs: number;
   readonly #burst: number;
@@ -18,6 +18,7 @@ export class TokenBucket {
 
   /** Takes `count` tokens if they are there. */
   tryTake(count: number, nowMs: number): boolean {
+    if (this.#ratePerMs === Infinity) return true;
     this.#refill(nowMs);
     if (this.#tokens < count) return false;
     this.#tokens -= count;
@@ -25,13 +26,14 @@ export class TokenBucket {
   }
 
   /**
-   * Ms until `tryTake(count)` can succeed, 0 if it can now. A count above the burst is answered as for the burst:
+   * Whole ms until `tryTake(count)` succeeds, 0 if it does now. A count above the burst is answered as for the burst:
    * such a request can only be let through by its caller, at that price.
    */
   waitMs(count: number, nowMs: number): number {
     this.#refill(nowMs);
     const missing = Math.min(count, this.#burst) - this.#tokens;
-    return missing <= 0 ? 0 : missing / this.#ratePerMs;
+    // Up to 1 ms too long: the exact time could be short by a rounding error, and the caller would be refused again.
+    return missing <= 0 ? 0 : Math.floor(missing / this.#ratePerMs) + 1;
   }
 
   /** True once it is full: forgetting the bucket then loses nothing. */

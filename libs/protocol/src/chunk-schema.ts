@@ -1,7 +1,7 @@
 import type { JsonValue } from "@sluice/core";
 import { z } from "zod";
 
-/** Largest chunk, in bytes of its JSON as the producer sent it (the seed's `max_chunk_size`). */
+/** Largest chunk, in bytes of what the producer sent for it, as compact JSON (the seed's `max_chunk_size`). */
 export const MAX_CHUNK_BYTES = 1024 * 1024;
 
 /** What comes out of JSON.parse is JSON; only its absence has to be caught. */
@@ -27,12 +27,22 @@ export const chunkTypeSchema = z.discriminatedUnion("type", [
 /** Most seconds a chunk may ask to stay cached: a day, as long as the log keeps it. */
 export const MAX_CACHE_TTL_SECONDS = 86_400;
 
+/** zod leaves `__proto__` out of a record without a word. */
+const labels = z
+  .custom<Record<string, string>>(
+    (value) => typeof value !== "object" || value === null || !Object.hasOwn(value, "__proto__"),
+    {
+      error: "must not have a key __proto__",
+    },
+  )
+  .pipe(z.record(z.string(), z.string()));
+
 export const chunkMetadataSchema = z.strictObject({
   source: z.string().default("unknown"),
   content_type: z.string().default("application/json"),
   compression: z.string().nullable().default(null),
   cache_ttl: z.int().positive().max(MAX_CACHE_TTL_SECONDS).nullable().default(null),
-  custom: z.record(z.string(), z.string()).default({}),
+  custom: labels.default({}),
 });
 
 export const chunkDraftSchema = z.strictObject({

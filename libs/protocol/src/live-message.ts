@@ -1,6 +1,8 @@
 import type { LiveRange } from "@sluice/core";
 
 const NEWLINE = 0x0a;
+// Two numbers of 16 digits, two blanks, two flags. Without it a foreign message would be turned into a string as a whole.
+const MAX_HEAD_BYTES = 36;
 
 /** `<first> <last> <t|->[x]\n` and then the frames as they are; `x`: announced without frames. */
 export function encodeLiveMessage(range: LiveRange): Uint8Array {
@@ -9,19 +11,24 @@ export function encodeLiveMessage(range: LiveRange): Uint8Array {
   return range.frames === null ? head : Buffer.concat([head, range.frames]);
 }
 
-/** Null where it is not a live message. The frames share the message's memory. */
+const HEAD = /^([1-9]\d{0,15}) ([1-9]\d{0,15}) ([t-])(x?)$/;
+
+/**
+ * Null where it is not a live message, or its range is impossible: a reader would wait for chunks that never come.
+ * The frames share the message's memory.
+ */
 export function decodeLiveMessage(message: Uint8Array): LiveRange | null {
   const end = message.indexOf(NEWLINE);
-  if (end < 0 || end > 64) return null;
-  const [first, last, flags] = Buffer.from(message.buffer, message.byteOffset, end)
-    .toString("latin1")
-    .split(" ");
-  const range = { first: Number(first), last: Number(last) };
-  if (flags === undefined || !Number.isSafeInteger(range.first) || !Number.isSafeInteger(range.last))
-    return null;
+  if (end < 0 || end > MAX_HEAD_BYTES) return null;
+  const head = HEAD.exec(Buffer.from(message.buffer, message.byteOffset, end).toString("latin1"));
+  if (head === null) return null;
+  const first = Number(head[1]);
+  const last = Number(head[2]);
+  if (last < first || !Number.isSafeInteger(last)) return null;
   return {
-    ...range,
-    isTerminal: flags.startsWith("t"),
-    frames: flags.includes("x") ? null : message.subarray(end + 1),
+    first,
+    last,
+    isTerminal: head[3] === "t",
+    frames: head[4] === "x" ? null : message.subarray(end + 1),
   };
 }

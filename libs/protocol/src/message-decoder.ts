@@ -32,6 +32,8 @@ export function splitPayload(payload: Uint8Array): unknown[] {
   return Array.isArray(value) ? (value as unknown[]) : [value];
 }
 
+const MAX_GROWTH = 5;
+
 function decodeElements(message: StoredMessage, maxChunkBytes: number): LogElement[] {
   let values: unknown[];
   try {
@@ -46,23 +48,51 @@ function decodeElements(message: StoredMessage, maxChunkBytes: number): LogEleme
       rejected(`${values.length} elements in one message, at most ${MAX_ELEMENTS_PER_MESSAGE} are allowed`),
     ];
   }
-  // Elements are measured one by one only where the whole could hold one that is too large.
-  const measure = message.payload.byteLength > maxChunkBytes;
-  const elements: LogElement[] = [];
-  for (const value of values) {
-    try {
+  // Elements are measured one by one only where the whole could hold one that is too large. Written anew it can grow:
+  // `1e20,` becomes 22 bytes.
+  const measure = message.payload.byteLength * MAX_GROWTH > maxChunkBytes;
+  return values
+    .filter((value) => declaredType(value) !== "Heartbeat")
+    .map((value) => {
       const element = decodeElement(value, message.timestampMs, measure ? maxChunkBytes : Infinity);
-      if (element !== null) elements.push(element);
-    } catch {
-      // JSON.parse takes any depth, JSON.stringify runs out of stack.
-      elements.push(rejected("chunk is nested too deeply"));
-    }
-  }
-  return elements;
+      const isEnd = element.kind === "rejected" && ENDS.has(declaredType(value));
+      return isEnd ? refusedEnd(element.reason, message.timestampMs) : element;
+    });
 }
 
-/** Null for a heartbeat, which takes no number. */
-function decodeElement(value: unknown, timestampMs: number, maxBytes: number): LogElement | null {
+/**
+ * What an element says it is, right or wrong otherwise. Where numbers stop and what takes none hangs on this alone, by a
+ * rule that never changes: a `Heartbeat` takes no number, `Complete` and `Error` end the stream, be they malformed or
+ * too large. If it hung on what a version of the software accepts, two of them would number what follows differently.
+ */
+function declaredType(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return undefined;
+  const chunkType = "chunk_type" in value ? value.chunk_type : value;
+  return typeof chunkType === "object" && chunkType !== null && "type" in chunkType
+    ? chunkType.type
+    : undefined;
+}
+
+const ENDS = new Set<unknown>(["Complete", "Error"]);
+
+/** Readers must learn that and why the stream is over, so a refused end is no placeholder but an Error chunk. */
+function refusedEnd(reason: string, timestampMs: number): LogElement {
+  const chunkType = { type: "Error", error: reason, code: "INVALID_CHUNK" } as const;
+  const body = encodeChunkBody({ chunk_type: chunkType }, timestampMs);
+  return { kind: "chunk", body, endStatus: "errored", cacheTtlSeconds: null };
+}
+
+function decodeElement(value: unknown, timestampMs: number, maxBytes: number): LogElement {
+  try {
+    return encodeElement(value, timestampMs, maxBytes);
+  } catch (error) {
+    // JSON.parse takes any depth, JSON.stringify runs out of stack.
+    if (error instanceof RangeError) return rejected("chunk is nested too deeply");
+    throw error;
+  }
+}
+
+function encodeElement(value: unknown, timestampMs: number, maxBytes: number): LogElement {
   if (maxBytes !== Infinity) {
     const bytes = Buffer.byteLength(JSON.stringify(value));
     if (bytes > maxBytes) return rejected(`chunk has ${bytes} bytes, at most ${maxBytes} are allowed`);
@@ -70,7 +100,6 @@ function decodeElement(value: unknown, timestampMs: number, maxBytes: number): L
   const parsed = parseChunkDraft(value);
   if (!parsed.ok) return rejected(parsed.reason);
   const { draft } = parsed;
-  if (draft.chunk_type.type === "Heartbeat") return null;
   return {
     kind: "chunk",
     body: encodeChunkBody(draft, timestampMs),

@@ -12,16 +12,16 @@ export interface Problem {
   [extension: string]: unknown;
 }
 
-/** Anything that isn't a StreamError is told without its message: it may hold what clients must not see. */
+/** Details can't replace the members of the standard. Anything that isn't a StreamError is told without its message: it may hold what clients must not see. */
 export function problemOf(error: unknown): Problem {
   if (error instanceof StreamError) {
     return {
+      ...error.details,
       type: `urn:sluice:problem:${error.code.toLowerCase()}`,
       title: error.code.toLowerCase().replaceAll("_", " "),
       status: error.status,
       code: error.code,
       detail: error.message,
-      ...error.details,
     };
   }
   return {

@@ -40,4 +40,6 @@ export const HEADERS = {
   elementIndex: "Sluice-Element",
   messageId: "Nats-Msg-Id",
   expectedLastSequence: "Nats-Expected-Last-Subject-Sequence",
+  /** What the expectation is about: `chunk.<p>.<id>`. A clustered server would look at the subject before the transform. */
+  expectedSubject: "Nats-Expected-Last-Subject-Sequence-Subject",
 } as const;

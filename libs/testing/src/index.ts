@@ -11,8 +11,20 @@ export {
   startRedis,
 } from "./servers/index.ts";
 export type { NatsCluster, NatsOptions, RedisOptions, ServerHandle } from "./servers/index.ts";
+export { chunkCacheContract } from "./chunk-cache-contract.ts";
+export { CACHE_PARTITIONS, type ChunkCacheUnderTest } from "./chunk-cache-under-test.ts";
+export { runSchedule, schedules, type ScheduleStep } from "./chunk-cache-schedule.ts";
+export { logEntry, rejectedElement, textElement } from "./log-entry-samples.ts";
+export { memoryChunkCacheUnderTest } from "./memory-chunk-cache-under-test.ts";
+export {
+  MemoryChunkCache,
+  type MemoryCacheSnapshot,
+  type MemoryChunkCacheOptions,
+} from "./memory-chunk-cache.ts";
+export { MemoryPartitionLeases, type MemoryPartitionLeasesOptions } from "./memory-partition-leases.ts";
+export { partitionLeasesContract, type PartitionLeasesUnderTest } from "./partition-leases-contract.ts";
+export { waitUntil } from "./servers/readiness.ts";
 export { VerifyingReader, type ReaderOptions } from "./verifying-reader.ts";
-
 export { liveFeedContract, type LiveFeedUnderTest } from "./live-feed-contract.ts";
 export { appendTexts, freshStreamId, outgoing, textPayload, type LogUnderTest } from "./log-under-test.ts";
 export { MemoryLiveBus, MemoryLiveFeed } from "./memory-live-feed.ts";

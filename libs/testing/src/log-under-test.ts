@@ -32,7 +32,11 @@ export function textPayload(text: string): Uint8Array {
 }
 
 /** Appends one message after another to a stream. @returns their broker sequences */
-export async function appendTexts(log: StreamLog, streamId: string, texts: readonly string[]): Promise<number[]> {
+export async function appendTexts(
+  log: StreamLog,
+  streamId: string,
+  texts: readonly string[],
+): Promise<number[]> {
   const stored: number[] = [];
   for (const text of texts) {
     const outcome = await log.append(

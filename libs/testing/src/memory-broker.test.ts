@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { afterAll, expect, it } from "vitest";
 import { liveFeedContract } from "./live-feed-contract.ts";
 import { freshStreamId, outgoing, type LogUnderTest } from "./log-under-test.ts";
@@ -16,7 +17,7 @@ async function openMemoryLog(): Promise<LogUnderTest> {
     streamLog: new MemoryStreamLog(log),
     partitionLog: new MemoryPartitionLog(log),
     publishBare: async (streamId, payload) => void log.publishBare(streamId, payload),
-    close: async () => expect(log.openReaders, "readers left open").toBe(0),
+    close: async () => assert.equal(log.openReaders, 0, "readers left open"),
   };
 }
 
@@ -33,7 +34,7 @@ liveFeedContract("MemoryLiveFeed", async () => {
       edge.disconnect();
       edge.reconnect();
     },
-    close: async () => expect(bus.openSubscriptions, "subscriptions left open").toBe(0),
+    close: async () => assert.equal(bus.openSubscriptions, 0, "subscriptions left open"),
   };
 });
 
@@ -43,12 +44,12 @@ promptDeskContract("MemoryPromptDesk", async () => {
     asker: desk,
     worker: desk,
     settle: async () => undefined,
-    close: async () => expect(desk.openWorkers, "workers left open").toBe(0),
+    close: async () => assert.equal(desk.openWorkers, 0, "workers left open"),
   };
 });
 
 const bus = new MemoryLiveBus();
-afterAll(() => expect(bus.openSubscriptions).toBe(0));
+afterAll(() => assert.equal(bus.openSubscriptions, 0, "subscriptions left open"));
 
 it("loses live messages at the rate that was asked for", async () => {
   const feed = new MemoryLiveFeed(bus);
@@ -68,10 +69,14 @@ it("answers a lost message and a lost acknowledgement alike, and stores only the
   const streamLog = new MemoryStreamLog(log);
   const streamId = freshStreamId();
   streamLog.loseMessages(1);
-  expect(await streamLog.append(outgoing({ streamId, expectedLastSequence: 0 }))).toMatchObject({ kind: "unknown" });
+  expect(await streamLog.append(outgoing({ streamId, expectedLastSequence: 0 }))).toMatchObject({
+    kind: "unknown",
+  });
   expect(await streamLog.lastMessage(streamId)).toBeNull();
   streamLog.loseAcks(1);
-  expect(await streamLog.append(outgoing({ streamId, expectedLastSequence: 0 }))).toMatchObject({ kind: "unknown" });
+  expect(await streamLog.append(outgoing({ streamId, expectedLastSequence: 0 }))).toMatchObject({
+    kind: "unknown",
+  });
   expect(await streamLog.lastMessage(streamId)).not.toBeNull();
 });
 

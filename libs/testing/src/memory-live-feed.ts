@@ -1,6 +1,6 @@
 import type { LiveFeed, LiveRange, RebuildAnswer, Subscription, TailAnnouncement } from "@sluice/core";
 
-type RebuildHandler = (streamId: string, after: number) => Promise<RebuildAnswer>;
+type RebuildHandler = (streamId: string) => Promise<RebuildAnswer>;
 
 /**
  * What several MemoryLiveFeeds are connected to. Delivers in order, a turn of the event loop later; or drops, at a rate
@@ -80,16 +80,11 @@ export class MemoryLiveFeed implements LiveFeed {
     });
   }
 
-  requestRebuild(
-    partition: number,
-    streamId: string,
-    after: number,
-    timeoutMs: number,
-  ): Promise<RebuildAnswer | null> {
+  requestRebuild(partition: number, streamId: string, timeoutMs: number): Promise<RebuildAnswer | null> {
     return answerWithin<RebuildAnswer | null>(timeoutMs, null, (resolve) => {
       const [handler] = this.#bus.rebuilds.get(partition) ?? [];
       if (handler === undefined || !this.#isConnected) resolve(null);
-      else handler(streamId, after).then(resolve, () => resolve(null));
+      else handler(streamId).then(resolve, () => resolve(null));
     });
   }
 
@@ -97,7 +92,7 @@ export class MemoryLiveFeed implements LiveFeed {
     const handlers = this.#bus.rebuilds.get(partition) ?? new Set();
     this.#bus.rebuilds.set(partition, handlers);
     // Wrapped, so that one function given twice is two registrations.
-    const entry: RebuildHandler = (streamId, after) => handler(streamId, after);
+    const entry: RebuildHandler = (streamId) => handler(streamId);
     handlers.add(entry);
     return { close: () => void handlers.delete(entry) };
   }

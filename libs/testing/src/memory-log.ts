@@ -87,7 +87,8 @@ export class MemoryLog {
 
   ofPartition(partition: number, after: number): StoredMessage[] {
     return this.#messages.filter(
-      (message) => message.brokerSequence > after && partitionOf(message.streamId, this.partitions) === partition,
+      (message) =>
+        message.brokerSequence > after && partitionOf(message.streamId, this.partitions) === partition,
     );
   }
 

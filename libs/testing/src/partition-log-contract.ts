@@ -1,5 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { partitionOf, type PartitionLog, type PartitionReader, type StoredMessage, type StreamLog } from "@sluice/core";
+import {
+  partitionOf,
+  type PartitionLog,
+  type PartitionReader,
+  type StoredMessage,
+  type StreamLog,
+} from "@sluice/core";
 import { appendTexts, freshStreamId, outgoing, textPayload, type LogUnderTest } from "./log-under-test.ts";
 
 const BOUNDS = { maxPendingMessages: 1_000, maxPendingBytes: 8 * 1024 * 1024 };
@@ -26,7 +32,11 @@ export function partitionLogContract(name: string, open: () => Promise<LogUnderT
     const inPartition = (partition = PARTITION): string =>
       freshStreamId({ partition, partitions: log.partitions });
 
-    const readFrom = async (after: number, bounds = BOUNDS, partition = PARTITION): Promise<PartitionReader> => {
+    const readFrom = async (
+      after: number,
+      bounds = BOUNDS,
+      partition = PARTITION,
+    ): Promise<PartitionReader> => {
       const reader = await log.read(partition, after, bounds);
       readers.push(reader);
       return reader;
@@ -87,7 +97,7 @@ export function partitionLogContract(name: string, open: () => Promise<LogUnderT
       const streamId = inPartition();
       await appendTexts(streamLog, streamId, ["a", "b", "c", "d", "e"]);
       const reader = await readFrom(after);
-      for (let got = 0; got < 5; ) {
+      for (let got = 0; got < 5;) {
         const batch = await reader.next(2);
         expect(batch!.length).toBeGreaterThan(0);
         expect(batch!.length).toBeLessThanOrEqual(2);
@@ -102,7 +112,9 @@ export function partitionLogContract(name: string, open: () => Promise<LogUnderT
       const sent = await interleave(streamLog, streamIds, 200);
       const reader = await readFrom(after, { maxPendingMessages: 7, maxPendingBytes: 1 });
       const got = await take(reader, sent.length);
-      expect(got.map((message) => message.brokerSequence)).toEqual(sent.map((message) => message.brokerSequence));
+      expect(got.map((message) => message.brokerSequence)).toEqual(
+        sent.map((message) => message.brokerSequence),
+      );
       await reader.close();
     });
 

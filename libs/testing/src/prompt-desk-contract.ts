@@ -51,7 +51,8 @@ export function promptDeskContract(name: string, open: () => Promise<PromptDeskU
 
     it("hands each prompt to one worker of all that serve", async () => {
       const taken: string[] = [];
-      for (let worker = 0; worker < 3; worker++) await serve(async (given) => void taken.push(given.streamId));
+      for (let worker = 0; worker < 3; worker++)
+        await serve(async (given) => void taken.push(given.streamId));
       const prompts = Array.from({ length: 30 }, prompt);
       await Promise.all(prompts.map((asked) => subject.asker.ask(asked, DEADLINE_MS)));
       expect(taken.toSorted()).toEqual(prompts.map((asked) => asked.streamId).toSorted());

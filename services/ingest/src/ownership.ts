@@ -64,7 +64,8 @@ export class Ownership {
   #schedule(delayMs: number): void {
     if (this.#isClosed) return;
     this.#timer = setTimeout(() => {
-      this.#round = this.#tick().finally(() => this.#schedule(SEEK_INTERVAL_MS));
+      const nextMs = Math.min(SEEK_INTERVAL_MS, this.#options.leaseRenewMs);
+      this.#round = this.#tick().finally(() => this.#schedule(nextMs));
     }, delayMs);
   }
 

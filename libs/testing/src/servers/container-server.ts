@@ -1,11 +1,14 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { StartedTestContainer } from "testcontainers";
 import { containerEngineAnswers } from "./container-engine.ts";
 import { waitUntil } from "./readiness.ts";
 import { ForeignServer } from "./server-handle.ts";
 import type { ServerHandle } from "./server-handle.ts";
 
-// Pulling an image over a slow line takes a while; longer than this a local process is the better way.
-const START_TIMEOUT_MS = 90_000;
-const READY_TIMEOUT_MS = 15_000;
+// Pulling an image over a slow line takes a while; longer than this, and within the time that a test's set-up has, a
+// local process is the better way.
+const START_TIMEOUT_MS = 45_000;
+const READY_TIMEOUT_MS = 10_000;
 
 export interface ContainerSpec {
   readonly image: string;
@@ -16,31 +19,46 @@ export interface ContainerSpec {
   readonly isReady: (port: number, host: string) => Promise<boolean>;
 }
 
+// An image that could not be had once is not waited for again in the same process.
+const refusedImages = new Set<string>();
+
 /** @returns undefined where no container engine answers, or it can't run the image: the caller uses a local process */
 export async function startContainer(spec: ContainerSpec): Promise<ServerHandle | undefined> {
-  if (!(await containerEngineAnswers())) return undefined;
+  if (refusedImages.has(spec.image) || !(await containerEngineAnswers())) return undefined;
   try {
-    const { GenericContainer } = await import("testcontainers");
-    const container = await new GenericContainer(spec.image)
-      .withCommand([...spec.command])
-      .withCopyContentToContainer([...spec.files])
-      .withExposedPorts(spec.containerPort)
-      .withStartupTimeout(START_TIMEOUT_MS)
-      .start();
+    const container = await runContainer(spec);
     const host = container.getHost();
     const port = container.getMappedPort(spec.containerPort);
+    const stop = async (): Promise<void> => void (await container.stop());
     try {
       await waitUntil(spec.image, () => spec.isReady(port, host), { timeoutMs: READY_TIMEOUT_MS });
     } catch (error) {
-      await container.stop();
+      await stop();
       throw error;
     }
-    return new ForeignServer(`${spec.scheme}://${host}:${port}`, "in a container", async () => {
-      await container.stop();
-    });
+    return new ForeignServer(`${spec.scheme}://${host}:${port}`, "in a container", stop);
   } catch (error) {
+    refusedImages.add(spec.image);
     const reason = error instanceof Error ? error.message : String(error);
     process.stderr.write(`${spec.image} does not run in a container (${reason}); using a local process\n`);
     return undefined;
   }
+}
+
+async function runContainer(spec: ContainerSpec): Promise<StartedTestContainer> {
+  const { GenericContainer } = await import("testcontainers");
+  const starting = new GenericContainer(spec.image)
+    .withCommand([...spec.command])
+    .withCopyContentToContainer([...spec.files])
+    .withExposedPorts(spec.containerPort)
+    .start();
+  const tooLate = delay(START_TIMEOUT_MS, undefined, { ref: false });
+  const container = await Promise.race([starting, tooLate]);
+  if (container !== undefined) return container;
+  // It may still come up; nobody would stop it then.
+  void starting.then(
+    (late) => late.stop(),
+    () => {},
+  );
+  throw new Error(`it took longer than ${START_TIMEOUT_MS / 1000} s`);
 }

@@ -1,7 +1,7 @@
 import { mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { isAlive } from "./process-alive.ts";
+import { isAlive } from "./process-state.ts";
 
 const POLL_INTERVAL_MS = 200;
 // Longer than the longest way to install something, so that only an abandoned lock is taken over.

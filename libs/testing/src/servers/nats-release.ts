@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { chmod, mkdtemp, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { downloadVerified } from "./download.ts";
@@ -18,6 +19,7 @@ const NATS_SHA256: Readonly<Record<string, string>> = {
 
 export const NATS_IMAGE = `nats:${NATS_VERSION}-alpine`;
 
+const QUICK_TIMEOUT_MS = 5_000;
 const UNPACK_TIMEOUT_MS = 60_000;
 // `go install` takes 40 s on two cores, more when it must first fetch a newer toolchain.
 const GO_INSTALL_TIMEOUT_MS = 300_000;
@@ -67,7 +69,7 @@ const goInstall: InstallWay = {
       report(`  still compiling, ${Math.round((Date.now() - startedAt) / 1000)} s`);
     }, PROGRESS_INTERVAL_MS);
     try {
-      await runCommand("go", ["install", `github.com/nats-io/nats-server/v2@v${NATS_VERSION}`], {
+      await runCommand(await findGo(), ["install", `github.com/nats-io/nats-server/v2@v${NATS_VERSION}`], {
         timeoutMs: GO_INSTALL_TIMEOUT_MS,
         env: { ...process.env, GOBIN: cacheDirectory, CGO_ENABLED: "0" },
         // Outside any Go module or workspace of the user, which would change what is installed.
@@ -79,6 +81,18 @@ const goInstall: InstallWay = {
     return join(cacheDirectory, executableName("nats-server"));
   },
 };
+
+/** Where Go's own archive puts it is often on the PATH of a login shell only. */
+async function findGo(): Promise<string> {
+  try {
+    await runCommand("go", ["version"], { timeoutMs: QUICK_TIMEOUT_MS });
+    return "go";
+  } catch (error) {
+    const usual = "/usr/local/go/bin/go";
+    if (existsSync(usual)) return usual;
+    throw error;
+  }
+}
 
 /** JetStream's subject transforms, which split the log into partitions, came with 2.10. */
 export const NATS_SERVER: ServerProgram = {

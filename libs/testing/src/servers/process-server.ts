@@ -6,12 +6,14 @@ import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { killWithParent } from "./orphan-guard.ts";
+import { isPaused } from "./process-state.ts";
 import { waitUntil } from "./readiness.ts";
 import type { ServerHandle } from "./server-handle.ts";
 
 const READY_TIMEOUT_MS = 15_000;
 // Past this a server that hangs on its way down is killed, so that a test run always ends.
 const STOP_TIMEOUT_MS = 5_000;
+const PAUSE_TIMEOUT_MS = 2_000;
 const LOG_TAIL_LINES = 15;
 
 export interface ProcessServerOptions {
@@ -78,11 +80,14 @@ export class ProcessServer implements ServerHandle {
     await this.#end("SIGKILL");
   }
 
-  pause(): void {
-    this.#signal("SIGSTOP");
+  async pause(): Promise<void> {
+    const pid = this.#signal("SIGSTOP");
+    await waitUntil(`the pause of ${this.#options.name}`, () => isPaused(pid), {
+      timeoutMs: PAUSE_TIMEOUT_MS,
+    });
   }
 
-  resume(): void {
+  async resume(): Promise<void> {
     this.#signal("SIGCONT");
   }
 
@@ -138,10 +143,11 @@ export class ProcessServer implements ServerHandle {
     clearTimeout(timer);
   }
 
-  #signal(signal: "SIGSTOP" | "SIGCONT"): void {
+  #signal(signal: "SIGSTOP" | "SIGCONT"): number {
     if (process.platform === "win32") throw new Error("Windows can not pause a process.");
-    if (this.#child === undefined) throw new Error(`${this.#options.name} does not run.`);
+    if (this.#child?.pid === undefined) throw new Error(`${this.#options.name} does not run.`);
     this.#child.kill(signal);
+    return this.#child.pid;
   }
 
   get #logFile(): string {

@@ -12,9 +12,12 @@ export interface ServerHandle extends AsyncDisposable {
   stop(): Promise<void>;
   /** SIGKILL. The data stays for `restart`. Resolves when the process is gone. */
   kill(): Promise<void>;
-  /** SIGSTOP: connections stay open and nobody answers, as when a network is cut silently. */
-  pause(): void;
-  resume(): void;
+  /**
+   * SIGSTOP: connections stay open and nobody answers, as when a network is cut silently.
+   * Resolves once it does nothing any more: the signal alone leaves its threads a moment in which they still answer.
+   */
+  pause(): Promise<void>;
+  resume(): Promise<void>;
   /** Ends it in good order if it runs, and starts it on the same port with the same data. Resolves when ready. */
   restart(): Promise<void>;
 }
@@ -45,12 +48,12 @@ export class ForeignServer implements ServerHandle {
     return Promise.reject(this.#refusal("kill"));
   }
 
-  pause(): void {
-    throw this.#refusal("pause");
+  pause(): Promise<void> {
+    return Promise.reject(this.#refusal("pause"));
   }
 
-  resume(): void {
-    throw this.#refusal("resume");
+  resume(): Promise<void> {
+    return Promise.reject(this.#refusal("resume"));
   }
 
   restart(): Promise<void> {

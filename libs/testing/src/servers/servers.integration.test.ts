@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { freePorts, isPortFree } from "./free-port.ts";
 import { startNats, startNatsCluster } from "./nats-server.ts";
-import { isAlive } from "./process-alive.ts";
+import { isAlive } from "./process-state.ts";
 import { natsAnswers, redisAnswers, waitUntil } from "./readiness.ts";
 import { startRedis } from "./redis-server.ts";
 
@@ -71,15 +71,15 @@ describe("a local NATS server", { timeout: START_TIMEOUT_MS }, () => {
 
   test("keeps silent while it is paused, and goes on afterwards", async () => {
     await using nats = await startNats({ local: true });
-    nats.pause();
+    await nats.pause();
     expect(await natsAnswers(nats.port)).toBe(false);
-    nats.resume();
+    await nats.resume();
     expect(await natsAnswers(nats.port)).toBe(true);
   });
 
   test("can be stopped while it is paused", async () => {
     const nats = await startNats({ local: true });
-    nats.pause();
+    await nats.pause();
     await nats.stop();
     expect(await isPortFree(nats.port, "127.0.0.1")).toBe(true);
   });
@@ -110,9 +110,9 @@ describe("a local Redis server", { timeout: START_TIMEOUT_MS }, () => {
 
   test("keeps silent while it is paused", async () => {
     await using redis = await startRedis({ local: true });
-    redis.pause();
+    await redis.pause();
     expect(await redisAnswers(redis.port)).toBe(false);
-    redis.resume();
+    await redis.resume();
     expect(await redisAnswers(redis.port)).toBe(true);
   });
 });

@@ -1,0 +1,29 @@
+import { awaitLog, connectNats, NatsStreamLog } from "@sluice/broker-nats";
+import type { ProducerSettings } from "./settings.ts";
+import { StreamManager } from "./stream-manager.ts";
+
+export interface ConnectOptions {
+  /** NATS addresses, comma separated. */
+  servers: string;
+  /** Shown in the server's list of connections. */
+  name?: string;
+  settings?: Partial<ProducerSettings>;
+  /** How long to wait for a server, and then for ingest to have made the log, ms each; 30 s if absent. */
+  connectTimeoutMs?: number;
+}
+
+/**
+ * Connects to NATS; the manager's `close` ends the connection. Reconnects by itself.
+ * @throws StreamError CONNECTION, LOG_UNAVAILABLE when there is no server or no log in time; LOG_INCOMPATIBLE
+ */
+export async function connectProducer(options: ConnectOptions): Promise<StreamManager> {
+  const { servers, name = "sluice-producer", settings = {}, connectTimeoutMs = 30_000 } = options;
+  const link = await connectNats({ servers, name, connectTimeoutMs });
+  try {
+    const log = new NatsStreamLog(link, await awaitLog(link, connectTimeoutMs));
+    return new StreamManager({ log, settings, closeLog: () => link.close() });
+  } catch (error) {
+    await link.close();
+    throw error;
+  }
+}

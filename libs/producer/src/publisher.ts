@@ -1,0 +1,234 @@
+import {
+  StreamError,
+  type EndStatus,
+  type LogAppendOutcome,
+  type OutgoingMessage,
+  type StreamLog,
+} from "@sluice/core";
+import { Deadline } from "./deadline.ts";
+import type { ProducerSettings } from "./settings.ts";
+import { positionAfter, refusalAt, type StreamPosition } from "./stream-position.ts";
+
+/**
+ * What another's message means to a handle. `exclusive`: it has been replaced and must not write again.
+ * `shared`: somebody else appended too; it goes on after that.
+ */
+export type HandleMode = "exclusive" | "shared";
+
+/** What one message is made of, before it has its place. */
+export interface Batch {
+  payload: Uint8Array;
+  /** Elements that take a number. */
+  numberedCount: number;
+  endStatus: EndStatus | null;
+  control?: "delete";
+  options?: string;
+}
+
+export interface StoredBatch {
+  brokerSequence: number;
+  /** Number of its first numbered element; null where the stream has messages that don't carry theirs. */
+  firstSequence: number | null;
+}
+
+export interface PublisherOptions {
+  log: StreamLog;
+  streamId: string;
+  /** Random, never used before: message ids are made of it. */
+  handleId: string;
+  mode: HandleMode;
+  position: StreamPosition;
+  settings: ProducerSettings;
+}
+
+/**
+ * Appends batches to one stream, one at a time, by compare-and-set: each message names the one that it follows.
+ *
+ *     freeze ──▶ append ──▶ stored ─────────────────────────────────────────▶ acknowledged
+ *        ▲          ▲ └───▶ conflict, unknown: what stands first after the message that it names?
+ *        │          └────── nothing: pause, and the same bytes again
+ *        │                  this one ───────────────────────────────────────▶ acknowledged
+ *        ├───────────────── an earlier one of ours, given up on: move behind it
+ *        ├───────────────── another's, shared: move behind the last one
+ *        │                  another's, exclusive ───────────────────────────▶ FENCED
+ *        └                  an end, whoever wrote it ───────────────────────▶ STREAM_ENDED, STREAM_DELETED
+ *
+ * A message can be stored only while the stream's last one is the one that it names. So a doubtful attempt needs no
+ * other memory than the position: what stands after it there decides for ever, and where something else stands, the
+ * attempt can't be stored any more, however late it is delivered.
+ */
+export class StreamPublisher {
+  readonly #options: PublisherOptions;
+  #position: StreamPosition;
+  #frozenCount = 0;
+  #end: StreamError | null = null;
+
+  constructor(options: PublisherOptions) {
+    this.#options = options;
+    this.#position = options.position;
+    this.#end = refusalAt(options.streamId, options.position);
+  }
+
+  /** Why nothing can be published any more, ever; null while something can. */
+  get end(): StreamError | null {
+    return this.#end;
+  }
+
+  get position(): Readonly<StreamPosition> {
+    return this.#position;
+  }
+
+  /**
+   * Stores a batch; resolves when it is durable. To be called again only after it has settled.
+   * @throws StreamError FENCED, STREAM_ENDED, STREAM_DELETED: for good, and the batch is not stored
+   * @throws StreamError LOG_UNAVAILABLE after `publishTimeoutMs`, LOG_FULL, CHUNK_TOO_LARGE. Where
+   * `details.may_be_stored`, it is in the log or on its way there; it comes before the next batch or never.
+   */
+  async publish(batch: Batch): Promise<StoredBatch> {
+    const deadline = new Deadline(this.#options.settings.publishTimeoutMs);
+    let message = this.#freeze(batch);
+    let mayBeStored = false;
+    for (let failures = 0; this.#end === null;) {
+      const outcome = await this.#append(message, deadline);
+      if (outcome.kind === "refused") throw refusal(outcome.error, mayBeStored);
+      if (outcome.kind === "unknown") mayBeStored = true;
+
+      const place = await this.#lookUp(message, outcome, deadline);
+      if (place.kind === "stored") return this.#acknowledge(batch, place.brokerSequence);
+      if (place.kind === "moved") {
+        mayBeStored = false;
+        message = this.#freeze(batch);
+      } else {
+        await deadline.pause(this.#pauseMs(failures++));
+      }
+      if (this.#end === null && deadline.hasPassed) throw this.#givenUp(mayBeStored, place.cause);
+    }
+    throw this.#end;
+  }
+
+  /** Gives the batch its place. What was sent never changes: at another position it is another message. */
+  #freeze(batch: Batch): OutgoingMessage {
+    return {
+      streamId: this.#options.streamId,
+      payload: batch.payload,
+      messageId: `${this.#options.handleId}:${++this.#frozenCount}`,
+      expectedLastSequence: this.#position.brokerSequence,
+      producerSequence: this.#position.nextSequence,
+      ...(batch.control === undefined ? {} : { control: batch.control }),
+      ...(batch.options === undefined ? {} : { options: batch.options }),
+    };
+  }
+
+  async #append(message: OutgoingMessage, deadline: Deadline): Promise<AppendOutcome> {
+    try {
+      const append = this.#options.log.append(message);
+      return await deadline.race(append, () => ({ kind: "unknown", cause: new Error("no answer in time") }));
+    } catch (error) {
+      if (!(error instanceof StreamError)) throw error;
+      return error.code === "LOG_UNAVAILABLE" ? { kind: "unsent", cause: error } : { kind: "refused", error };
+    }
+  }
+
+  /** Finds out what became of a message, where the outcome doesn't tell. */
+  async #lookUp(
+    message: OutgoingMessage,
+    outcome: Exclude<AppendOutcome, { kind: "refused" }>,
+    deadline: Deadline,
+  ): Promise<Place> {
+    const { log, streamId, mode, handleId } = this.#options;
+    if (outcome.kind === "stored") return outcome;
+    const absent = { kind: "absent", cause: outcome.kind === "conflict" ? null : outcome.cause } as const;
+    if (outcome.kind === "unsent") return absent;
+    try {
+      const found = await deadline.race(log.firstAfter(streamId, message.expectedLastSequence), late);
+      if (found === null)
+        return outcome.kind === "conflict" ? await this.#lookBack(message, deadline) : absent;
+      if (found.messageId === message.messageId)
+        return { kind: "stored", brokerSequence: found.brokerSequence };
+
+      const isOurs = found.messageId?.startsWith(`${handleId}:`) === true;
+      const position = positionAfter(found);
+      if (isOurs || position.status !== "open") return this.#moveTo(position);
+      if (mode === "exclusive") return this.#fence("somebody else writes to it now");
+      const last = await deadline.race(log.lastMessage(streamId), late);
+      return this.#moveTo(last === null ? position : positionAfter(last));
+    } catch (error) {
+      if (error instanceof StreamError && error.code === "LOG_UNAVAILABLE")
+        return { kind: "absent", cause: error };
+      throw error;
+    }
+  }
+
+  /** The stream's last message is not the one that we name, but nothing stands after that: where does it end? */
+  async #lookBack(message: OutgoingMessage, deadline: Deadline): Promise<Place> {
+    const last = await deadline.race(this.#options.log.lastMessage(this.#options.streamId), late);
+    const lastSequence = last?.brokerSequence ?? 0;
+    if (lastSequence >= message.expectedLastSequence) return { kind: "absent", cause: null };
+    // All has aged out while the handle was idle: it goes on, with its numbers.
+    if (last === null) return this.#moveTo({ ...this.#position, brokerSequence: 0 });
+    if (this.#options.mode === "shared") return this.#moveTo(positionAfter(last));
+    return this.#fence("the log has lost what was last acknowledged");
+  }
+
+  #moveTo(position: StreamPosition): Place {
+    this.#position = position;
+    this.#end = refusalAt(this.#options.streamId, position);
+    return { kind: "moved", cause: null };
+  }
+
+  #fence(reason: string): Place {
+    const { streamId } = this.#options;
+    this.#end = new StreamError("FENCED", `this handle of stream ${streamId} has been replaced: ${reason}`);
+    return { kind: "moved", cause: null };
+  }
+
+  #acknowledge(batch: Batch, brokerSequence: number): StoredBatch {
+    const first = this.#position.nextSequence;
+    this.#moveTo({
+      brokerSequence,
+      nextSequence: first === null ? null : first + batch.numberedCount,
+      status: batch.control === "delete" ? "deleted" : (batch.endStatus ?? "open"),
+    });
+    return { brokerSequence, firstSequence: first };
+  }
+
+  /** Jittered, so that handles which failed together don't come back together. */
+  #pauseMs(failures: number): number {
+    const { retryDelayMs, maxRetryDelayMs } = this.#options.settings;
+    return Math.min(maxRetryDelayMs, retryDelayMs * 2 ** failures) * (0.5 + Math.random() / 2);
+  }
+
+  #givenUp(mayBeStored: boolean, cause: unknown): StreamError {
+    const { streamId, settings } = this.#options;
+    const known = mayBeStored ? "it is not known whether the chunks are stored" : "the chunks are not stored";
+    return new StreamError(
+      "LOG_UNAVAILABLE",
+      `the log didn't acknowledge within ${settings.publishTimeoutMs} ms on stream ${streamId}: ${known}`,
+      { cause, details: { may_be_stored: mayBeStored } },
+    );
+  }
+}
+
+type AppendOutcome =
+  | LogAppendOutcome
+  /** Certainly not stored by this attempt; the next may succeed. */
+  | { kind: "unsent"; cause: unknown }
+  /** Certainly not stored by this attempt, and no use in repeating it soon. */
+  | { kind: "refused"; error: StreamError };
+
+/** Where a message is. `absent`: not there, so far. `moved`: not there and never, the position has changed or ended. */
+type Place =
+  | { kind: "stored"; brokerSequence: number }
+  | { kind: "moved"; cause: null }
+  | { kind: "absent"; cause: unknown };
+
+function refusal(error: StreamError, mayBeStored: boolean): StreamError {
+  return new StreamError(error.code, error.message, {
+    cause: error,
+    details: { ...error.details, may_be_stored: mayBeStored },
+  });
+}
+
+function late(): never {
+  throw new StreamError("LOG_UNAVAILABLE", "the log didn't answer in time");
+}

@@ -1,0 +1,139 @@
+import { StreamError } from "@sluice/core";
+import type { EncodedChunk } from "./encoded-chunk.ts";
+import { MAX_WAITING_SENDS } from "./settings.ts";
+
+/** What the application learns of a chunk that is durable. */
+export interface SendReceipt {
+  /** JetStream's sequence of the message that it travelled in. */
+  brokerSequence: number;
+  /** Its position in the stream; null for a heartbeat, and where the stream has messages that don't carry theirs. */
+  sequence: number | null;
+}
+
+/** Chunks that were sent together and stay together. */
+export interface SendUnit {
+  readonly chunks: readonly EncodedChunk[];
+  readonly bytes: number;
+  readonly hasEnd: boolean;
+  resolve(receipts: SendReceipt[]): void;
+  reject(error: unknown): void;
+}
+
+export interface QueueBounds {
+  bufferSize: number;
+  bufferBytes: number;
+  backpressureTimeoutMs: number;
+}
+
+interface Waiting {
+  unit: SendUnit;
+  timer: NodeJS.Timeout;
+}
+
+/**
+ * What waits for its publish, in the order of sending. Two rooms: the buffer, which is bounded, and before it those
+ * that wait to be let in, each for a bounded time. An empty buffer lets in a unit of any size.
+ */
+export class SendQueue {
+  readonly #bounds: QueueBounds;
+  readonly #buffer: SendUnit[] = [];
+  readonly #waiting: Waiting[] = [];
+  #chunks = 0;
+  #bytes = 0;
+
+  constructor(bounds: QueueBounds) {
+    this.#bounds = bounds;
+  }
+
+  /** How full the buffer is, 0 to 1; a large `sendAll` can fill it further. */
+  get usage(): number {
+    return Math.max(this.#chunks / this.#bounds.bufferSize, this.#bytes / this.#bounds.bufferBytes);
+  }
+
+  get isEmpty(): boolean {
+    return this.#buffer.length === 0;
+  }
+
+  /** Whether the end of the stream waits here: always last, as its sender lets nothing follow. */
+  get hasEnd(): boolean {
+    const last = this.#waiting.at(-1)?.unit ?? this.#buffer.at(-1);
+    return last?.hasEnd === true;
+  }
+
+  /** Takes a unit in or lets it wait; rejects it with BACKPRESSURE_EXCEEDED where that would take too long. */
+  push(unit: SendUnit): void {
+    if (this.#waiting.length === 0 && this.#hasRoomFor(unit)) {
+      this.#admit(unit);
+    } else if (this.#waiting.length >= MAX_WAITING_SENDS) {
+      unit.reject(exceeded(`${MAX_WAITING_SENDS} sends wait already`));
+    } else {
+      this.#wait(unit);
+    }
+  }
+
+  /** The units of the next message: at least one, if there is any, and whole ones only. */
+  take(maxChunks: number, maxBytes: number): SendUnit[] {
+    let chunks = 0;
+    let bytes = 0;
+    let count = 0;
+    for (const unit of this.#buffer) {
+      chunks += unit.chunks.length;
+      bytes += unit.bytes;
+      if (count > 0 && (chunks > maxChunks || bytes > maxBytes)) break;
+      count++;
+    }
+    const units = this.#buffer.splice(0, count);
+    for (const unit of units) {
+      this.#chunks -= unit.chunks.length;
+      this.#bytes -= unit.bytes;
+    }
+    this.#admitWaiting();
+    return units;
+  }
+
+  /** Rejects all that waits: what follows a failed send must not be stored without it. */
+  rejectAll(error: unknown): void {
+    const waiting = this.#waiting.splice(0);
+    const units = [...this.#buffer.splice(0), ...waiting.map(({ unit }) => unit)];
+    this.#chunks = 0;
+    this.#bytes = 0;
+    for (const { timer } of waiting) clearTimeout(timer);
+    for (const unit of units) unit.reject(error);
+  }
+
+  #hasRoomFor(unit: SendUnit): boolean {
+    if (this.#buffer.length === 0) return true;
+    const { bufferSize, bufferBytes } = this.#bounds;
+    return this.#chunks + unit.chunks.length <= bufferSize && this.#bytes + unit.bytes <= bufferBytes;
+  }
+
+  #admit(unit: SendUnit): void {
+    this.#buffer.push(unit);
+    this.#chunks += unit.chunks.length;
+    this.#bytes += unit.bytes;
+  }
+
+  #wait(unit: SendUnit): void {
+    const { backpressureTimeoutMs } = this.#bounds;
+    const timer = setTimeout(() => {
+      this.#waiting.splice(this.#waiting.indexOf(entry), 1);
+      unit.reject(exceeded(`no room for ${backpressureTimeoutMs} ms`));
+      this.#admitWaiting();
+    }, backpressureTimeoutMs);
+    const entry = { unit, timer };
+    this.#waiting.push(entry);
+  }
+
+  #admitWaiting(): void {
+    for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
+      if (!this.#hasRoomFor(first.unit)) return;
+      clearTimeout(first.timer);
+      this.#waiting.shift();
+      this.#admit(first.unit);
+    }
+  }
+}
+
+function exceeded(reason: string): StreamError {
+  return new StreamError("BACKPRESSURE_EXCEEDED", `${reason}: the chunk was not sent, send it again later`);
+}

@@ -1,0 +1,26 @@
+/** Bounds of a handle. All have defaults that suit a worker that streams an LLM's answer. */
+export interface ProducerSettings {
+  /** Chunks that may wait while a publish is in flight; beyond it sends wait to be let in. */
+  bufferSize: number;
+  /** The same in bytes of JSON. */
+  bufferBytes: number;
+  /** How long a send waits to be let in before it fails with BACKPRESSURE_EXCEEDED, ms. */
+  backpressureTimeoutMs: number;
+  /** How long a message is tried before its chunks fail with LOG_UNAVAILABLE, ms. Infinity: as long as it takes. */
+  publishTimeoutMs: number;
+  /** Pause before the first repeat, ms; doubles with each further one. */
+  retryDelayMs: number;
+  maxRetryDelayMs: number;
+}
+
+export const DEFAULT_SETTINGS: Readonly<ProducerSettings> = {
+  bufferSize: 100,
+  bufferBytes: 4 * 1024 * 1024,
+  backpressureTimeoutMs: 10_000,
+  publishTimeoutMs: 30_000,
+  retryDelayMs: 25,
+  maxRetryDelayMs: 1_000,
+};
+
+// Without this bound a loop that never awaits its sends fills the heap while the log is away.
+export const MAX_WAITING_SENDS = 10_000;

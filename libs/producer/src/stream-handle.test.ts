@@ -1,0 +1,289 @@
+import { StreamError, type ChunkType } from "@sluice/core";
+import { MAX_CHUNK_BYTES } from "@sluice/protocol";
+import { MemoryLog, MemoryStreamLog } from "@sluice/testing";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { StreamManager, type ProducerSettings, type StreamHandle } from "./index.ts";
+
+let log: MemoryLog;
+let streamLog: MemoryStreamLog;
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+  log = new MemoryLog();
+  streamLog = new MemoryStreamLog(log);
+});
+afterEach(() => {
+  if (vi.getTimerCount() > 0) throw new Error("a timer is left behind");
+  vi.useRealTimers();
+});
+
+async function openHandle(settings: Partial<ProducerSettings> = {}): Promise<StreamHandle> {
+  const { handle } = await new StreamManager({ log: streamLog, settings }).createStream({ streamId: "s" });
+  return handle;
+}
+
+/** From now on publishes wait until the returned function is called. */
+function holdAppends(): () => void {
+  const gate = Promise.withResolvers<void>();
+  const append = streamLog.append.bind(streamLog);
+  streamLog.append = async (message) => {
+    await gate.promise;
+    return append(message);
+  };
+  return gate.resolve;
+}
+
+function payloads(): string[] {
+  return log.messages.map(({ payload }) => Buffer.from(payload).toString());
+}
+
+async function codeOf(work: Promise<unknown>): Promise<string> {
+  const error = await work.then(
+    () => null,
+    (error: unknown) => error,
+  );
+  return error instanceof StreamError ? error.code : `no StreamError but ${String(error)}`;
+}
+
+test("a send resolves with the chunk's place in the log and in the stream", async () => {
+  const handle = await openHandle();
+  const created = log.lastSequence;
+  expect(await handle.sendText("one")).toEqual({ brokerSequence: created + 1, sequence: 1 });
+  expect(await handle.sendJson({ two: [2] })).toEqual({ brokerSequence: created + 2, sequence: 2 });
+  expect(await handle.sendProgress(3, null, "three")).toMatchObject({ sequence: 3 });
+  expect(await handle.sendEvent("four", null)).toMatchObject({ sequence: 4 });
+  expect(await handle.sendComplete("done")).toMatchObject({ sequence: 5 });
+  expect(log.messages.map((message) => message.producerSequence)).toEqual([1, 1, 2, 3, 4, 5]);
+  expect(payloads()[1]).toBe('{"chunk_type":{"type":"Text","content":"one"}}');
+});
+
+test("what is sent in one go, or while a publish is in flight, travels in one message", async () => {
+  const handle = await openHandle();
+  const release = holdAppends();
+  const first = [handle.sendText("a"), handle.sendText("b")];
+  await vi.advanceTimersByTimeAsync(0);
+  const later = [handle.sendText("c"), handle.sendText("d"), handle.sendText("e")];
+  release();
+  const receipts = await Promise.all([...first, ...later]);
+  expect(receipts.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4, 5]);
+  expect(log.messages.length).toBe(3);
+  expect(log.messages.map((message) => message.producerSequence)).toEqual([1, 1, 3]);
+});
+
+test("a message never carries more than 1,024 chunks or more bytes than the log takes", async () => {
+  log = new MemoryLog({ maxMessageBytes: MAX_CHUNK_BYTES + 65_536 });
+  streamLog = new MemoryStreamLog(log);
+  const handle = await openHandle({ bufferSize: 5_000, bufferBytes: 64 * 1024 * 1024 });
+  await Promise.all(Array.from({ length: 2_500 }, (_, index) => handle.sendText(String(index))));
+  expect(payloads().map((payload) => (JSON.parse(payload) as unknown[]).length)).toEqual([
+    0, 1024, 1024, 452,
+  ]);
+  await Promise.all([1, 2, 3].map(() => handle.sendText("x".repeat(400_000))));
+  expect(log.messages.length).toBe(6);
+});
+
+test("chunks sent together are stored next to each other in one message, or not at all", async () => {
+  const handle = await openHandle();
+  const receipts = await handle.sendAll([
+    { type: "Text", content: "a" },
+    { chunk_type: { type: "Heartbeat" } },
+    { type: "Text", content: "b" },
+  ]);
+  expect(receipts.map(({ sequence }) => sequence)).toEqual([1, null, 2]);
+  expect(new Set(receipts.map(({ brokerSequence }) => brokerSequence)).size).toBe(1);
+  const bad = handle.sendAll([{ type: "Text", content: "c" }, { type: "Text" } as unknown as ChunkType]);
+  await expect(bad).rejects.toMatchObject({ code: "INVALID_CHUNK", details: { field: "content", index: 1 } });
+  expect(log.messages.length).toBe(2);
+  expect((await handle.sendText("d")).sequence).toBe(3);
+  expect(
+    await codeOf(handle.sendAll(Array.from({ length: 1_025 }, () => ({ type: "Heartbeat" as const })))),
+  ).toBe("INVALID_REQUEST");
+  expect(await handle.sendAll([])).toEqual([]);
+});
+
+test.each([
+  [{ type: "Text" }, "content"],
+  [{ type: "Nothing" }, "type"],
+  [{ type: "Progress", current: -1 }, "current"],
+  [{ type: "Json", data: () => 1 }, "chunk_type.data"],
+  [{ chunk_type: { type: "Text", content: "" }, metadata: { cache_ttl: 0 } }, "metadata.cache_ttl"],
+  [{ chunk_type: { type: "Text", content: "" }, typo: 1 }, "typo"],
+])(
+  "an invalid chunk is refused with the field that is wrong, and nothing is sent: %j",
+  async (chunk, field) => {
+    const handle = await openHandle();
+    const sending = handle.send(chunk as unknown as ChunkType);
+    await expect(sending).rejects.toMatchObject({ code: "INVALID_CHUNK", details: { field } });
+    expect(log.messages.length).toBe(1);
+  },
+);
+
+test("a chunk of more than 1 MiB is refused, one of just 1 MiB is stored", async () => {
+  const handle = await openHandle();
+  const around = '{"chunk_type":{"type":"Text","content":""}}'.length;
+  expect(await codeOf(handle.sendText("x".repeat(MAX_CHUNK_BYTES - around + 1)))).toBe("CHUNK_TOO_LARGE");
+  expect((await handle.sendText("x".repeat(MAX_CHUNK_BYTES - around))).sequence).toBe(1);
+});
+
+test("after the end nothing can be sent, not even while the end is on its way", async () => {
+  const handle = await openHandle();
+  const end = handle.sendComplete();
+  expect(await codeOf(handle.sendText("late"))).toBe("STREAM_ENDED");
+  await end;
+  expect(await codeOf(handle.sendText("later"))).toBe("STREAM_ENDED");
+  expect(log.messages.length).toBe(2);
+});
+
+test("an end in the midst of chunks sent together is refused", async () => {
+  const handle = await openHandle();
+  const sending = handle.sendAll([
+    { type: "Complete", summary: null },
+    { type: "Text", content: "late" },
+  ]);
+  await expect(sending).rejects.toMatchObject({ code: "INVALID_CHUNK", details: { index: 1 } });
+});
+
+test("beyond the buffer sends wait, and one that waits longer than ten seconds is surely not sent", async () => {
+  const handle = await openHandle();
+  const release = holdAppends();
+  const inFlight = handle.sendText("in flight");
+  await vi.advanceTimersByTimeAsync(0);
+  const buffered = Array.from({ length: 100 }, (_, index) => handle.sendText(`b${index}`));
+  expect(handle.bufferUsage()).toBe(1);
+  const exceeded = codeOf(handle.sendText("too late"));
+  await vi.advanceTimersByTimeAsync(9_000);
+  const inTime = handle.sendText("in time");
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(await exceeded).toBe("BACKPRESSURE_EXCEEDED");
+  release();
+  await Promise.all([inFlight, ...buffered, inTime]);
+  expect(payloads().join("")).not.toContain("too late");
+  expect((await inTime).sequence).toBe(102);
+  expect(handle.bufferUsage()).toBe(0);
+});
+
+test("bytes bound the buffer too", async () => {
+  const handle = await openHandle({ bufferBytes: 1_000, backpressureTimeoutMs: 50 });
+  const release = holdAppends();
+  const inFlight = handle.sendText("in flight");
+  await vi.advanceTimersByTimeAsync(0);
+  const buffered = handle.sendText("x".repeat(900));
+  const exceeded = codeOf(handle.sendText("y".repeat(900)));
+  await vi.advanceTimersByTimeAsync(50);
+  expect(await exceeded).toBe("BACKPRESSURE_EXCEEDED");
+  release();
+  await Promise.all([inFlight, buffered]);
+});
+
+test("a lost acknowledgement is found in the log: the chunk is stored once", async () => {
+  const handle = await openHandle();
+  streamLog.loseAcks(1);
+  const [receipt] = await Promise.all([handle.sendText("once"), vi.advanceTimersByTimeAsync(1_000)]);
+  expect(receipt.sequence).toBe(1);
+  expect(log.messages.length).toBe(2);
+});
+
+test("a lost message is sent again as it was", async () => {
+  const handle = await openHandle();
+  const ids: string[] = [];
+  const append = streamLog.append.bind(streamLog);
+  streamLog.append = (message) => {
+    ids.push(`${message.messageId} ${Buffer.from(message.payload).toString()}`);
+    return append(message);
+  };
+  streamLog.loseMessages(3);
+  await Promise.all([handle.sendText("once"), vi.advanceTimersByTimeAsync(5_000)]);
+  expect(ids.length).toBe(4);
+  expect(new Set(ids).size).toBe(1);
+});
+
+test("while the log is away a send fails within the time limit, and the handle works again after", async () => {
+  const handle = await openHandle();
+  log.setReachable(false);
+  const failed = handle.sendText("failed").catch((error: unknown) => error);
+  await vi.advanceTimersByTimeAsync(0);
+  const behind = handle.sendText("behind").catch((error: unknown) => error);
+  await vi.advanceTimersByTimeAsync(30_000);
+  expect(await failed).toMatchObject({ code: "LOG_UNAVAILABLE", details: { may_be_stored: false } });
+  expect(await behind).toMatchObject({ code: "LOG_UNAVAILABLE", details: { may_be_stored: false } });
+  log.setReachable(true);
+  expect((await handle.sendText("again")).sequence).toBe(1);
+});
+
+test("a log that never answers holds a send no longer than the time limit", async () => {
+  const handle = await openHandle();
+  streamLog.append = () => new Promise(() => {});
+  const failed = handle.sendText("failed").catch((error: unknown) => error);
+  await vi.advanceTimersByTimeAsync(30_000);
+  expect(await failed).toMatchObject({ code: "LOG_UNAVAILABLE", details: { may_be_stored: true } });
+});
+
+test("a chunk that failed in doubt but is stored keeps its place before the next", async () => {
+  const handle = await openHandle({ publishTimeoutMs: 1_000 });
+  streamLog.loseAcks(1);
+  const lookUp = streamLog.firstAfter.bind(streamLog);
+  streamLog.firstAfter = () => Promise.reject(new StreamError("LOG_UNAVAILABLE", "cut"));
+  const append = streamLog.append.bind(streamLog);
+  let appends = 0;
+  streamLog.append = (message) =>
+    appends++ === 0 ? append(message) : Promise.reject(new StreamError("LOG_UNAVAILABLE", "cut"));
+  const doubtful = handle.sendText("doubtful").catch((error: unknown) => error);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(await doubtful).toMatchObject({ code: "LOG_UNAVAILABLE", details: { may_be_stored: true } });
+  streamLog.firstAfter = lookUp;
+  streamLog.append = append;
+  expect((await handle.sendText("next")).sequence).toBe(2);
+  expect(payloads().slice(1).join()).toMatch(/doubtful.*next/);
+});
+
+test("a full log refuses at once, and nothing that waited behind is stored without the refused chunk", async () => {
+  const handle = await openHandle();
+  log.isFull = true;
+  const refused = codeOf(handle.sendText("refused"));
+  await vi.advanceTimersByTimeAsync(0);
+  expect(await refused).toBe("LOG_FULL");
+  log.isFull = false;
+  expect((await handle.sendText("later")).sequence).toBe(1);
+});
+
+test("a bare publish fences the handle", async () => {
+  const handle = await openHandle();
+  log.publishBare("s", Buffer.from('{"type":"Text","content":"bare"}'));
+  expect(await codeOf(handle.sendText("mine"))).toBe("FENCED");
+  expect(await codeOf(handle.sendText("mine"))).toBe("FENCED");
+  expect(log.messages.length).toBe(2);
+});
+
+test("a stream that somebody else ended says so", async () => {
+  const handle = await openHandle();
+  log.publishBare("s", Buffer.from('{"type":"Error","error":"worker lost","code":"PRODUCER_LOST"}'));
+  expect(await codeOf(handle.sendText("mine"))).toBe("STREAM_ENDED");
+});
+
+test("a stream whose messages have all aged out goes on with its numbers", async () => {
+  const handle = await openHandle();
+  await handle.sendText("one");
+  log.ageOutBefore(log.lastSequence + 1);
+  expect((await handle.sendText("two")).sequence).toBe(2);
+});
+
+test("a log that lost what it had acknowledged stops the handle", async () => {
+  const handle = await openHandle();
+  await handle.sendText("kept");
+  const kept = log.lastSequence;
+  await handle.sendText("lost");
+  log.rollBackTo(kept);
+  expect(await codeOf(handle.sendText("next"))).toBe("FENCED");
+});
+
+test("closing waits for what was sent, refuses what comes after, and can be repeated", async () => {
+  const handle = await openHandle();
+  const release = holdAppends();
+  const sent = handle.sendText("sent");
+  const closing = handle.close();
+  expect(handle.close()).toBe(closing);
+  expect(await codeOf(handle.sendText("late"))).toBe("CLOSED");
+  release();
+  await closing;
+  expect((await sent).sequence).toBe(1);
+});

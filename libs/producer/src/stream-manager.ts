@@ -1,0 +1,179 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import { isStreamId, StreamError, type StreamLog } from "@sluice/core";
+import { streamOptionsSchema, type StreamOptions } from "@sluice/protocol";
+import { StreamPublisher, type Batch, type HandleMode } from "./publisher.ts";
+import { DEFAULT_SETTINGS, type ProducerSettings } from "./settings.ts";
+import { StreamHandle } from "./stream-handle.ts";
+import { NOT_CREATED, positionAfter, refusalAt, type StreamPosition } from "./stream-position.ts";
+
+export interface StreamManagerOptions {
+  log: StreamLog;
+  settings?: Partial<ProducerSettings>;
+  /** Closes what the log stands on, once all handles are closed. */
+  closeLog?: () => Promise<void>;
+}
+
+/** In the log, but nothing that readers see: it makes a stream, or takes one over. */
+const NOTHING: Batch = { payload: Buffer.from("[]"), numberedCount: 0, endStatus: null };
+
+/**
+ * Creates, opens and deletes streams.
+ * All methods throw StreamError LOG_UNAVAILABLE where the log doesn't answer in time, INVALID_STREAM_ID, and CLOSED
+ * after `close`.
+ */
+export class StreamManager implements AsyncDisposable {
+  readonly #log: StreamLog;
+  readonly #settings: ProducerSettings;
+  readonly #closeLog: () => Promise<void>;
+  readonly #handles = new Set<StreamHandle>();
+  #closing: Promise<void> | undefined;
+
+  constructor(options: StreamManagerOptions) {
+    this.#log = options.log;
+    this.#settings = { ...DEFAULT_SETTINGS, ...options.settings };
+    this.#closeLog = options.closeLog ?? (() => Promise.resolve());
+  }
+
+  /**
+   * Creates a stream: readers find it from now on. Its id is a random UUID where none is given.
+   * @throws StreamError STREAM_EXISTS, STREAM_DELETED where the id was used before, INVALID_REQUEST for bad options
+   */
+  async createStream(
+    request: { streamId?: string; options?: StreamOptions; mode?: HandleMode } = {},
+  ): Promise<{ streamId: string; handle: StreamHandle }> {
+    const streamId = request.streamId ?? randomUUID();
+    this.#check(streamId);
+    const options = encodeOptions(request.options);
+    // Exclusive in any case: a shared one would go on where somebody else has created the stream.
+    const creator = this.#publisher(streamId, "exclusive", NOT_CREATED);
+    try {
+      await creator.publish(options === null ? NOTHING : { ...NOTHING, options });
+    } catch (error) {
+      throw await this.#whyNotCreated(streamId, error);
+    }
+    return { streamId, handle: this.#handle(streamId, request.mode ?? "exclusive", creator.position) };
+  }
+
+  /**
+   * Opens a stream to go on writing it. In `exclusive` mode (the default) it is taken over at once: every later send
+   * of an older exclusive handle, wherever it is, fails with FENCED.
+   * @throws StreamError STREAM_NOT_FOUND, STREAM_ENDED, STREAM_DELETED
+   */
+  async openStream(
+    streamId: string,
+    { mode = "exclusive" }: { mode?: HandleMode } = {},
+  ): Promise<StreamHandle> {
+    this.#check(streamId);
+    const position = await this.#position(streamId);
+    const refusal = refusalAt(streamId, position);
+    if (refusal !== null) throw refusal;
+    if (mode === "shared") return this.#handle(streamId, mode, position);
+    const taker = this.#publisher(streamId, "shared", position);
+    await taker.publish(NOTHING);
+    return this.#handle(streamId, mode, taker.position);
+  }
+
+  /**
+   * Deletes a stream, ended or not, for all readers and for good. Repeating it does no harm.
+   * @throws StreamError STREAM_NOT_FOUND. After LOG_UNAVAILABLE it may be deleted in part: repeat it
+   */
+  async deleteStream(streamId: string): Promise<void> {
+    this.#check(streamId);
+    let position = await this.#position(streamId);
+    while (position.status !== "deleted") {
+      // An end doesn't stand in the way of a delete.
+      const publisher = this.#publisher(streamId, "shared", { ...position, status: "open" });
+      const tombstone: Batch = {
+        payload: NOTHING.payload,
+        numberedCount: 1,
+        endStatus: null,
+        control: "delete",
+      };
+      try {
+        await publisher.publish(tombstone);
+      } catch (error) {
+        // The stream has ended, or somebody else deleted it, in this very moment.
+        if (publisher.end === null) throw error;
+      }
+      position = publisher.position;
+    }
+    await this.#log.purgeBefore(streamId, position.brokerSequence);
+  }
+
+  /** Closes all handles, once their sends have settled, and then the log. Idempotent. */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#closeAll());
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #closeAll(): Promise<void> {
+    await Promise.all([...this.#handles].map((handle) => handle.close()));
+    await this.#closeLog();
+  }
+
+  #check(streamId: string): void {
+    if (this.#closing !== undefined) throw new StreamError("CLOSED", "the stream manager is closed");
+    if (!isStreamId(streamId)) {
+      throw new StreamError("INVALID_STREAM_ID", "a stream id is 1 to 128 of A-Z a-z 0-9 _ -");
+    }
+  }
+
+  async #position(streamId: string): Promise<StreamPosition> {
+    const last = await this.#log.lastMessage(streamId);
+    if (last === null)
+      throw new StreamError("STREAM_NOT_FOUND", `there is no stream ${streamId}: create it first`);
+    return positionAfter(last);
+  }
+
+  async #whyNotCreated(streamId: string, error: unknown): Promise<unknown> {
+    const isTaken =
+      error instanceof StreamError && ["FENCED", "STREAM_ENDED", "STREAM_DELETED"].includes(error.code);
+    if (!isTaken) return error;
+    const last = await this.#log.lastMessage(streamId);
+    if (last?.control === "delete") {
+      return new StreamError("STREAM_DELETED", `stream ${streamId} was deleted: choose another id`);
+    }
+    return new StreamError("STREAM_EXISTS", `stream ${streamId} exists: open it, or choose another id`);
+  }
+
+  #publisher(streamId: string, mode: HandleMode, position: StreamPosition): StreamPublisher {
+    const handleId = randomBytes(12).toString("base64url");
+    return new StreamPublisher({
+      log: this.#log,
+      streamId,
+      handleId,
+      mode,
+      position,
+      settings: this.#settings,
+    });
+  }
+
+  #handle(streamId: string, mode: HandleMode, position: StreamPosition): StreamHandle {
+    const handle = new StreamHandle({
+      streamId,
+      publisher: this.#publisher(streamId, mode, position),
+      settings: this.#settings,
+      maxMessageBytes: this.#log.maxMessageBytes,
+      onClose: () => void this.#handles.delete(handle),
+    });
+    this.#handles.add(handle);
+    return handle;
+  }
+}
+
+function encodeOptions(options: StreamOptions | undefined): string | null {
+  if (options === undefined) return null;
+  const parsed = streamOptionsSchema.safeParse(options);
+  if (parsed.success) return JSON.stringify(parsed.data);
+  const issue = parsed.error.issues[0];
+  throw new StreamError(
+    "INVALID_REQUEST",
+    `options.${issue?.path.join(".") ?? ""}: ${issue?.message ?? "invalid"}`,
+    {
+      details: { field: ["options", ...(issue?.path ?? [])].join(".") },
+    },
+  );
+}

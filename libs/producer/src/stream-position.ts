@@ -1,0 +1,40 @@
+import { numberEntry, StreamError, type StoredMessage, type StreamStatus } from "@sluice/core";
+import { decodeMessage, MAX_CHUNK_BYTES } from "@sluice/protocol";
+
+/** Where a stream stands after one of its messages, as far as that message tells. */
+export interface StreamPosition {
+  /** Broker sequence of the stream's last message; 0: it has none. */
+  brokerSequence: number;
+  /** The number that its next element takes; null after a message that doesn't carry its own. */
+  nextSequence: number | null;
+  status: StreamStatus;
+}
+
+/** Before a stream's first message. */
+export const NOT_CREATED: Readonly<StreamPosition> = { brokerSequence: 0, nextSequence: 1, status: "open" };
+
+/** Where the stream stands after a message. A bare message published after the end hides the end. */
+export function positionAfter(message: StoredMessage): StreamPosition {
+  const entry = decodeMessage(message, MAX_CHUNK_BYTES);
+  const before = { sequence: (entry.firstSequence ?? 1) - 1, brokerSequence: 0, status: "open" } as const;
+  const numbering = numberEntry(before, entry);
+  if (numbering.kind !== "numbered") throw new Error(`message ${message.brokerSequence} has no number`);
+  const { head } = numbering;
+  return {
+    brokerSequence: message.brokerSequence,
+    nextSequence: entry.firstSequence === null ? null : head.sequence + 1,
+    status: head.status,
+  };
+}
+
+/** Why nothing can be appended at this position; null where something can. */
+export function refusalAt(streamId: string, position: StreamPosition): StreamError | null {
+  if (position.status === "open") return null;
+  if (position.status === "deleted") {
+    return new StreamError("STREAM_DELETED", `stream ${streamId} was deleted: create another one`);
+  }
+  return new StreamError(
+    "STREAM_ENDED",
+    `stream ${streamId} has ended (${position.status}): nothing can follow`,
+  );
+}

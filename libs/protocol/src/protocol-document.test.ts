@@ -1,0 +1,180 @@
+import { isStreamErrorCode, STREAM_ERROR_CODES, StreamError } from "@sluice/core";
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { z } from "zod";
+import { MAX_CACHE_TTL_SECONDS, MAX_CHUNK_BYTES, parseChunkDraft } from "./chunk-schema.ts";
+import { decodeLiveMessage } from "./live-message.ts";
+import { decodeMessage } from "./message-decoder.ts";
+import { problemOf } from "./problem.ts";
+import { checkpointKey, chunksKey, leaseKey, MEMBERS_KEY, metaKey } from "./redis-keys.ts";
+import { decodeResumeToken } from "./resume-token.ts";
+import {
+  promptAnswerSchema,
+  promptSchema,
+  rebuildAnswerSchema,
+  rebuildRequestSchema,
+  tailAnnouncementSchema,
+} from "./service-messages.ts";
+import { cachedChunkFrame, deletedFrame, elementFrames, gapFrame, resetFrame } from "./sse-frames.ts";
+import { streamOptionsSchema } from "./stream-options.ts";
+import { CHUNKS_STREAM, HEADERS, PROMPT_SUBJECT, REJECTED_STREAM, WORKER_QUEUE } from "./subjects.ts";
+
+const PAGE = readFileSync(new URL("../PROTOCOL.md", import.meta.url), "utf8");
+
+/** The fenced examples whose fence is marked with this kind. */
+function examples(kind: string): string[] {
+  const found = PAGE.matchAll(/^```([^\n]*)\n([\s\S]*?)^```$/gm);
+  return [...found].filter(([, mark]) => mark === kind).map(([, , text]) => text ?? "");
+}
+const jsonExamples = (kind: string): unknown[] =>
+  examples(`json ${kind}`).map((text) => JSON.parse(text) as unknown);
+
+/** Cells of the table rows between two headings. */
+function tableOf(section: string): string[][] {
+  const from = PAGE.indexOf(`\n## ${section}`);
+  const to = PAGE.indexOf("\n## ", from + 1);
+  const rows = PAGE.slice(from, to < 0 ? undefined : to).matchAll(/^\| (.+) \|$/gm);
+  return [...rows].map(([, row]) => (row ?? "").split(" | "));
+}
+
+describe("PROTOCOL.md", () => {
+  it("marks its examples with kinds that are checked here, and has some of each", () => {
+    const kinds = [...PAGE.matchAll(/^```(\S[^\n]*)$/gm)].map(([, kind]) => kind);
+    const json = [
+      "draft",
+      "chunk",
+      "options",
+      "status",
+      "problem",
+      "tail",
+      "checkpoint",
+      "prompt",
+      "prompt-answer",
+    ];
+    const checked = [...json, "rebuild-request", "rebuild-answer"].map((kind) => `json ${kind}`);
+    const others = ["sh", "sse", "sse gap", "sse deleted", "text live", "text token"];
+    expect(new Set(kinds)).toEqual(new Set([...checked, ...others]));
+  });
+
+  it("shows drafts that are valid", () => {
+    for (const draft of jsonExamples("draft")) expect(parseChunkDraft(draft)).toMatchObject({ ok: true });
+  });
+
+  it("shows the chunk that its first draft becomes, byte for byte", () => {
+    const [draft] = examples("json draft");
+    const entry = decodeMessage({ ...BARE_MESSAGE, payload: Buffer.from(draft ?? "") }, MAX_CHUNK_BYTES);
+    const data = elementFrames("abc", 1, entry.elements).split("\n")[2]?.slice("data: ".length);
+    expect(data).toBe(JSON.stringify(jsonExamples("chunk")[0]));
+  });
+
+  it("shows the frames that chunks, placeholders and announcements have", () => {
+    const entry = decodeMessage(
+      { ...BARE_MESSAGE, payload: Buffer.from('{"type":"Text","content":"Hello"}') },
+      MAX_CHUNK_BYTES,
+    );
+    const placeholder = Buffer.from(
+      cachedChunkFrame("abc", { sequence: 2, json: Buffer.alloc(0) }),
+    ).toString();
+    expect(examples("sse").map((frame) => `${frame}\n`)).toEqual([
+      elementFrames("abc", 1, entry.elements),
+      placeholder,
+    ]);
+    expect(examples("sse gap").map((frame) => `${frame}\n`)).toEqual([
+      gapFrame({ streamId: "abc", from: 3, to: 9, reason: "expired" }),
+      resetFrame({ streamId: "abc", cursor: 9, head: 4 }),
+    ]);
+    expect(examples("sse deleted").map((frame) => `${frame}\n`)).toEqual([deletedFrame("abc", 10)]);
+  });
+
+  it("shows messages between services that are valid", () => {
+    const schemas = {
+      options: streamOptionsSchema,
+      tail: tailAnnouncementSchema,
+      "rebuild-request": rebuildRequestSchema,
+      "rebuild-answer": rebuildAnswerSchema,
+      prompt: promptSchema,
+      "prompt-answer": promptAnswerSchema,
+    };
+    for (const [kind, schema] of Object.entries(schemas)) {
+      for (const example of jsonExamples(kind)) expect(schema.parse(example)).toEqual(example);
+    }
+    const lines = examples("text live").flatMap((text) => text.trimEnd().split("\n"));
+    expect(lines.map((line) => decodeLiveMessage(Buffer.from(`${line}\n`)))).toMatchObject([
+      { first: 5, last: 6, isTerminal: false },
+      { first: 3, last: 3, isTerminal: true },
+      { first: 7, last: 9, isTerminal: true, frames: null },
+    ]);
+  });
+
+  it("shows a resume token of what stands before it", () => {
+    const [position = "", token = ""] = (examples("text token")[0] ?? "").trim().split(" ");
+    const { streamId, sequence } = decodeResumeToken(token);
+    expect(`${streamId}:${sequence}`).toBe(position);
+  });
+
+  it("shows the problem that an invalid chunk is told with", () => {
+    const error = new StreamError("INVALID_CHUNK", "content: is required", { details: { field: "content" } });
+    expect(jsonExamples("problem")).toEqual([problemOf(error)]);
+  });
+
+  it("lists every error code with its status and whether to try again, and no other", () => {
+    const rows = tableOf("8. Errors")
+      .slice(1)
+      .filter(([code]) => code?.startsWith("`"));
+    const listed = rows.map(
+      ([code = "", status, retry]) => [code.replaceAll("`", ""), Number(status), retry === "yes"] as const,
+    );
+    for (const [code, status, retryable] of listed) {
+      if (!isStreamErrorCode(code)) throw new Error(`${code} is no code`);
+      const error = new StreamError(code, "");
+      expect([code, error.status, error.retryable]).toEqual([code, status, retryable]);
+    }
+    expect(listed.map(([code]) => code)).toEqual(STREAM_ERROR_CODES);
+  });
+
+  it("names every header, key and limit as the code has it", () => {
+    const names = [
+      ...Object.values(HEADERS),
+      CHUNKS_STREAM,
+      REJECTED_STREAM,
+      PROMPT_SUBJECT,
+      WORKER_QUEUE,
+      MEMBERS_KEY,
+    ];
+    for (const name of names) expect(PAGE).toContain(`\`${name}`);
+    const inPage = (key: string): string => `\`${key.replace("{p7}", "{p<p>}").replace("abc", "<id>")}\``;
+    for (const key of [chunksKey(7, "abc"), metaKey(7, "abc"), checkpointKey(7), leaseKey(7)])
+      expect(PAGE).toContain(inPage(key));
+    expect(PAGE).toContain(MAX_CHUNK_BYTES.toLocaleString("en"));
+    expect(PAGE).toContain(`1 to ${MAX_CACHE_TTL_SECONDS.toLocaleString("en")}`);
+  });
+
+  it("shows a status and a checkpoint with whole numbers", () => {
+    const count = z.int().nonnegative();
+    const status = z.strictObject({
+      stream_id: z.string(),
+      status: z.enum(["open", "completed", "errored", "cancelled", "deleted"]),
+      head_sequence: count,
+      chunk_count: count,
+      byte_count: count,
+      created_ms: count,
+      updated_ms: count,
+      ended_ms: count.nullable(),
+      options: streamOptionsSchema.nullable(),
+    });
+    for (const example of jsonExamples("status")) expect(status.parse(example)).toEqual(example);
+    const checkpoint = z.strictObject({ broker_sequence: count, timestamp_ms: count, log_created_ms: count });
+    for (const example of jsonExamples("checkpoint")) expect(checkpoint.parse(example)).toEqual(example);
+  });
+});
+
+const BARE_MESSAGE = {
+  streamId: "abc",
+  brokerSequence: 1,
+  timestampMs: 1_700_000_000_000,
+  messageId: null,
+  producerSequence: null,
+  expectedLastSequence: null,
+  control: null,
+  options: null,
+} as const;

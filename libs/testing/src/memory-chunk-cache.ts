@@ -1,0 +1,305 @@
+import {
+  assertAppendBatch,
+  numberEntry,
+  partitionOf,
+  type AppendBatch,
+  type AppendOutcome,
+  type AppliedEntry,
+  type CachedChunk,
+  type Checkpoint,
+  type ChunkCache,
+  type LogEntry,
+  type PageBounds,
+  type RestoredPage,
+  type StreamInfo,
+  type StreamPage,
+} from "@sluice/core";
+import { cacheTtlOfOptions, chunkJsonHead } from "@sluice/protocol";
+import { completeRecord, newRecord, type StreamRecord } from "./stream-record.ts";
+
+export interface MemoryChunkCacheOptions {
+  partitions: number;
+  chunkTtlSeconds?: number;
+  metaTtlSeconds?: number;
+  /** Milliseconds; what the times to live are measured by. */
+  now?: () => number;
+}
+
+interface StreamState {
+  record: StreamRecord | null;
+  recordExpiresMs: number;
+  chunks: Map<number, Uint8Array>;
+  chunksExpireMs: number;
+}
+
+interface PartitionState {
+  checkpoint: Checkpoint | null;
+  streams: Map<string, StreamState>;
+}
+
+/** What a MemoryChunkCache held at one time; nothing that happens later changes it. */
+export interface MemoryCacheSnapshot {
+  readonly partitions: ReadonlyMap<number, PartitionState>;
+}
+
+/** What a batch makes of one stream, before it is decided whether the batch is written. */
+interface Draft {
+  record: StreamRecord | null;
+  written: Map<number, Uint8Array>;
+  ttlSeconds: number;
+  isChanged: boolean;
+}
+
+const utf8 = new TextEncoder();
+
+/** The chunk cache in memory, with the losses of a real one at hand. Numbers by `numberEntry` itself. */
+export class MemoryChunkCache implements ChunkCache {
+  readonly #partitionCount: number;
+  readonly #chunkTtlSeconds: number;
+  readonly #metaTtlSeconds: number;
+  readonly #now: () => number;
+  #partitions = new Map<number, PartitionState>();
+
+  constructor(options: MemoryChunkCacheOptions) {
+    this.#partitionCount = options.partitions;
+    this.#chunkTtlSeconds = options.chunkTtlSeconds ?? 300;
+    this.#metaTtlSeconds = options.metaTtlSeconds ?? 7 * 24 * 60 * 60;
+    this.#now = options.now ?? Date.now;
+  }
+
+  async append(batch: AppendBatch): Promise<AppendOutcome> {
+    assertAppendBatch(batch, this.#partitionCount);
+    const partition = this.#partition(batch.partition);
+    const standing = partition.checkpoint;
+    if (
+      standing === null ||
+      standing.logCreatedMs !== batch.checkpoint.logCreatedMs ||
+      standing.brokerSequence < batch.readAfter
+    ) {
+      return { kind: "rewind", checkpoint: standing };
+    }
+
+    const drafts = new Map<string, Draft>();
+    const unproven = new Set<string>();
+    const entries: AppliedEntry[] = [];
+    for (const entry of batch.entries) {
+      const draft = drafts.get(entry.streamId) ?? this.#draftOf(entry.streamId);
+      drafts.set(entry.streamId, draft);
+      const applied = this.#applyEntry(draft, entry, standing.brokerSequence);
+      if (applied === null) unproven.add(entry.streamId);
+      else entries.push(applied);
+    }
+    if (unproven.size > 0) return { kind: "unproven", streamIds: [...unproven] };
+
+    for (const [streamId, draft] of drafts) this.#write(streamId, draft);
+    if (batch.checkpoint.brokerSequence > standing.brokerSequence) partition.checkpoint = batch.checkpoint;
+    return { kind: "applied", entries };
+  }
+
+  async restore(page: RestoredPage): Promise<boolean> {
+    const { completion } = page;
+    const stream = this.#stream(page.streamId);
+    const checkpoint = this.#partition(page.partition).checkpoint;
+    if (
+      completion !== null &&
+      stream.record === null &&
+      checkpoint !== null &&
+      checkpoint.brokerSequence > completion.snapshotBrokerSequence
+    ) {
+      return false;
+    }
+    if (stream.record?.info.head.status === "deleted") return true;
+
+    if (completion !== null && (stream.record === null || completion.isProven)) {
+      stream.record = completeRecord(stream.record, completion.info, page.chunkTtlSeconds);
+      const ttlSeconds = Math.max(this.#metaTtlSeconds, page.chunkTtlSeconds);
+      stream.recordExpiresMs = Math.max(stream.recordExpiresMs, this.#now() + ttlSeconds * 1000);
+    }
+    if (stream.record?.info.head.status === "deleted") {
+      stream.chunks.clear();
+      return true;
+    }
+    for (const { sequence, json } of page.chunks) {
+      if (!stream.chunks.has(sequence)) stream.chunks.set(sequence, Uint8Array.from(json));
+    }
+    if (page.chunks.length > 0) this.#keepChunks(stream, page.chunkTtlSeconds);
+    return true;
+  }
+
+  async readPage(streamId: string, after: number, bounds: PageBounds): Promise<StreamPage | null> {
+    const stream = this.#stream(streamId);
+    if (stream.record === null) return null;
+    const { sequence: head, status } = stream.record.info.head;
+    const chunks: CachedChunk[] = [];
+    let bytes = 0;
+    for (const sequence of [...stream.chunks.keys()].sort((a, b) => a - b)) {
+      if (sequence <= after || sequence > head) continue;
+      const json = stream.chunks.get(sequence) ?? new Uint8Array();
+      if (chunks.length >= bounds.maxChunks) break;
+      if (chunks.length > 0 && bytes + json.byteLength > bounds.maxBytes) break;
+      bytes += json.byteLength;
+      chunks.push({ sequence, json });
+    }
+    const ttlMs = stream.record.chunkTtlSeconds * 1000;
+    const leftMs = stream.chunksExpireMs - this.#now();
+    if (stream.chunks.size > 0 && leftMs < ttlMs / 2) stream.chunksExpireMs = this.#now() + ttlMs;
+    return { head, status, hasEnded: status !== "open", chunks };
+  }
+
+  async readInfo(streamId: string): Promise<StreamInfo | null> {
+    const { record } = this.#stream(streamId);
+    return record === null ? null : structuredClone(record.info);
+  }
+
+  async readCheckpoint(partition: number): Promise<Checkpoint | null> {
+    return this.#partition(partition).checkpoint;
+  }
+
+  async seedCheckpoint(partition: number, checkpoint: Checkpoint): Promise<Checkpoint> {
+    const state = this.#partition(partition);
+    if (state.checkpoint === null || state.checkpoint.logCreatedMs < checkpoint.logCreatedMs) {
+      state.checkpoint = { ...checkpoint };
+    }
+    return state.checkpoint;
+  }
+
+  /** Everything is lost. */
+  flush(): void {
+    this.#partitions = new Map();
+  }
+
+  /** The chunks of one stream are lost, as when their time is over. */
+  dropChunks(streamId: string): void {
+    this.#stream(streamId).chunks.clear();
+  }
+
+  /** One stream's record is lost, its chunks are not. */
+  dropMeta(streamId: string): void {
+    this.#stream(streamId).record = null;
+  }
+
+  snapshot(): MemoryCacheSnapshot {
+    return { partitions: copyPartitions(this.#partitions) };
+  }
+
+  /** As after a fail-over to a copy that had fallen behind. */
+  rollback(snapshot: MemoryCacheSnapshot): void {
+    this.#partitions = copyPartitions(snapshot.partitions);
+  }
+
+  /** How long a stream's chunks still live; null where it has none. */
+  chunksTtlMs(streamId: string): number | null {
+    const stream = this.#stream(streamId);
+    return stream.chunks.size === 0 ? null : stream.chunksExpireMs - this.#now();
+  }
+
+  /** Lets a stream's chunks live just so long from now. */
+  expireChunksIn(streamId: string, ttlMs: number): void {
+    this.#stream(streamId).chunksExpireMs = this.#now() + ttlMs;
+  }
+
+  /** Null where the entry's number is unproven. */
+  #applyEntry(draft: Draft, entry: LogEntry, checkpoint: number): AppliedEntry | null {
+    const before = draft.record?.info.head ?? null;
+    const duplicate = { first: (before?.sequence ?? 0) + 1, count: 0, status: before?.status ?? "open" };
+    if (entry.brokerSequence <= checkpoint) return duplicate;
+    const numbering = numberEntry(before, entry);
+    if (numbering.kind === "duplicate") return duplicate;
+    if (numbering.kind === "unproven") return null;
+
+    const { first, count, head } = numbering;
+    draft.isChanged = true;
+    draft.record ??= newRecord(entry.streamId, entry.timestampMs);
+    const { record } = draft;
+    const { info } = record;
+    info.head = head;
+    const cameAfterEnd = before !== null && before.status !== "open" && head.status === before.status;
+    if (cameAfterEnd) return { first, count, status: head.status };
+
+    info.updatedMs = entry.timestampMs;
+    if (head.status !== "open") info.endedMs ??= entry.timestampMs;
+    info.options ??= entry.options;
+    if (entry.isTombstone) return { first, count, status: head.status };
+
+    const ownTtlSeconds = cacheTtlOfOptions(info.options) ?? this.#chunkTtlSeconds;
+    for (const [index, element] of entry.elements.slice(0, count).entries()) {
+      const sequence = first + index;
+      const isChunk = element.kind === "chunk";
+      const json = utf8.encode(isChunk ? chunkJsonHead(entry.streamId, sequence) + element.body : "");
+      draft.written.set(sequence, json);
+      info.chunkCount += isChunk ? 1 : 0;
+      info.byteCount += json.byteLength;
+      draft.ttlSeconds = Math.max(
+        draft.ttlSeconds,
+        (isChunk ? element.cacheTtlSeconds : null) ?? ownTtlSeconds,
+      );
+    }
+    return { first, count, status: head.status };
+  }
+
+  #draftOf(streamId: string): Draft {
+    const { record } = this.#stream(streamId);
+    return { record: structuredClone(record), written: new Map(), ttlSeconds: 0, isChanged: false };
+  }
+
+  #write(streamId: string, draft: Draft): void {
+    if (!draft.isChanged || draft.record === null) return;
+    const stream = this.#stream(streamId);
+    const wasDeleted = stream.record?.info.head.status === "deleted";
+    stream.record = draft.record;
+    stream.record.chunkTtlSeconds = Math.max(draft.record.chunkTtlSeconds, draft.ttlSeconds);
+    const recordTtlSeconds = Math.max(this.#metaTtlSeconds, stream.record.chunkTtlSeconds);
+    stream.recordExpiresMs = Math.max(stream.recordExpiresMs, this.#now() + recordTtlSeconds * 1000);
+    if (draft.record.info.head.status === "deleted" && !wasDeleted) {
+      stream.chunks.clear();
+    } else if (draft.written.size > 0) {
+      for (const [sequence, json] of draft.written) stream.chunks.set(sequence, json);
+      this.#keepChunks(stream, draft.ttlSeconds);
+    }
+  }
+
+  #keepChunks(stream: StreamState, ttlSeconds: number): void {
+    stream.chunksExpireMs = Math.max(stream.chunksExpireMs, this.#now() + ttlSeconds * 1000);
+  }
+
+  #partition(partition: number): PartitionState {
+    const state = this.#partitions.get(partition) ?? { checkpoint: null, streams: new Map() };
+    this.#partitions.set(partition, state);
+    return state;
+  }
+
+  /** The stream's state, without what has expired. */
+  #stream(streamId: string): StreamState {
+    const { streams } = this.#partition(partitionOf(streamId, this.#partitionCount));
+    const stream = streams.get(streamId) ?? emptyStream();
+    streams.set(streamId, stream);
+    const now = this.#now();
+    if (stream.recordExpiresMs <= now) stream.record = null;
+    if (stream.chunksExpireMs <= now) stream.chunks.clear();
+    // A time to live belongs to what lives: nothing of it is left for what comes next.
+    if (stream.record === null) stream.recordExpiresMs = 0;
+    if (stream.chunks.size === 0) stream.chunksExpireMs = 0;
+    return stream;
+  }
+}
+
+function emptyStream(): StreamState {
+  return { record: null, recordExpiresMs: 0, chunks: new Map(), chunksExpireMs: 0 };
+}
+
+/** Chunks' bytes are never changed, so they are shared. */
+function copyPartitions(partitions: ReadonlyMap<number, PartitionState>): Map<number, PartitionState> {
+  const copy = new Map<number, PartitionState>();
+  for (const [number, { checkpoint, streams }] of partitions) {
+    const copied = new Map<string, StreamState>();
+    for (const [streamId, stream] of streams) {
+      copied.set(streamId, {
+        ...stream,
+        record: structuredClone(stream.record),
+        chunks: new Map(stream.chunks),
+      });
+    }
+    copy.set(number, { checkpoint, streams: copied });
+  }
+  return copy;
+}

@@ -1,0 +1,153 @@
+import type { ChunkType } from "@sluice/core";
+import { BackOff } from "./back-off.ts";
+import { CliError, EXIT } from "./exit-codes.ts";
+import { causeOf, mayPass, readRefusal, refusedError, unreachableError, type Refusal } from "./http.ts";
+
+export interface CreatedStream {
+  streamId: string;
+  /** Where it can be read and watched, by name. */
+  urls: Readonly<Record<string, string>>;
+}
+
+export type AppendOutcome =
+  | { kind: "stored" }
+  /** Not taken, now or ever: the stream ended or was deleted elsewhere, or somebody else writes to it. */
+  | { kind: "refused"; refusal: Refusal };
+
+// Longer than the gateway's own patience with the log.
+const REQUEST_TIMEOUT_MS = 40_000;
+
+/** The gateway's HTTP, as far as the command needs it. */
+export class GatewayClient {
+  readonly #url: string;
+  readonly #giveUpAfterMs: number;
+  readonly #signal: AbortSignal;
+
+  constructor(options: {
+    url: string;
+    /** How long `append` repeats without success; 0: for ever. */
+    giveUpAfterMs: number;
+    /** Ends all but `append`, with its reason. */
+    signal: AbortSignal;
+  }) {
+    this.#url = options.url;
+    this.#giveUpAfterMs = options.giveUpAfterMs;
+    this.#signal = options.signal;
+  }
+
+  /** @throws CliError refused or unreachable */
+  async createStream(streamId: string | undefined): Promise<CreatedStream> {
+    const body = await this.#json("/streams", streamId === undefined ? {} : { stream_id: streamId });
+    return createdStream(body);
+  }
+
+  /** @throws CliError refused (no worker, for one) or unreachable */
+  async ask(prompt: string, streamId: string | undefined): Promise<CreatedStream> {
+    return createdStream(
+      await this.#json("/prompts", {
+        prompt,
+        ...(streamId === undefined ? {} : { stream_id: streamId }),
+      }),
+    );
+  }
+
+  /** @throws CliError not found, refused or unreachable */
+  status(streamId: string): Promise<Record<string, unknown>> {
+    return this.#json(`/streams/${encodeURIComponent(streamId)}`);
+  }
+
+  /**
+   * Appends chunks to a stream that nobody else writes to, once, however often it has to be tried: each attempt names
+   * the number that the first chunk must take. So one that was stored, but whose answer was lost, is refused when it
+   * comes again, and the refusal's `head_sequence` proves that it stands there already.
+   * @throws CliError unreachable once patience has ended; the signal's reason once it is aborted
+   */
+  async append(
+    streamId: string,
+    firstSequence: number,
+    chunks: readonly ChunkType[],
+    signal: AbortSignal,
+  ): Promise<AppendOutcome> {
+    const lastSequence = firstSequence + chunks.length - 1;
+    const path = `/streams/${encodeURIComponent(streamId)}/chunks`;
+    const request = post(JSON.stringify(chunks), { "sluice-sequence": String(firstSequence) });
+    const backOff = new BackOff(this.#giveUpAfterMs);
+    let mayBeStored = false;
+    for (;;) {
+      let retryAfterMs = 0;
+      let problem: CliError;
+      try {
+        const response = await this.#request(path, request, signal);
+        if (response.ok) return await this.#checkStored(response, firstSequence);
+        const refusal = await readRefusal(response);
+        if (mayBeStored && refusal.problem["head_sequence"] === lastSequence) return { kind: "stored" };
+        if (!mayPass(refusal)) return { kind: "refused", refusal };
+        // A gateway that gave up on the log can't know what the log did.
+        mayBeStored = true;
+        retryAfterMs = refusal.retryAfterMs;
+        problem = refusedError(refusal);
+      } catch (error) {
+        signal.throwIfAborted();
+        if (error instanceof CliError) throw error;
+        if (causeOf(error) !== "ECONNREFUSED") mayBeStored = true;
+        problem = unreachableError("gateway", this.#url, error);
+      }
+      if (!(await backOff.wait(retryAfterMs, signal))) throw problem;
+    }
+  }
+
+  /** A gateway that took the chunks under other numbers doesn't know the condition, or the stream isn't ours alone. */
+  async #checkStored(response: Response, firstSequence: number): Promise<AppendOutcome> {
+    const { first_sequence: first } = (await response.json()) as { first_sequence?: unknown };
+    if (typeof first === "number" && first !== firstSequence) {
+      throw new CliError(
+        EXIT.refused,
+        `somebody else writes to the stream: chunk ${firstSequence} became ${first}`,
+      );
+    }
+    return { kind: "stored" };
+  }
+
+  /** Posts the body, or gets where there is none. */
+  async #json(path: string, body?: object): Promise<Record<string, unknown>> {
+    let response: Response;
+    try {
+      response = await this.#request(
+        path,
+        body === undefined ? {} : post(JSON.stringify(body)),
+        this.#signal,
+      );
+    } catch (error) {
+      this.#signal.throwIfAborted();
+      throw unreachableError("gateway", this.#url, error);
+    }
+    if (!response.ok) throw refusedError(await readRefusal(response));
+    const answer: unknown = await response.json().catch(() => null);
+    if (typeof answer !== "object" || answer === null) {
+      throw new CliError(EXIT.refused, `what answers at ${this.#url} is no Sluice gateway`);
+    }
+    return { ...answer };
+  }
+
+  #request(path: string, init: RequestInit, signal: AbortSignal): Promise<Response> {
+    const timeout = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
+    return fetch(`${this.#url}${path}`, { ...init, signal: AbortSignal.any([signal, timeout]) });
+  }
+}
+
+function post(body: string, headers: Record<string, string> = {}): RequestInit {
+  return { method: "POST", headers: { "content-type": "application/json", ...headers }, body };
+}
+
+function createdStream(body: Record<string, unknown>): CreatedStream {
+  const { stream_id: streamId, urls } = body;
+  if (typeof streamId !== "string")
+    throw new CliError(EXIT.refused, "the gateway's answer holds no stream_id");
+  const entries = typeof urls === "object" && urls !== null ? Object.entries(urls) : [];
+  return {
+    streamId,
+    urls: Object.fromEntries(
+      entries.filter((entry): entry is [string, string] => typeof entry[1] === "string"),
+    ),
+  };
+}

@@ -1,0 +1,168 @@
+import type { ServerResponse } from "node:http";
+import type { EdgeMetrics } from "./metrics.ts";
+import type { EdgeSettings } from "./settings.ts";
+import type { WriteTick } from "./write-tick.ts";
+
+type ConnectionSettings = Pick<
+  EdgeSettings,
+  "bufferSize" | "maxBufferBytes" | "backpressureThreshold" | "stallTimeoutMs"
+>;
+
+/**
+ * The writing end of one SSE response whose headers are out. Frames are queued and leave in order, one write a tick.
+ *
+ * While the socket takes what is written, a tick's worth may queue. Once the socket is full (`blocked`) the queue is
+ * bounded: the owner asks `hasRoomFor` before each live range, and where it says no, reads on from the cache after
+ * `drained`. Nothing taken for `stallTimeoutMs`: destroyed.
+ */
+export class Connection {
+  readonly #response: ServerResponse;
+  readonly #tick: WriteTick;
+  readonly #settings: ConnectionSettings;
+  readonly #metrics: EdgeMetrics;
+  #queue: Uint8Array[] = [];
+  #queuedChunks = 0;
+  #queuedBytes = 0;
+  #isScheduled = false;
+  #isBlocked = false;
+  #isCountedSlow = false;
+  #isEnding = false;
+  #isClosed = false;
+  #drainWaiters: (() => void)[] = [];
+  /** Heartbeat rounds since the last write; kept here so that silence needs no clock. */
+  silentRounds = 0;
+
+  constructor(response: ServerResponse, tick: WriteTick, settings: ConnectionSettings, metrics: EdgeMetrics) {
+    this.#response = response;
+    this.#tick = tick;
+    this.#settings = settings;
+    this.#metrics = metrics;
+    response.on("drain", () => this.#onDrain());
+    response.on("close", () => this.#onClose());
+    response.on("error", () => response.destroy());
+    // Node restarts this timer as long as the kernel takes any of the bytes: slow is not stalled.
+    response.on("timeout", () => {
+      this.#metrics.stalled.inc();
+      response.destroy();
+    });
+  }
+
+  /** True once the response is over, whoever ended it. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  get isBlocked(): boolean {
+    return this.#isBlocked;
+  }
+
+  /** Bytes that wait here and in the socket. */
+  get waitingBytes(): number {
+    return this.#queuedBytes + this.#response.writableLength;
+  }
+
+  /** A single range larger than the buffer still has room where nothing waits. */
+  hasRoomFor(chunks: number, bytes: number): boolean {
+    if (this.#queue.length === 0) return true;
+    const { bufferSize, maxBufferBytes } = this.#settings;
+    if (this.#isBlocked && this.#queuedChunks + chunks > bufferSize) return false;
+    return this.#queuedBytes + bytes <= maxBufferBytes;
+  }
+
+  /** Queues whole frames, kept as they are. Ignored after `end`. @param chunks how many of them count as chunks */
+  push(frames: Uint8Array, chunks: number): void {
+    if (this.#isEnding || this.#isClosed) return;
+    this.#queue.push(frames);
+    this.#queuedChunks += chunks;
+    this.#queuedBytes += frames.byteLength;
+    if (this.#isBlocked) this.#noticeBackpressure();
+    else this.#schedule();
+  }
+
+  /** Resolves when everything was taken by the kernel, or the response is over. */
+  drained(): Promise<void> {
+    if (this.#isClosed || (this.#queue.length === 0 && !this.#response.writableNeedDrain))
+      return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#drainWaiters.push(resolve);
+    });
+  }
+
+  /** Ends the response after all that is queued, which a full socket may delay for as long as a stall may take. */
+  end(lastFrames?: Uint8Array): void {
+    if (lastFrames !== undefined) this.push(lastFrames, 0);
+    if (this.#isEnding || this.#isClosed) return;
+    this.#isEnding = true;
+    if (!this.#isBlocked) this.#schedule();
+  }
+
+  /** Cuts the connection, whatever waits. */
+  destroy(): void {
+    this.#response.destroy();
+  }
+
+  flush(): void {
+    this.#isScheduled = false;
+    if (this.#isClosed) return;
+    if (this.#response.writableNeedDrain) {
+      this.#isBlocked = true;
+      this.#noticeBackpressure();
+    } else this.#write();
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    this.#tick.schedule(this);
+  }
+
+  #write(): void {
+    if (this.#queue.length > 0) {
+      this.#metrics.chunksSent.inc(this.#queuedChunks);
+      this.#metrics.bytesSent.inc(this.#queuedBytes);
+      this.#response.write(this.#tick.join(this.#queue));
+      this.#queue = [];
+      this.#queuedChunks = 0;
+      this.#queuedBytes = 0;
+      this.silentRounds = 0;
+    }
+    if (this.#isEnding) {
+      this.#response.end();
+      if (this.#response.writableLength > 0) this.#response.setTimeout(this.#settings.stallTimeoutMs);
+    } else if (this.#response.writableNeedDrain) {
+      this.#response.setTimeout(this.#settings.stallTimeoutMs);
+      return;
+    }
+    this.#wakeWaiters();
+  }
+
+  #onDrain(): void {
+    this.#isBlocked = false;
+    this.#isCountedSlow = false;
+    this.#response.setTimeout(0);
+    this.#write();
+  }
+
+  #onClose(): void {
+    this.#isClosed = true;
+    this.#queue = [];
+    this.#queuedBytes = 0;
+    this.#queuedChunks = 0;
+    this.#wakeWaiters();
+  }
+
+  #wakeWaiters(): void {
+    if (this.#drainWaiters.length === 0) return;
+    const waiters = this.#drainWaiters;
+    this.#drainWaiters = [];
+    for (const wake of waiters) wake();
+  }
+
+  #noticeBackpressure(): void {
+    const { bufferSize, maxBufferBytes, backpressureThreshold } = this.#settings;
+    const usage = Math.max(this.#queuedChunks / bufferSize, this.#queuedBytes / maxBufferBytes);
+    if (this.#isCountedSlow || usage < backpressureThreshold) return;
+    this.#isCountedSlow = true;
+    this.#metrics.backpressureEvents.inc();
+  }
+}

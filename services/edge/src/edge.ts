@@ -1,0 +1,117 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { ChunkCache, LiveFeed } from "@sluice/core";
+import { noSuchRoute, problemHandler, type Logger } from "@sluice/runtime";
+import express, { type Express } from "express";
+import type { Registry } from "prom-client";
+import type { Connection } from "./connection.ts";
+import type { EdgeContext } from "./context.ts";
+import { closeStaggered } from "./drain.ts";
+import { HeadChecks } from "./head-checks.ts";
+import { Heartbeats } from "./heartbeats.ts";
+import { Hub } from "./hub.ts";
+import { LookUp } from "./look-up.ts";
+import { createEdgeMetrics } from "./metrics.ts";
+import { Pressure, type Load } from "./pressure.ts";
+import { cors } from "./response-headers.ts";
+import { streamRoutes } from "./routes.ts";
+import type { EdgeSettings } from "./settings.ts";
+import { TailWatch } from "./tail-watch.ts";
+import { WriteTick } from "./write-tick.ts";
+
+export interface EdgeParts {
+  cache: ChunkCache;
+  liveFeed: LiveFeed;
+  /** Of the log. */
+  partitions: number;
+  settings: Readonly<EdgeSettings>;
+  logger: Logger;
+  registry: Registry;
+  /** For tests; else the process is measured. */
+  measureLoad?: () => Load;
+}
+
+/** One edge pod, without the server that listens. */
+export interface Edge {
+  readonly app: Express;
+  /** For the readiness check: null, or what is missing in a few words. */
+  problem(): string | null;
+  /**
+   * Not ready from now on; after `drainNoticeMs` no stream is begun any more, and connections are closed evenly over
+   * `drainTimeoutMs`, each resumable. Idempotent.
+   */
+  drain(): Promise<void>;
+  /** Ends at once: connections are cut, nothing stays behind. The adapters are the caller's. Idempotent. */
+  close(): void;
+  /** What is open now, for tests and operators. */
+  census(): { connections: number; subscribers: number; streams: number };
+}
+
+export function createEdge(parts: EdgeParts): Edge {
+  const { cache, liveFeed, partitions, settings, logger } = parts;
+  const connections = new Set<Connection>();
+  const metrics = createEdgeMetrics(parts.registry, {
+    connections: () => connections.size,
+    streams: () => hub.size,
+    subscribers: () => hub.countSubscribers(),
+  });
+  const lookUp = new LookUp({ cache, liveFeed, partitions, settings, metrics });
+  const context: EdgeContext = { liveFeed, lookUp, settings, metrics, logger };
+  const hub = new Hub(context);
+  const headChecks = new HeadChecks(() => hub.feeds(), settings.headCheckIntervalMs, logger);
+  const tailWatch = new TailWatch(liveFeed, hub, headChecks);
+  const heartbeats = new Heartbeats(connections, settings.heartbeatIntervalMs);
+  const pressure = new Pressure(connections, settings, metrics, parts.measureLoad);
+
+  let state: "open" | "draining" | "closing" = "open";
+  let draining: Promise<void> | undefined;
+
+  const app = express();
+  app.disable("x-powered-by");
+  app.disable("etag");
+  app.set("trust proxy", settings.trustedProxies);
+  app.use(cors(settings.corsOrigins));
+  app.use(
+    streamRoutes({
+      context,
+      hub,
+      pressure,
+      tick: new WriteTick(),
+      connections,
+      isClosing: () => state === "closing",
+    }),
+  );
+  app.use(noSuchRoute);
+  app.use(problemHandler(logger));
+
+  const runDrain = async (): Promise<void> => {
+    if (state === "open") state = "draining";
+    logger.info({ connections: connections.size }, "draining");
+    await sleep(settings.drainNoticeMs);
+    state = "closing";
+    await closeStaggered(connections, settings);
+    logger.info({ connections: connections.size }, "drained");
+  };
+
+  return {
+    app,
+    problem: () => {
+      if (state !== "open") return "draining";
+      return liveFeed.isConnected() ? pressure.problem : "no connection to NATS";
+    },
+    drain: () => (draining ??= runDrain()),
+    close: () => {
+      state = "closing";
+      tailWatch.close();
+      headChecks.close();
+      heartbeats.close();
+      pressure.close();
+      for (const connection of connections) connection.destroy();
+      hub.close();
+    },
+    census: () => ({
+      connections: connections.size,
+      subscribers: Object.values(hub.countSubscribers()).reduce((sum, count) => sum + count, 0),
+      streams: hub.size,
+    }),
+  };
+}

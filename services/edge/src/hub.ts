@@ -1,0 +1,82 @@
+import { StreamError, type Phase } from "@sluice/core";
+import type { EdgeContext } from "./context.ts";
+import { StreamFeed } from "./stream-feed.ts";
+import { Subscriber } from "./subscriber.ts";
+
+/** The streams that this pod follows. One feed a stream, however many readers it has. */
+export class Hub {
+  readonly #context: EdgeContext;
+  readonly #feeds = new Map<string, StreamFeed>();
+  readonly #lingering = new Map<StreamFeed, NodeJS.Timeout>();
+
+  constructor(context: EdgeContext) {
+    this.#context = context;
+  }
+
+  get size(): number {
+    return this.#feeds.size;
+  }
+
+  feed(streamId: string): StreamFeed | undefined {
+    return this.#feeds.get(streamId);
+  }
+
+  feeds(): Iterable<StreamFeed> {
+    return this.#feeds.values();
+  }
+
+  countSubscribers(): Record<Phase, number> {
+    const counts = { replay: 0, live: 0, lagging: 0, ended: 0 };
+    for (const feed of this.#feeds.values()) {
+      for (const subscriber of feed.subscribers) counts[subscriber.phase]++;
+    }
+    return counts;
+  }
+
+  /**
+   * A new reader of a stream, at a position; it holds live data from now on. The caller sees to it that it leaves.
+   * @throws StreamError OVERLOADED where too many streams are followed
+   */
+  join(streamId: string, cursor: number): Subscriber {
+    const feed = this.#feeds.get(streamId) ?? this.#follow(streamId);
+    clearTimeout(this.#lingering.get(feed));
+    this.#lingering.delete(feed);
+    const subscriber = new Subscriber(feed, cursor, this.#context, (leaving) => this.#onLeave(feed, leaving));
+    feed.subscribers.add(subscriber);
+    return subscriber;
+  }
+
+  /** Drops everything; readers are to be disconnected before. */
+  close(): void {
+    for (const feed of this.#feeds.values()) this.#drop(feed);
+  }
+
+  #follow(streamId: string): StreamFeed {
+    const { settings, lookUp } = this.#context;
+    if (this.#feeds.size >= settings.maxStreams) {
+      throw new StreamError("OVERLOADED", "too many streams are followed here; try again");
+    }
+    const feed = new StreamFeed(streamId, lookUp.partitionOf(streamId), this.#context);
+    this.#feeds.set(streamId, feed);
+    return feed;
+  }
+
+  #onLeave(feed: StreamFeed, subscriber: Subscriber): void {
+    feed.subscribers.delete(subscriber);
+    if (feed.subscribers.size > 0 || this.#feeds.get(feed.streamId) !== feed) return;
+    if (!feed.isKnown) {
+      this.#drop(feed);
+      return;
+    }
+    const timer = setTimeout(() => this.#drop(feed), this.#context.settings.feedLingerMs);
+    timer.unref();
+    this.#lingering.set(feed, timer);
+  }
+
+  #drop(feed: StreamFeed): void {
+    clearTimeout(this.#lingering.get(feed));
+    this.#lingering.delete(feed);
+    this.#feeds.delete(feed.streamId);
+    feed.close();
+  }
+}

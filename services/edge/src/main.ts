@@ -1,0 +1,62 @@
+import { awaitLog, connectNats, NatsLiveFeed } from "@sluice/broker-nats";
+import { createRedis, RedisChunkCache } from "@sluice/cache-redis";
+import {
+  createLogger,
+  createRegistry,
+  Lifecycle,
+  listen,
+  loadConfig,
+  runMain,
+  startAdminServer,
+} from "@sluice/runtime";
+import { edgeConfigSchema, edgeSettingsOf } from "./config.ts";
+import { createEdge } from "./edge.ts";
+
+// Services start in any order, and ingest is the one that makes the log.
+const LOG_WAIT_MS = 60_000;
+const SERVER_GRACE_MS = 500;
+
+await runMain(async () => {
+  const config = loadConfig(edgeConfigSchema, process.env);
+  const settings = edgeSettingsOf(config);
+  const logger = createLogger("edge", config.LOG_LEVEL);
+  const lifecycle = new Lifecycle(logger);
+  lifecycle.handleSignals();
+
+  const link = await connectNats({ servers: config.NATS_URL, name: "sluice-edge" });
+  lifecycle.add("nats", () => link.close());
+  const { partitions } = await awaitLog(link, LOG_WAIT_MS);
+  const redis = createRedis(config.REDIS_URL, {
+    connectionName: "sluice-edge",
+    onError: (error) => logger.warn({ err: error }, "redis connection failed"),
+  });
+  lifecycle.add("redis", () => redis.close());
+  const liveFeed = new NatsLiveFeed(link, {
+    onMalformed: (subject) => logger.warn({ subject }, "dropped a message that can't be read"),
+  });
+
+  const registry = createRegistry("edge");
+  const cache = new RedisChunkCache(redis, { partitions });
+  const edge = createEdge({ cache, liveFeed, partitions, settings, logger, registry });
+  lifecycle.add("edge", () => edge.close());
+  const admin = await startAdminServer({
+    host: config.ADMIN_HOST,
+    port: config.ADMIN_PORT,
+    registry,
+    readiness: {
+      edge: () => edge.problem(),
+      redis: () =>
+        redis.ping().then(
+          () => null,
+          () => "does not answer",
+        ),
+    },
+  });
+  lifecycle.add("admin", () => admin.close(SERVER_GRACE_MS));
+  const server = await listen(edge.app, { host: config.HOST, port: config.PORT, reusePort: true });
+  lifecycle.add("server", () => server.close(SERVER_GRACE_MS));
+  // Closed first: while it drains, everything else still works.
+  const drainMs = settings.drainNoticeMs + settings.drainTimeoutMs;
+  lifecycle.add("connections", () => edge.drain(), drainMs + SERVER_GRACE_MS);
+  logger.info({ port: server.port, adminPort: admin.port, partitions }, "edge listens");
+});

@@ -1,0 +1,37 @@
+import type { RequestHandler, Response } from "express";
+
+/** Where a reader finds the token of the position it began at. */
+export const RESUME_TOKEN_HEADER = "Sluice-Resume-Token";
+
+/** `no-transform` and `X-Accel-Buffering` keep proxies from compressing or gathering what must arrive at once. */
+export function setStreamHeaders(response: Response): void {
+  response.setHeader("Content-Type", "text/event-stream; charset=utf-8");
+  response.setHeader("Cache-Control", "no-cache, no-transform");
+  response.setHeader("X-Accel-Buffering", "no");
+}
+
+const DAY_SECONDS = 86_400;
+
+/** @param origins `*`, or a list separated by commas; empty: browsers on other origins may not read */
+export function cors(origins: string): RequestHandler {
+  const allowed = new Set(origins.split(",").map((origin) => origin.trim()));
+  return (request, response, next) => {
+    const origin = request.get("origin");
+    if (allowed.has("*")) response.setHeader("Access-Control-Allow-Origin", "*");
+    else {
+      response.vary("Origin");
+      if (origin !== undefined && allowed.has(origin))
+        response.setHeader("Access-Control-Allow-Origin", origin);
+    }
+    response.setHeader("Access-Control-Expose-Headers", `${RESUME_TOKEN_HEADER}, Retry-After`);
+    if (request.method !== "OPTIONS") {
+      next();
+      return;
+    }
+    response.setHeader("Allow", "GET, HEAD, OPTIONS");
+    response.setHeader("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS");
+    response.setHeader("Access-Control-Allow-Headers", "Accept, Cache-Control, Last-Event-ID, Sluice-Client");
+    response.setHeader("Access-Control-Max-Age", DAY_SECONDS);
+    response.status(204).end();
+  };
+}

@@ -1,0 +1,94 @@
+/** What an edge pod can be told. Times in ms. */
+export interface EdgeSettings {
+  /** Most chunks that wait for a reader whose socket is full. One more, and it is read on from the cache later. */
+  bufferSize: number;
+  /** The same in bytes. */
+  maxBufferBytes: number;
+  /** Share of the buffer from which a reader counts as slow. */
+  backpressureThreshold: number;
+  /** Most that one subscriber holds of the live feed while it replays. */
+  maxHeldChunks: number;
+  maxHeldBytes: number;
+  /** Size of one page of the cache. With the two above it bounds what a replay of any length costs. */
+  pageChunks: number;
+  pageBytes: number;
+  /** A comment is sent after at most this long without anything else: proxies cut silent connections. */
+  heartbeatIntervalMs: number;
+  /** A reader that takes no byte for this long is disconnected. It can resume. */
+  stallTimeoutMs: number;
+  /** Between readiness off and the first closed connection: load balancers have to notice. */
+  drainNoticeMs: number;
+  /** The connections of a draining pod are closed evenly over this time. */
+  drainTimeoutMs: number;
+  /** How long the partition's owner has to confirm that it knows of a new subscription. */
+  barrierTimeoutMs: number;
+  /** Without that confirmation the stream's head is looked at once more after this. */
+  recheckDelayMs: number;
+  /** How long a live message may be on its way after its head was announced, before it counts as lost. */
+  tailGraceMs: number;
+  /** Each followed stream's head is looked at once in this time, whatever else happens. */
+  headCheckIntervalMs: number;
+  /** How long a stream without readers stays subscribed: a reconnect then finds it warm. */
+  feedLingerMs: number;
+  /** How long ingest has to answer one request to bring a stream back. */
+  rebuildTimeoutMs: number;
+  /** How long a reader is kept while the next chunk can't be had, before it is disconnected. It can resume. */
+  patienceMs: number;
+  /** How long an unknown stream stays unknown without asking again. Also how late a new one may be found. */
+  unknownTtlMs: number;
+  /** Most that `wait=` may ask for. */
+  maxWaitMs: number;
+  /** Middle of the reconnect delay that clients are told; each is told another, from half to one and a half. */
+  retryMs: number;
+  /** Origins that browsers may read from: `*`, or a list separated by commas; empty: none but our own. */
+  corsOrigins: string;
+  /** Reverse proxies in front whose X-Forwarded-For is believed. */
+  trustedProxies: number;
+  maxConnections: number;
+  /** Most streams followed at once; each is a NATS subscription. */
+  maxStreams: number;
+  /** Connections that one address may open: a second, and at once. 0: no limit. */
+  connectsPerSecond: number;
+  connectBurst: number;
+  /** Above: no new connections, not ready. */
+  softRssBytes: number;
+  /** Above: the slowest readers are disconnected. They can resume. */
+  hardRssBytes: number;
+  /** Event loop delay (mean of a second) above which no new connections are taken. */
+  maxLoopDelayMs: number;
+}
+
+const MIB = 1024 * 1024;
+
+export const DEFAULT_EDGE_SETTINGS: Readonly<EdgeSettings> = Object.freeze({
+  bufferSize: 100,
+  maxBufferBytes: 256 * 1024,
+  backpressureThreshold: 0.8,
+  maxHeldChunks: 2_000,
+  maxHeldBytes: 2 * MIB,
+  pageChunks: 256,
+  pageBytes: 256 * 1024,
+  heartbeatIntervalMs: 30_000,
+  stallTimeoutMs: 60_000,
+  drainNoticeMs: 3_000,
+  drainTimeoutMs: 10_000,
+  barrierTimeoutMs: 100,
+  recheckDelayMs: 250,
+  tailGraceMs: 200,
+  headCheckIntervalMs: 60_000,
+  feedLingerMs: 5_000,
+  rebuildTimeoutMs: 2_000,
+  patienceMs: 15_000,
+  unknownTtlMs: 1_000,
+  maxWaitMs: 30_000,
+  retryMs: 2_000,
+  corsOrigins: "*",
+  trustedProxies: 0,
+  maxConnections: 20_000,
+  maxStreams: 20_000,
+  connectsPerSecond: 0,
+  connectBurst: 100,
+  softRssBytes: 1_024 * MIB,
+  hardRssBytes: 1_536 * MIB,
+  maxLoopDelayMs: 500,
+});

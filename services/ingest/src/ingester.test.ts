@@ -1,0 +1,283 @@
+import { partitionOf, StreamError, type ChunkCache, type PartitionLeases } from "@sluice/core";
+import { createLogger, createRegistry } from "@sluice/runtime";
+import {
+  MemoryChunkCache,
+  MemoryLiveBus,
+  MemoryLiveFeed,
+  MemoryLog,
+  MemoryPartitionLeases,
+  MemoryPartitionLog,
+  type MemoryCacheSnapshot,
+} from "@sluice/testing";
+import { setTimeout as delay } from "node:timers/promises";
+import { afterEach, expect, test } from "vitest";
+import { startIngester, type Ingester } from "./ingester.ts";
+import type { IngestSettings } from "./settings.ts";
+
+const PARTITIONS = 4;
+const LEASE_TTL_MS = 120;
+
+const SETTINGS: IngestSettings = {
+  maxChunkBytes: 1024,
+  chunkTtlSeconds: 300,
+  idleLimitMs: 60_000,
+  leaseTtlMs: LEASE_TTL_MS,
+  leaseRenewMs: 30,
+  maxConcurrentRebuilds: 4,
+  maxBatchMessages: 16,
+  maxPendingMessages: 64,
+  maxPendingBytes: 1024 * 1024,
+};
+
+/** A repeatable source of chance: a failing world can be run again by its seed. */
+function randomFrom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** A replica whose way to Redis can be slowed down, or cut for good as when it was killed. */
+interface Replica {
+  ingester: Ingester;
+  isDead: boolean;
+  slowMs: number;
+}
+
+/** One log, one cache and as many replicas as a test starts. */
+class World {
+  readonly log = new MemoryLog({ partitions: PARTITIONS });
+  readonly cache = new MemoryChunkCache({ partitions: PARTITIONS });
+  readonly partitionLog = new MemoryPartitionLog(this.log);
+  readonly bus = new MemoryLiveBus();
+  readonly leases = new MemoryPartitionLeases({ partitions: PARTITIONS, cache: this.cache });
+  readonly replicas: Replica[] = [];
+  readonly random: () => number;
+
+  constructor(seed = 1) {
+    this.random = randomFrom(seed);
+  }
+
+  start(): Replica {
+    const replica = { isDead: false, slowMs: 0 } as Replica;
+    replica.ingester = startIngester({
+      log: this.partitionLog,
+      cache: this.#throughNetwork(this.cache as ChunkCache, replica),
+      leases: this.#throughNetwork(this.leases as PartitionLeases, replica),
+      liveFeed: new MemoryLiveFeed(this.bus),
+      settings: SETTINGS,
+      logger: createLogger("ingest", "silent"),
+      registry: createRegistry("ingest"),
+    });
+    this.replicas.push(replica);
+    return replica;
+  }
+
+  /** Calls take a while, before and after they take effect, and a dead replica's never come back. */
+  #throughNetwork<T extends object>(target: T, replica: Replica): T {
+    const hop = async (): Promise<void> => {
+      if (replica.slowMs > 0) await delay(this.random() * replica.slowMs);
+      if (replica.isDead) throw new StreamError("CACHE_UNAVAILABLE", "this replica is dead");
+    };
+    return new Proxy(target, {
+      get:
+        (_, name) =>
+        async (...values: unknown[]) => {
+          await hop();
+          const method = Reflect.get(target, name) as (...values: unknown[]) => Promise<unknown>;
+          const result = await method.apply(target, values);
+          await hop();
+          return result;
+        },
+    });
+  }
+
+  /** As the SDK does; streams whose id begins with `bare` get what `nats pub` sends, with no number and no expectation. */
+  publish(streamId: string, contents: readonly string[], chunksBefore: number): void {
+    const payload = Buffer.from(JSON.stringify(contents.map((content) => ({ type: "Text", content }))));
+    if (streamId.startsWith("bare")) {
+      this.log.publishBare(streamId, payload);
+      return;
+    }
+    const outcome = this.log.append({
+      streamId,
+      payload,
+      messageId: `${streamId}:${chunksBefore}`,
+      expectedLastSequence: this.log.lastOf(streamId)?.brokerSequence ?? 0,
+      producerSequence: chunksBefore + 1,
+    });
+    if (outcome === null) throw new Error("the test publishes one message at a time");
+  }
+
+  /** What a reader from the beginning gets, asking for a rebuild where the cache has holes. */
+  async read(streamId: string): Promise<string[]> {
+    const feed = new MemoryLiveFeed(this.bus);
+    const bounds = { maxChunks: 1_000, maxBytes: 1e9 };
+    let page = await this.cache.readPage(streamId, 0, bounds);
+    if (page === null || page.chunks.length < page.head) {
+      const partition = partitionOf(streamId, PARTITIONS);
+      await feed.requestRebuild(partition, streamId, 500);
+      page = await this.cache.readPage(streamId, 0, bounds);
+    }
+    return (page?.chunks ?? []).map((chunk) => contentOf(Buffer.from(chunk.json).toString()));
+  }
+
+  async close(): Promise<void> {
+    for (const replica of this.replicas) {
+      replica.isDead = false;
+      replica.slowMs = 0;
+    }
+    await Promise.all(this.replicas.map((replica) => replica.ingester.close()));
+  }
+}
+
+const contentOf = (json: string): string =>
+  (JSON.parse(json) as { chunk_type: { content: string } }).chunk_type.content;
+
+const worlds: World[] = [];
+
+function createWorld(seed?: number): World {
+  const world = new World(seed);
+  worlds.push(world);
+  return world;
+}
+
+afterEach(async () => {
+  await Promise.all(worlds.map((world) => world.close()));
+  // Whoever leaves a reader or a subscription open leaks one at each take-over.
+  expect(worlds.map((world) => world.log.openReaders + world.bus.openSubscriptions)).toEqual(
+    worlds.map(() => 0),
+  );
+  worlds.length = 0;
+});
+
+const ownedBy = (world: World): number[] =>
+  world.replicas.flatMap((replica) => [...replica.ingester.owned]).toSorted((a, b) => a - b);
+const ALL = Array.from({ length: PARTITIONS }, (_, partition) => partition);
+
+test("replicas share the partitions evenly, and each partition has one owner, as members come and go", async () => {
+  const world = createWorld();
+  const first = world.start();
+  await expect.poll(() => ownedBy(world)).toEqual(ALL);
+  world.start();
+  await expect.poll(() => world.replicas.map((replica) => replica.ingester.owned.length)).toEqual([2, 2]);
+  expect(ownedBy(world)).toEqual(ALL);
+  await first.ingester.close();
+  await expect.poll(() => world.replicas.map((replica) => replica.ingester.owned.length)).toEqual([0, 4]);
+});
+
+test("a replica that stays alone does not hand its partitions to and fro", async () => {
+  const world = createWorld();
+  const replica = world.start();
+  await expect.poll(() => replica.ingester.owned).toEqual(ALL);
+  const before = world.log.openReaders;
+  await delay(3 * LEASE_TTL_MS);
+  expect(replica.ingester.owned).toEqual(ALL);
+  expect(world.log.openReaders).toBe(before);
+});
+
+test("a replica that closes hands over at once, one that dies within the lease time", async () => {
+  const world = createWorld();
+  const first = world.start();
+  await expect.poll(() => ownedBy(world)).toEqual(ALL);
+  const second = world.start();
+  await expect.poll(() => second.ingester.owned.length).toBe(2);
+  first.isDead = true;
+  const diedMs = performance.now();
+  await expect.poll(() => second.ingester.owned, { interval: 5 }).toEqual(ALL);
+  // The seeker looks each 200 ms.
+  expect(performance.now() - diedMs).toBeLessThan(LEASE_TTL_MS + 200 + 150);
+});
+
+test("a malformed message is kept on REJECTED with its reason, under a placeholder, and holds nothing up", async () => {
+  const world = createWorld();
+  world.start();
+  world.log.publishBare("bare-s", Buffer.from("not json"));
+  world.publish("bare-s", ["after"], 1);
+  await expect.poll(() => world.cache.readInfo("bare-s")).toMatchObject({ head: { sequence: 2 } });
+  const page = await world.cache.readPage("bare-s", 0, { maxChunks: 10, maxBytes: 1e6 });
+  expect(page?.chunks.map((chunk) => chunk.json.byteLength > 0)).toEqual([false, true]);
+  const [rejection] = world.partitionLog.rejected;
+  expect(rejection).toMatchObject({ streamId: "bare-s", index: 0 });
+  expect(rejection?.reason).toMatch(/not JSON/);
+});
+
+test("the checkpoint falls back while nothing is published: the replica notices by itself and reads again", async () => {
+  const world = createWorld();
+  world.start();
+  await expect.poll(() => ownedBy(world)).toEqual(ALL);
+  const before = world.cache.snapshot();
+  world.publish("s", ["a", "b"], 0);
+  await expect.poll(() => world.cache.readInfo("s")).toMatchObject({ head: { sequence: 2 } });
+  world.cache.rollback(before);
+  await expect.poll(() => world.cache.readInfo("s")).toMatchObject({ head: { sequence: 2 } });
+});
+
+/** Runs a world of random trouble; throws where a number ever carries another chunk than its position in the log says. */
+async function explore(seed: number): Promise<void> {
+  const world = createWorld(seed);
+  const { random } = world;
+  const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)] as T;
+  const published = new Map(
+    ["a", "b", "c", "bare-d", "bare-e", "f"].map((streamId) => [streamId, [] as string[]]),
+  );
+  const wrong: string[] = [];
+  const feed = new MemoryLiveFeed(world.bus);
+  const listeners = [...published].map(([streamId, truth]) =>
+    feed.subscribeRanges(streamId, (range) => {
+      for (const [, id, data] of Buffer.from(range.frames ?? [])
+        .toString()
+        .matchAll(/^id: (\d+)\nevent: text\ndata: (.*)$/gm)) {
+        const content = contentOf(data ?? "");
+        if (truth[Number(id) - 1] !== content) wrong.push(`${streamId} ${id} told as ${content}`);
+      }
+    }),
+  );
+  world.start();
+  world.start();
+  let snapshot: MemoryCacheSnapshot = world.cache.snapshot();
+  for (let step = 0; step < 150; step++) {
+    await delay(random() * 8);
+    const [streamId, truth] = pick([...published]);
+    const contents = Array.from(
+      { length: 1 + Math.floor(random() * 3) },
+      (_, index) => `${streamId}${truth.length + index}`,
+    );
+    world.publish(streamId, contents, truth.length);
+    truth.push(...contents);
+    const dice = random();
+    const replica = pick(world.replicas);
+    if (dice < 0.02) world.cache.flush();
+    else if (dice < 0.06) snapshot = world.cache.snapshot();
+    else if (dice < 0.09) world.cache.rollback(snapshot);
+    else if (dice < 0.12) world.cache.dropMeta(streamId);
+    else if (dice < 0.15) world.cache.dropChunks(streamId);
+    // Longer than the lease: whoever wakes up from it believes to own what another owns by now.
+    else if (dice < 0.2) replica.slowMs = pick([0, 5, 2 * LEASE_TTL_MS]);
+    else if (dice < 0.22 && world.replicas.length < 6) {
+      replica.isDead = true;
+      world.start();
+    } else if (dice < 0.24 && world.replicas.length < 6) {
+      void replica.ingester.close();
+      world.start();
+    }
+  }
+  for (const replica of world.replicas) replica.slowMs = 0;
+  if (world.replicas.every((replica) => replica.isDead || replica.ingester.owned.length === 0)) world.start();
+  for (const [streamId, truth] of published) {
+    if (truth.length === 0) continue;
+    await expect
+      .poll(() => world.read(streamId), { timeout: 5_000, message: `seed ${seed}, ${streamId}` })
+      .toEqual(truth);
+  }
+  for (const listener of listeners) listener.close();
+  expect(wrong, `seed ${seed}`).toEqual([]);
+}
+
+test("under random crashes, pauses, take-overs, flushes, rollbacks and lost records each chunk has its position in the log as number, always", async () => {
+  const start = Math.floor(Math.random() * 1e9);
+  await Promise.all(Array.from({ length: 24 }, (_, index) => explore(start + index)));
+}, 60_000);

@@ -1,0 +1,73 @@
+import { awaitLog, connectNats, NatsPromptDesk, NatsStreamLog } from "@sluice/broker-nats";
+import { StreamManager } from "@sluice/producer";
+import {
+  createLogger,
+  createRegistry,
+  Lifecycle,
+  loadConfig,
+  runMain,
+  startAdminServer,
+} from "@sluice/runtime";
+import { workerConfigSchema, type WorkerConfig } from "./config.ts";
+import { DocumentModel } from "./document-model.ts";
+import type { Model } from "./model.ts";
+import { OpenAiModel } from "./openai-model.ts";
+import { readDocuments } from "./repository-documents.ts";
+import { createWorker } from "./worker.ts";
+
+// Ingest makes the log; started together, it may take a moment longer.
+const LOG_WAIT_MS = 30_000;
+
+// Beyond the worker's own bounds: what its last chunks take to be acknowledged.
+const CLOSE_MARGIN_MS = 2_000;
+
+function modelOf(config: WorkerConfig): Model {
+  if (config.OPENAI_BASE_URL === undefined || config.OPENAI_MODEL === undefined) {
+    return new DocumentModel(readDocuments(), config.TOKENS_PER_SECOND);
+  }
+  return new OpenAiModel({
+    baseUrl: config.OPENAI_BASE_URL,
+    apiKey: config.OPENAI_API_KEY ?? null,
+    model: config.OPENAI_MODEL,
+    idleTimeoutMs: config.OPENAI_IDLE_TIMEOUT_MS,
+  });
+}
+
+await runMain(async () => {
+  const config = loadConfig(workerConfigSchema, process.env);
+  const logger = createLogger("worker", config.LOG_LEVEL);
+  const lifecycle = new Lifecycle(logger);
+  lifecycle.handleSignals();
+  const registry = createRegistry("worker");
+  const model = modelOf(config);
+
+  const link = await connectNats({ servers: config.NATS_URL, name: "sluice-worker" });
+  lifecycle.add("nats", () => link.close());
+  const log = await awaitLog(link, LOG_WAIT_MS);
+  const worker = createWorker({
+    manager: new StreamManager({ log: new NatsStreamLog(link, log) }),
+    promptDesk: new NatsPromptDesk(link),
+    model,
+    settings: {
+      maxConcurrentAnswers: config.MAX_CONCURRENT_ANSWERS,
+      drainTimeoutMs: config.DRAIN_TIMEOUT_MS,
+      stopTimeoutMs: config.STOP_TIMEOUT_MS,
+    },
+    logger,
+    registry,
+  });
+  const admin = await startAdminServer({
+    host: config.ADMIN_HOST,
+    port: config.ADMIN_PORT,
+    registry,
+    readiness: {
+      nats: () => (link.isConnected ? null : "not connected"),
+      worker: () => (worker.isClosing ? "shutting down" : null),
+    },
+  });
+  lifecycle.add("admin", () => admin.close(1_000));
+  // Closed before the admin server, whose readiness and metrics tell how the drain goes.
+  const closeTimeoutMs = config.DRAIN_TIMEOUT_MS + config.STOP_TIMEOUT_MS + CLOSE_MARGIN_MS;
+  lifecycle.add("worker", () => worker.close(), closeTimeoutMs);
+  logger.info({ model: model.name, adminPort: admin.port }, "worker serves prompts");
+});
