@@ -7,6 +7,7 @@ import {
   type LogEntry,
   type PartitionLog,
   type RebuildAnswer,
+  type RestoredPage,
   type StreamHead,
   type StreamInfo,
 } from "@sluice/core";
@@ -70,19 +71,10 @@ export class Rebuilder {
     const existing = await cache.readInfo(streamId);
     if (scan.isEmpty && existing === null) return { kind: "unknown" };
 
-    if (scan.info !== null) {
-      const completion = {
-        info: scan.info,
-        snapshotBrokerSequence: Math.max(position, scan.upTo),
-        isProven: true,
-      };
-      if (!(await cache.restore({ partition, streamId, chunkTtlSeconds, chunks: [], completion })))
-        return null;
-    } else if (existing === null) {
-      const info = jumpInfo(scan, position);
-      const completion = { info, snapshotBrokerSequence: position, isProven: false };
-      if (!(await cache.restore({ partition, streamId, chunkTtlSeconds, chunks: [], completion })))
-        return null;
+    const completion = this.#completionOf(scan, position, existing !== null);
+    if (completion !== null) {
+      const isLaid = await cache.restore({ partition, streamId, chunkTtlSeconds, chunks: [], completion });
+      if (!isLaid) return null;
     }
     const restored = (await cache.readInfo(streamId)) ?? existing;
     if (restored === null) return null;
@@ -98,6 +90,16 @@ export class Rebuilder {
     }
     return { kind: "restored", firstAvailable, head: head.sequence, status: head.status };
   }
+
+  /** Null where there is a record already, and the log can't add to it. */
+  #completionOf(scan: StreamScan, position: number, hasRecord: boolean): RestoredPage["completion"] {
+    if (scan.info !== null) {
+      const snapshotBrokerSequence = Math.max(position, scan.upTo);
+      return { info: scan.info, snapshotBrokerSequence, isProven: true };
+    }
+    const info = hasRecord ? null : scan.jumpInfo(position);
+    return info === null ? null : { info, snapshotBrokerSequence: position, isProven: false };
+  }
 }
 
 /** Reads one stream from its first retained message on and numbers it, laying chunks into the cache page by page. */
@@ -111,7 +113,7 @@ class StreamScan {
   isEmpty = true;
   /** Broker sequence of the last message read. */
   upTo = 0;
-  createdMs = 0;
+  #endedAt: number | null = null;
   #isUnprovable = false;
 
   constructor(streamId: string, options: RebuilderOptions) {
@@ -124,6 +126,26 @@ class StreamScan {
     return this.#isUnprovable ? null : this.#info;
   }
 
+  /**
+   * The record of a stream whose numbers are lost: everything up to the position keeps whatever numbers it had, which
+   * nobody can tell any more, and what comes later is numbered above all of them.
+   */
+  jumpInfo(position: number): StreamInfo | null {
+    if (this.#info === null) return null;
+    const hasEnded = this.#endedAt !== null && this.#endedAt <= position;
+    return {
+      ...this.#info,
+      head: {
+        sequence: jumpSequence(position + 1) - 1,
+        brokerSequence: position,
+        status: hasEnded ? this.#info.head.status : "open",
+      },
+      chunkCount: 0,
+      byteCount: 0,
+      endedMs: hasEnded ? this.#info.endedMs : null,
+    };
+  }
+
   /** From where it stopped to the stream's last message now. */
   async readOn(): Promise<void> {
     const { log, cache, partition, maxChunkBytes } = this.#options;
@@ -133,7 +155,8 @@ class StreamScan {
         const entry = decodeMessage(message, maxChunkBytes);
         if (this.isEmpty) await this.#begin(entry);
         this.upTo = message.brokerSequence;
-        if (!this.#isUnprovable) chunks.push(...this.#number(entry));
+        const numbered = this.#number(entry);
+        if (!this.#isUnprovable) chunks.push(...numbered);
       }
       if (chunks.length > 0) {
         const chunkTtlSeconds = this.#options.chunkTtlSeconds;
@@ -150,7 +173,6 @@ class StreamScan {
 
   async #begin(entry: LogEntry): Promise<void> {
     this.isEmpty = false;
-    this.createdMs = entry.timestampMs;
     const { log, idleLimitMs, now } = this.#options;
     if (entry.firstSequence !== null) this.firstAvailable = entry.firstSequence;
     else if (isBeginning(entry.timestampMs, await log.facts(), idleLimitMs, now())) this.firstAvailable = 1;
@@ -158,11 +180,13 @@ class StreamScan {
   }
 
   #number(entry: LogEntry): CachedChunk[] {
-    const numbered = this.#head === null ? { ...entry, firstSequence: this.firstAvailable } : entry;
+    // Where the beginning is unprovable the numbers are made up, but whether and how the stream has ended is not.
+    const numbered = this.#head === null ? { ...entry, firstSequence: this.firstAvailable ?? 1 } : entry;
     const numbering = numberEntry(this.#head, numbered);
     if (numbering.kind !== "numbered") return [];
     this.#head = numbering.head;
-    if (entry.isTombstone) this.firstAvailable = numbering.head.sequence;
+    if (entry.isTombstone && this.firstAvailable !== null) this.firstAvailable = numbering.head.sequence;
+    if (numbering.head.status !== "open") this.#endedAt ??= entry.brokerSequence;
     const chunks = entry.isTombstone ? [] : encode(entry, numbering.first, numbering.count);
     this.#info = advance(this.#info, entry, numbering.head, chunks);
     return chunks;
@@ -194,22 +218,5 @@ function advance(
     updatedMs: entry.timestampMs,
     endedMs: head.status === "open" ? null : (info?.endedMs ?? entry.timestampMs),
     options: info?.options ?? entry.options,
-  };
-}
-
-/**
- * The record of a stream whose numbers are lost: everything up to the position keeps whatever numbers it had, which
- * nobody can tell any more, and what comes later is numbered above all of them.
- */
-function jumpInfo(scan: StreamScan, position: number): StreamInfo {
-  return {
-    streamId: scan.streamId,
-    head: { sequence: jumpSequence(position + 1) - 1, brokerSequence: position, status: "open" },
-    chunkCount: 0,
-    byteCount: 0,
-    createdMs: scan.createdMs,
-    updatedMs: scan.createdMs,
-    endedMs: null,
-    options: null,
   };
 }
