@@ -64,7 +64,9 @@ export class StreamManager implements AsyncDisposable {
     { mode = "exclusive" }: { mode?: HandleMode } = {},
   ): Promise<StreamHandle> {
     this.#check(streamId);
-    const position = await this.#position(streamId);
+    const last = await this.#log.lastMessage(streamId);
+    if (last === null) throw notFound(streamId);
+    const position = positionAfter(last);
     const refusal = refusalAt(streamId, position);
     if (refusal !== null) throw refusal;
     if (mode === "shared") return this.#handle(streamId, mode, position);
@@ -75,11 +77,15 @@ export class StreamManager implements AsyncDisposable {
 
   /**
    * Deletes a stream, ended or not, for all readers and for good. Repeating it does no harm.
+   * @param knownHead its last sequence, where a record of it has outlived its messages: deletes the record
    * @throws StreamError STREAM_NOT_FOUND. After LOG_UNAVAILABLE it may be deleted in part: repeat it
    */
-  async deleteStream(streamId: string): Promise<void> {
+  async deleteStream(streamId: string, knownHead: number | null = null): Promise<void> {
     this.#check(streamId);
-    let position = await this.#position(streamId);
+    const last = await this.#log.lastMessage(streamId);
+    if (last === null && knownHead === null) throw notFound(streamId);
+    let position =
+      last === null ? { ...NOT_CREATED, nextSequence: (knownHead ?? 0) + 1 } : positionAfter(last);
     while (position.status !== "deleted") {
       // An end doesn't stand in the way of a delete.
       const publisher = this.#publisher(streamId, "shared", { ...position, status: "open" });
@@ -121,13 +127,6 @@ export class StreamManager implements AsyncDisposable {
     }
   }
 
-  async #position(streamId: string): Promise<StreamPosition> {
-    const last = await this.#log.lastMessage(streamId);
-    if (last === null)
-      throw new StreamError("STREAM_NOT_FOUND", `there is no stream ${streamId}: create it first`);
-    return positionAfter(last);
-  }
-
   async #whyNotCreated(streamId: string, error: unknown): Promise<unknown> {
     const isTaken =
       error instanceof StreamError && ["FENCED", "STREAM_ENDED", "STREAM_DELETED"].includes(error.code);
@@ -162,6 +161,13 @@ export class StreamManager implements AsyncDisposable {
     this.#handles.add(handle);
     return handle;
   }
+}
+
+function notFound(streamId: string): StreamError {
+  return new StreamError(
+    "STREAM_NOT_FOUND",
+    `there is no stream ${streamId}: create it first (POST /streams, or createStream)`,
+  );
 }
 
 function encodeOptions(options: StreamOptions | undefined): string | null {
