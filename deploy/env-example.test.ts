@@ -46,10 +46,13 @@ test(".env.example has a section for each service that has settings, and no othe
   expect([...example.keys()].toSorted()).toEqual(withSettings.toSorted());
 });
 
-test.each([...SERVICE_CATALOG])(".env.example lists the settings of %s with their defaults", (name, entry) => {
-  const listed = example.get(name)?.settings ?? new Map<string, string>();
-  expect(Object.fromEntries(listed)).toEqual(Object.fromEntries(defaultsOf(entry)));
-});
+test.each([...SERVICE_CATALOG])(
+  ".env.example lists the settings of %s with their defaults",
+  (name, entry) => {
+    const listed = example.get(name)?.settings ?? new Map<string, string>();
+    expect(Object.fromEntries(listed)).toEqual(Object.fromEntries(defaultsOf(entry)));
+  },
+);
 
 test.each([...example])(".env.example explains each setting of %s", (_name, { unexplained }) => {
   expect(unexplained).toEqual([]);

@@ -1,4 +1,5 @@
 import { createEdgeMetrics, edgeConfigSchema } from "@sluice/edge";
+import { createGatewayMetrics, gatewayConfigSchema } from "@sluice/gateway";
 import { createIngestMetrics, ingestConfigSchema } from "@sluice/ingest";
 import { createRegistry } from "@sluice/runtime";
 import { WorkerMetrics, workerConfigSchema } from "@sluice/worker";
@@ -23,6 +24,7 @@ export const SERVICE_CATALOG: ReadonlyMap<string, CatalogEntry> = new Map<string
       }),
     ),
   ],
+  ["gateway", entry(gatewayConfigSchema, "gateway", (registry) => createGatewayMetrics(registry, () => 0))],
   ["worker", entry(workerConfigSchema, "worker", (registry) => new WorkerMetrics(registry))],
 ]);
 
