@@ -60,12 +60,13 @@ export function readText(path: string): string {
   return readFileSync(join(REPOSITORY, path), "utf8");
 }
 
-export function readYaml<T>(path: string): T {
-  return parse(readText(path), { merge: true }) as T;
+/** Its shape is the caller's to know. */
+export function readYaml(path: string): unknown {
+  return parse(readText(path), { merge: true });
 }
 
 export function readCompose(): Readonly<Record<string, ComposeService>> {
-  return readYaml<{ services: Record<string, ComposeService> }>("docker-compose.yml").services;
+  return (readYaml("docker-compose.yml") as { services: Record<string, ComposeService> }).services;
 }
 
 /** All objects and patches under k8s/, as written: kustomize has not put them together. */
@@ -78,7 +79,8 @@ export function readManifests(): Manifest[] {
     parseAllDocuments(readText(file), { merge: true }).map((document) => {
       if (document.errors[0] !== undefined) throw new Error(`${file}: ${document.errors[0].message}`);
       // A Namespace has no spec.
-      return { spec: {}, ...(document.toJS() as Omit<Manifest, "file">), file };
+      const { spec = {}, ...rest } = document.toJS() as Omit<Manifest, "file" | "spec"> & Partial<Manifest>;
+      return { ...rest, spec, file };
     }),
   );
 }

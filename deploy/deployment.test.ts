@@ -176,7 +176,7 @@ describe("images", () => {
     expect(new Set(images).size).toBe(names.size);
     const tag = captureOnly(readText("k8s/base/kustomization.yaml"), /newTag: (\S+)$/);
     expect(images).toContain(`sluice:${tag}`);
-    expect(readYaml<{ version: string }>("package.json").version).toBe(tag);
+    expect((readYaml("package.json") as { version: string }).version).toBe(tag);
   });
 
   test("run Node 24 as a user of no name, and say by /healthz that they live", () => {
@@ -199,16 +199,18 @@ describe("ports", () => {
     ]);
     const published = compose[service === "edge" ? "balancer" : service]?.ports;
     expect(published).toEqual([`${port}:${port}`]);
-    if (service === "edge") {
-      expect(Number(captureOnly(haproxy, /bind \*:(\d+)$/))).toBe(port);
-      expect(Number(captureOnly(haproxy, /server-template edge \S+ edge:(\d+)$/))).toBe(port);
-    }
+  });
+
+  test("of the balancer are the edge's, on both sides", () => {
+    const { PORT: port } = loadConfig(entryOf("edge").schema, {});
+    expect(Number(captureOnly(haproxy, /bind \*:(\d+)$/))).toBe(port);
+    expect(Number(captureOnly(haproxy, /server-template edge \S+ edge:(\d+)$/))).toBe(port);
   });
 
   test("for operators are those that Prometheus scrapes and the balancer checks", () => {
-    const { scrape_configs: jobs } = readYaml<{
+    const { scrape_configs: jobs } = readYaml("deploy/prometheus/prometheus.yml") as {
       scrape_configs: { dns_sd_configs: { names: string[]; port: number }[] }[];
-    }>("deploy/prometheus/prometheus.yml");
+    };
     const targets = jobs.flatMap((job) => job.dns_sd_configs);
     expect(targets.map(({ port }) => port)).toEqual([adminPort]);
     expect(targets.flatMap(({ names }) => names).toSorted()).toEqual([...SERVICE_CATALOG.keys()].toSorted());

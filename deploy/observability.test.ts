@@ -18,7 +18,7 @@ interface Dashboard {
 /** Labels that Prometheus gives to every series, by the scrape configurations. */
 const TARGET_LABELS = ["instance", "job", "component", "namespace", "pod", "service", "le"];
 
-const rulesOf = (file: string) => readYaml<RuleFile>(file).groups.flatMap(({ rules }) => rules);
+const rulesOf = (file: string) => (readYaml(file) as RuleFile).groups.flatMap(({ rules }) => rules);
 const recording = rulesOf("deploy/prometheus/recording-rules.yml");
 const alerts = rulesOf("deploy/prometheus/alerts.yml");
 const recorded = new Set(recording.map(({ record }) => record));
@@ -50,7 +50,8 @@ describe("rules and dashboard", () => {
     const series = await exportedSeries();
     const names = expression.match(/\bsluice[_:][a-z0-9_:]+/g) ?? [];
     expect(names.filter((name) => !series.has(name) && !recorded.has(name))).toEqual([]);
-    if (names.length === 0) expect(expression).toMatch(/^up\{job="sluice"\}/);
+    // Prometheus' own, the only one that isn't ours: an expression without any would prove nothing.
+    expect(names.length > 0 || expression.startsWith('up{job="sluice"}')).toBe(true);
   });
 
   test.each(expressions)("%s uses only labels that those have", async (_where, expression) => {
@@ -85,5 +86,6 @@ test("OPERATIONS.md has a section for each alert, and for no other", () => {
   const sections = [...readText("deploy/OPERATIONS.md").matchAll(/^### (Sluice\w+)$/gm)].map(
     ([, name]) => name,
   );
-  expect(sections.toSorted()).toEqual(alerts.map(({ alert }) => alert).toSorted());
+  expect(new Set(sections)).toEqual(new Set(alerts.map(({ alert }) => alert)));
+  expect(sections).toHaveLength(alerts.length);
 });

@@ -37,9 +37,11 @@ function entry(schema: z.ZodObject, name: string, register: (registry: Registry)
 /** A service's settings with the values that it takes when none is given, as an environment variable spells them. */
 export function defaultsOf({ schema }: CatalogEntry): Map<string, string> {
   return new Map(
-    Object.entries(schema.shape).map(([name, field]) => [
-      name,
-      String((field as z.ZodType).parse(undefined) ?? ""),
-    ]),
+    Object.entries(schema.shape).map(([name, field]) => [name, spell((field as z.ZodType).parse(undefined))]),
   );
+}
+
+function spell(value: unknown): string {
+  if (value === undefined) return "";
+  return typeof value === "string" ? value : JSON.stringify(value);
 }

@@ -1,7 +1,6 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { createServer, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 
 /** Stands in for an edge container: SSE on one port, readiness on another, at an address of its own. */
 export class EdgeUnderTest implements AsyncDisposable {
@@ -71,7 +70,7 @@ export class NameServer implements AsyncDisposable {
   }
 
   get port(): number {
-    return (this.#socket.address() as AddressInfo).port;
+    return this.#socket.address().port;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

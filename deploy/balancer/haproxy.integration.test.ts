@@ -162,6 +162,7 @@ describe.skipIf(!canRun)("the balancer of docker-compose", () => {
   });
 
   test("finds an edge that is added while it runs", async () => {
+    expect(await edgesOf(6)).not.toContain(THIRD);
     await startEdge(THIRD);
     const found = async (): Promise<boolean> => (await edgesOf(6)).includes(THIRD);
     await waitUntil("the third edge in rotation", found, { timeoutMs: TIMEOUT_MS });

@@ -32,6 +32,7 @@ export class NatsLink {
   readonly jetStream: JetStreamClient;
   readonly jetStreamManager: JetStreamManager;
   #isConnected = true;
+  #maxPayload: number;
   #closing: Promise<void> | undefined;
   readonly #reconnectHandlers = new Set<() => void>();
 
@@ -40,6 +41,7 @@ export class NatsLink {
     this.connection = connection;
     this.jetStream = jetStream;
     this.jetStreamManager = jetStreamManager;
+    this.#maxPayload = connection.info?.max_payload ?? 0;
     void this.#watch();
   }
 
@@ -47,9 +49,10 @@ export class NatsLink {
     return this.#isConnected && !this.connection.isClosed();
   }
 
-  /** Largest message that the server takes, headers included, bytes. */
+  /** Largest message that the server takes, headers included, bytes; between connections, what the last one took. */
   get maxPayload(): number {
-    return this.connection.info?.max_payload ?? 0;
+    // The client forgets the server's facts with the connection, and an outage must not make every message too large.
+    return this.connection.info?.max_payload ?? this.#maxPayload;
   }
 
   /** Called after each re-established connection, when its subscriptions stand again. */
@@ -88,6 +91,7 @@ export class NatsLink {
       if (status.type === "disconnect") this.#isConnected = false;
       if (status.type === "reconnect") {
         this.#isConnected = true;
+        this.#maxPayload = this.maxPayload;
         for (const handler of this.#reconnectHandlers) handler();
       }
     }

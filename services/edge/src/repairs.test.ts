@@ -57,6 +57,7 @@ describe("a lost last live message", () => {
     await using _ = bench;
     ingest.announce("s", 0, { serial: 2, term: "b" });
     await reader.untilSequence(3);
+    expect(reader.sequences).toEqual([1, 2, 3]);
   });
 
   test("is found after a lost connection to NATS", async () => {
@@ -73,6 +74,7 @@ describe("a lost last live message", () => {
     const { bench, reader } = await startWithLostTail({ headCheckIntervalMs: 120, tailGraceMs: 5 });
     await using _ = bench;
     await reader.untilSequence(3);
+    expect(reader.sequences).toEqual([1, 2, 3]);
   });
 
   test("that ends the stream is found, too", async () => {
@@ -95,6 +97,7 @@ describe("a lost last live message", () => {
     await reader.until("the opening", () => reader.retries.length === 1);
     await ingest.publish("s", ["a"]);
     await reader.untilSequence(1);
+    expect(reader.sequences).toEqual([1]);
   });
 });
 

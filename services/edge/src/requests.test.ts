@@ -290,6 +290,7 @@ test("a reader that goes during the barrier, the page or a rebuild leaves nothin
   });
   await Promise.all(goings);
   await eventually("all to be gone", () => bench.edge.census().subscribers === 0);
+  expect(bench.edge.census().connections).toBe(0);
 });
 
 /** Cuts the request after a time, wherever the edge is with it. */

@@ -239,6 +239,7 @@ export class Subscriber {
 
   #lag(connection: Connection): void {
     this.#context.metrics.lagging.inc();
+    connection.countBackpressure();
     this.#merge.lag();
     void connection.drained().then(() => {
       if (this.#hasLeft) return;

@@ -1,4 +1,5 @@
-export { workerConfigSchema } from "./config.ts";
+export { workerConfigSchema, type WorkerConfig } from "./config.ts";
+export { modelOf } from "./configured-model.ts";
 export { DocumentModel } from "./document-model.ts";
 export { ModelError, type Model, type ModelEvent, type TokenUsage } from "./model.ts";
 export { OpenAiModel, type OpenAiSettings } from "./openai-model.ts";
