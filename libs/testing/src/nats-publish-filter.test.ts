@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import { array, assert, nat, property } from "fast-check";
 import { expect, test } from "vitest";
 import { NatsPublishFilter } from "./nats-publish-filter.ts";
 
@@ -14,8 +14,8 @@ const TAKEN = ["PUB live.a 7\r\na\r\nPING\r\n", "HPUB live.b 12 15\r\nNATS/1.0\r
 
 test("takes exactly the messages of the subjects asked for, however the bytes are cut", () => {
   const whole = Buffer.from([...KEPT.slice(0, 3), TAKEN[0], ...KEPT.slice(3), TAKEN[1], KEPT[1]].join(""));
-  fc.assert(
-    fc.property(fc.array(fc.nat(whole.byteLength)), (cuts) => {
+  assert(
+    property(array(nat(whole.byteLength)), (cuts) => {
       const taken: [string, string][] = [];
       const filter = new NatsPublishFilter(
         (subject) => subject.startsWith("live."),
