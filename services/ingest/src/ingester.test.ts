@@ -45,6 +45,8 @@ interface Replica {
   ingester: Ingester;
   isDead: boolean;
   slowMs: number;
+  /** That many appends to come take effect, and their answers get lost. */
+  lostAnswers: number;
 }
 
 /** One log, one cache and as many replicas as a test starts. */
@@ -62,7 +64,7 @@ class World {
   }
 
   start(): Replica {
-    const replica = { isDead: false, slowMs: 0 } as Replica;
+    const replica = { isDead: false, slowMs: 0, lostAnswers: 0 } as Replica;
     replica.ingester = startIngester({
       log: this.partitionLog,
       cache: this.#throughNetwork(this.cache, replica),
@@ -90,6 +92,8 @@ class World {
           const method = Reflect.get(target, name) as (...values: unknown[]) => Promise<unknown>;
           const result = await method.apply(target, values);
           await hop();
+          if (name === "append" && replica.lostAnswers-- > 0)
+            throw new StreamError("CACHE_UNAVAILABLE", "the answer got lost");
           return result;
         },
     });
@@ -213,6 +217,22 @@ test("the checkpoint falls back while nothing is published: the replica notices 
   await expect.poll(() => world.cache.readInfo("s")).toMatchObject({ head: { sequence: 2 } });
   world.cache.rollback(before);
   await expect.poll(() => world.cache.readInfo("s")).toMatchObject({ head: { sequence: 2 } });
+});
+
+test("a chunk that was written, but not told because the answer got lost, is announced with the tails", async () => {
+  const world = createWorld();
+  const replica = world.start();
+  await expect.poll(() => ownedBy(world)).toEqual(ALL);
+  const feed = new MemoryLiveFeed(world.bus);
+  const announced = new Set<string>();
+  const tails = feed.subscribeTails(({ streams }) => {
+    for (const { streamId, head, hasEnded } of streams) announced.add(`${streamId} ${head} ${hasEnded}`);
+  });
+  replica.lostAnswers = 1;
+  world.publish("s", ["a", "b"], 0);
+  await expect.poll(() => announced, { timeout: 5_000 }).toEqual(new Set(["s 2 false"]));
+  expect(replica.lostAnswers).toBeLessThan(1);
+  tails.close();
 });
 
 /** Runs a world of random trouble. @returns where a number carried another chunk than its position in the log says */
