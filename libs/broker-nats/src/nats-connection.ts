@@ -32,6 +32,7 @@ export class NatsLink {
   readonly jetStream: JetStreamClient;
   readonly jetStreamManager: JetStreamManager;
   #isConnected = true;
+  #maxPayload = 0;
   #closing: Promise<void> | undefined;
   readonly #reconnectHandlers = new Set<() => void>();
 
@@ -40,6 +41,7 @@ export class NatsLink {
     this.connection = connection;
     this.jetStream = jetStream;
     this.jetStreamManager = jetStreamManager;
+    this.#maxPayload = connection.info?.max_payload ?? 0;
     void this.#watch();
   }
 
@@ -47,9 +49,11 @@ export class NatsLink {
     return this.#isConnected && !this.connection.isClosed();
   }
 
-  /** Largest message that the server takes, headers included, bytes. */
+  /** Largest message that the server takes, headers included, bytes; while it is away, that it last took. */
   get maxPayload(): number {
-    return this.connection.info?.max_payload ?? 0;
+    // The client knows nothing of a server while it looks for one, and a message is not too large because of that.
+    this.#maxPayload = this.connection.info?.max_payload ?? this.#maxPayload;
+    return this.#maxPayload;
   }
 
   /** Called after each re-established connection, when its subscriptions stand again. */

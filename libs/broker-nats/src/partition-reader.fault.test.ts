@@ -143,9 +143,9 @@ describe("partition readers on one server", () => {
     const collectors = await openCollectors(new NatsPartitionLog(link, log));
     const publisher = new Publisher(new NatsStreamLog(link, log), 20);
     await expect.poll(() => publisher.count, CAUGHT_UP).toBeGreaterThan(200);
-    server.pause();
+    await server.pause();
     await expect.poll(() => link.isConnected, CAUGHT_UP).toBe(false);
-    server.resume();
+    await server.resume();
     const before = publisher.count;
     await expect.poll(() => publisher.count, CAUGHT_UP).toBeGreaterThan(before + 200);
     await publisher.stop();

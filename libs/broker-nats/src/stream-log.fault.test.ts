@@ -76,12 +76,12 @@ describe("a publish", () => {
   it("against a server that hangs is unknown in time, and is found by a look-up when it wakes", async () => {
     const streamId = freshStreamId();
     const message = outgoing({ streamId, expectedLastSequence: 0 });
-    server.pause();
+    await server.pause();
     const startedAt = performance.now();
     const outcome = await log.append(message);
     expect(outcome.kind).toBe("unknown");
     expect(performance.now() - startedAt).toBeLessThan(2_000);
-    server.resume();
+    await server.resume();
     await expect
       .poll(async () => (await log.firstAfter(streamId, 0).catch(() => null))?.messageId, DEADLINE)
       .toBe(message.messageId);
@@ -91,9 +91,14 @@ describe("a publish", () => {
   it("and each other request say that the log can't be reached while it can't", async () => {
     const partitionLog = new NatsPartitionLog(link, { partitions: 32, createdMs: 0 });
     const unavailable = { code: "LOG_UNAVAILABLE" };
+    const { maxMessageBytes } = log;
     await server.kill();
     await expect.poll(() => link.isConnected, DEADLINE).toBe(false);
+    // From its first attempt to reconnect on, the client has forgotten how much the server takes.
+    await expect.poll(() => link.connection.info, DEADLINE).toBeUndefined();
+    expect(log.maxMessageBytes).toBe(maxMessageBytes);
     const asked: (() => Promise<unknown>)[] = [
+      () => log.append(outgoing({ streamId: freshStreamId(), expectedLastSequence: 0 })),
       () => log.lastMessage("a"),
       () => log.firstAfter("a", 0),
       () => log.purgeBefore("a", 1),
@@ -136,13 +141,13 @@ describe("a connection", () => {
   it("closes in time though the server hangs, and tells that it ended", async () => {
     const server = await startNats({ local: true });
     const link = await connectNats({ servers: server.url, name: "closing" });
-    server.pause();
+    await server.pause();
     const startedAt = performance.now();
     await Promise.all([link.close(), link.close()]);
     expect(performance.now() - startedAt).toBeLessThan(4_000);
     expect(await link.ended()).toBeNull();
     expect(link.isConnected).toBe(false);
-    server.resume();
+    await server.resume();
     await server.stop();
   });
 });
