@@ -58,6 +58,8 @@ export class Load {
   readonly #ending = new AbortController();
   readonly #joining: Promise<void>[] = [];
   #writing: Promise<unknown> = Promise.resolve();
+  /** Of a send, in a way that producers don't have to expect. */
+  #failure: unknown = null;
 
   private constructor(options: LoadOptions) {
     this.#options = options;
@@ -72,6 +74,7 @@ export class Load {
       load.#joining.push(load.#joinLater(stream, index));
     }
     load.#writing = Promise.all(load.streams.map((stream) => load.#write(stream)));
+    load.#writing.catch((error: unknown) => (load.#failure = error));
     await load.#until("the first chunk of all streams", START_TIMEOUT_MS, () => {
       return load.#firstReaders.every((reader) => reader.lastSequence > 0);
     });
@@ -222,7 +225,11 @@ export class Load {
   }
 
   async #until(what: string, timeoutMs: number, isReached: () => boolean): Promise<void> {
-    await waitUntil(what, () => Promise.resolve(isReached()), { timeoutMs });
+    const probe = async (): Promise<boolean> => {
+      if (this.#failure !== null) throw this.#failure;
+      return isReached();
+    };
+    await waitUntil(what, probe, { timeoutMs });
   }
 }
 

@@ -95,7 +95,7 @@ describe("a connection whose Redis is away", () => {
     const other = new Redis(server.url);
     const isBlocked = async () => (await other.info("clients")).includes("blocked_clients:1");
     await waitUntil("the call", isBlocked, { timeoutMs: 10_000 });
-    await other.client("KILL", "TYPE", "normal", "SKIPME", "yes");
+    await other.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
     expect(await blocked).toBeNull();
     await untilAnswering(connection);
     other.disconnect();
