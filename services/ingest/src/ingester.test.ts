@@ -45,6 +45,8 @@ interface Replica {
   ingester: Ingester;
   isDead: boolean;
   slowMs: number;
+  /** That many appends to come take effect, and their answers get lost. */
+  lostAnswers: number;
 }
 
 /** One log, one cache and as many replicas as a test starts. */
@@ -63,7 +65,7 @@ class World {
   }
 
   start(): Replica {
-    const replica = { isDead: false, slowMs: 0 } as Replica;
+    const replica = { isDead: false, slowMs: 0, lostAnswers: 0 } as Replica;
     const liveFeed = new MemoryLiveFeed(this.bus);
     this.#feeds.push(liveFeed);
     replica.ingester = startIngester({
@@ -98,6 +100,8 @@ class World {
           const method = Reflect.get(target, name) as (...values: unknown[]) => Promise<unknown>;
           const result = await method.apply(target, values);
           await hop();
+          if (name === "append" && replica.lostAnswers-- > 0)
+            throw new StreamError("CACHE_UNAVAILABLE", "the answer got lost");
           return result;
         },
     });
@@ -266,6 +270,22 @@ test("a log that was made anew is noticed, and nothing of it is taken for what w
   const jump = jumpSequence(world.log.lastSequence);
   await expect.poll(() => world.read("s")).toEqual(["old", "new"]);
   expect(await world.cache.readInfo("s")).toMatchObject({ head: { sequence: jump } });
+});
+
+test("a chunk that was written, but not told because the answer got lost, is announced with the tails", async () => {
+  const world = createWorld();
+  const replica = world.start();
+  await expect.poll(() => ownedBy(world)).toEqual(ALL);
+  const feed = new MemoryLiveFeed(world.bus);
+  const announced = new Set<string>();
+  const tails = feed.subscribeTails(({ streams }) => {
+    for (const { streamId, head, hasEnded } of streams) announced.add(`${streamId} ${head} ${hasEnded}`);
+  });
+  replica.lostAnswers = 1;
+  world.publish("s", ["a", "b"], 0);
+  await expect.poll(() => announced, { timeout: 5_000 }).toEqual(new Set(["s 2 false"]));
+  expect(replica.lostAnswers).toBeLessThan(1);
+  tails.close();
 });
 
 /** Runs a world of random trouble. @returns where a number carried another chunk than its position in the log says */

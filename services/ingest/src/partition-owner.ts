@@ -1,6 +1,7 @@
 import {
   StreamError,
   type AppendBatch,
+  type AppliedEntry,
   type Checkpoint,
   type ChunkCache,
   type LiveFeed,
@@ -201,6 +202,7 @@ export class PartitionOwner {
         continue;
       }
       this.#position = batch.checkpoint;
+      this.#noteSkipped(entries, outcome.entries);
       const ranges = liveRangesOf(entries, outcome.entries);
       for (const { streamId, range } of ranges) {
         liveFeed.publishRange(streamId, range);
@@ -211,6 +213,18 @@ export class PartitionOwner {
         outcome.entries.reduce((sum, entry) => sum + entry.count, 0),
       );
       return;
+    }
+  }
+
+  /**
+   * What was written before, by another owner or by a call of ours whose answer got lost, may never have been told:
+   * whoever wrote it can have died in between. Its last chunk would wait for the edges' slowest check.
+   */
+  #noteSkipped(entries: readonly LogEntry[], applied: readonly AppliedEntry[]): void {
+    for (const [index, { first, count, status }] of applied.entries()) {
+      const streamId = entries[index]?.streamId;
+      if (count > 0 || first === 1 || streamId === undefined) continue;
+      this.#tail.note(streamId, first - 1, status !== "open");
     }
   }
 
