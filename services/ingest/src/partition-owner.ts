@@ -9,12 +9,11 @@ import {
   type PartitionLog,
   type PartitionReader,
   type RebuildAnswer,
-  type StoredMessage,
   type Subscription,
 } from "@sluice/core";
-import { decodeMessage } from "@sluice/protocol";
 import type { Logger } from "@sluice/runtime";
 import { setTimeout as delay } from "node:timers/promises";
+import { batchesOf, type DecodedBatch } from "./batches.ts";
 import { divergenceFrom } from "./era.ts";
 import { liveRangesOf } from "./live-ranges.ts";
 import type { IngestMetrics } from "./metrics.ts";
@@ -163,7 +162,10 @@ export class PartitionOwner {
         if (this.#isClosing || this.#isInDoubt) return;
         const messages = await reader.next(settings.maxBatchMessages);
         if (messages === null) return;
-        await this.#turn.run(() => this.#apply(messages));
+        for (const batch of batchesOf(messages, settings.maxChunkBytes)) {
+          if (this.#isClosing || this.#isInDoubt) return;
+          await this.#turn.run(() => this.#apply(batch));
+        }
       }
     } finally {
       this.#reader = null;
@@ -171,11 +173,10 @@ export class PartitionOwner {
     }
   }
 
-  async #apply(messages: readonly StoredMessage[]): Promise<void> {
-    const { cache, liveFeed, log, metrics, settings } = this.#dependencies;
+  async #apply({ messages, entries }: DecodedBatch): Promise<void> {
+    const { cache, liveFeed, log, metrics } = this.#dependencies;
     const lastMessage = messages.at(-1);
     if (lastMessage === undefined) return;
-    const entries = messages.map((message) => decodeMessage(message, settings.maxChunkBytes));
     await rejectElements(log, messages, entries, metrics, this.#logger);
 
     const batch: AppendBatch = {

@@ -1,4 +1,10 @@
-import { StreamError, type LogElement, type LogEntry, type PartitionLog, type StoredMessage } from "@sluice/core";
+import {
+  StreamError,
+  type LogElement,
+  type LogEntry,
+  type PartitionLog,
+  type StoredMessage,
+} from "@sluice/core";
 import { splitPayload, withoutHeartbeats } from "@sluice/protocol";
 import type { Logger } from "@sluice/runtime";
 import type { IngestMetrics } from "./metrics.ts";
