@@ -11,8 +11,8 @@ import type { IngestMetrics } from "./metrics.ts";
 
 type Rejection = Parameters<PartitionLog["reject"]>[0];
 
-// Without this bound a batch of malformed arrays puts half a million publishes into the heap at once.
-const MAX_ON_THEIR_WAY = 256;
+// One publish for each element of arrays that are all wrong would hold a partition up for minutes.
+const MAX_KEPT_ALONE = 16;
 
 /**
  * Puts what was refused where people can look at it. Best effort on purpose: the stream goes on under a placeholder
@@ -34,6 +34,7 @@ export async function rejectElements(
       logger.error({ err: error }, "rejected chunk could not be kept");
     }
   };
+  const keeping: Promise<void>[] = [];
   for (const [position, entry] of entries.entries()) {
     const message = messages[position];
     const refused = [...entry.elements.entries()].filter(isRejected);
@@ -43,16 +44,17 @@ export async function rejectElements(
     const { streamId, brokerSequence } = entry;
     const [index, { reason }] = first;
     logger.warn({ streamId, brokerSequence, index, reason, count: refused.length }, "chunk rejected");
+    if (refused.length > MAX_KEPT_ALONE) {
+      const all = `${refused.length} elements were refused, the first: ${reason}`;
+      keeping.push(keep({ streamId, brokerSequence, index, reason: all, element: message.payload }));
+      continue;
+    }
     const bytesOf = elementBytes(message, entry);
-    for (let from = 0; from < refused.length; from += MAX_ON_THEIR_WAY) {
-      const group = refused.slice(from, from + MAX_ON_THEIR_WAY);
-      await Promise.all(
-        group.map(([index, { reason }]) =>
-          keep({ streamId, brokerSequence, index, reason, element: bytesOf(index) }),
-        ),
-      );
+    for (const [index, { reason }] of refused) {
+      keeping.push(keep({ streamId, brokerSequence, index, reason, element: bytesOf(index) }));
     }
   }
+  await Promise.all(keeping);
 }
 
 function isRejected(
