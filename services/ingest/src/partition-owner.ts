@@ -119,6 +119,7 @@ export class PartitionOwner {
   async #run(): Promise<void> {
     const { liveFeed } = this.#dependencies;
     this.#position = await this.#patiently(() => this.#settlePosition());
+    if (this.#isClosing) return;
     this.#subscriptions = [
       liveFeed.answerBarriers(this.partition),
       // Whatever the connection was lost to may have put an older log in the place of ours.
@@ -133,9 +134,8 @@ export class PartitionOwner {
   }
 
   #doubt(): void {
-    if (this.#reader === null) return;
     this.#isInDoubt = true;
-    void this.#reader.close();
+    void this.#reader?.close();
   }
 
   async #rewind(): Promise<void> {
