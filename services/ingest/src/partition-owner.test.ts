@@ -1,4 +1,4 @@
-import type { ConsumeBounds, PartitionReader } from "@sluice/core";
+import type { AppendBatch, AppendOutcome, ConsumeBounds, PartitionReader } from "@sluice/core";
 import { createLogger, createRegistry } from "@sluice/runtime";
 import {
   MemoryChunkCache,
@@ -93,5 +93,30 @@ test("a log that was replaced while the read of it was being opened is noticed, 
   liveFeed.reconnect();
   go.open();
   await expect.poll(() => memoryLog.divergences).toEqual([brokerSequence - 1]);
+  await owner.close();
+});
+
+test("a message that left the log while it waited for the cache holds nothing up, though nothing tells its number", async () => {
+  const memoryLog = new MemoryLog({ partitions: 1 });
+  class CacheAfterOutage extends MemoryChunkCache {
+    override async append(batch: AppendBatch): Promise<AppendOutcome> {
+      memoryLog.ageOutBefore(aged.brokerSequence + 1);
+      // A turn of the event loop, as every real answer takes.
+      await new Promise((resolve) => setImmediate(resolve));
+      return super.append(batch);
+    }
+  }
+  const aged = memoryLog.publishBare("aged", Buffer.from('{"type":"Text","content":"a"}'));
+  const cache = new CacheAfterOutage({ partitions: 1 });
+  const { owner } = createOwner(new MemoryLiveBus(), new MemoryPartitionLog(memoryLog), cache);
+  owner.start();
+  memoryLog.append({
+    streamId: "next",
+    payload: Buffer.from('{"type":"Text","content":"b"}'),
+    messageId: "m:1",
+    expectedLastSequence: 0,
+    producerSequence: 1,
+  });
+  await expect.poll(() => cache.readInfo("next")).toMatchObject({ head: { sequence: 1 } });
   await owner.close();
 });

@@ -207,7 +207,12 @@ export class PartitionOwner {
         return;
       }
       if (outcome.kind === "unproven") {
-        for (const streamId of outcome.streamIds) await this.#rebuildWithinTurn(streamId);
+        for (const streamId of outcome.streamIds) {
+          if ((await this.#rebuildWithinTurn(streamId)).kind === "restored") continue;
+          // Its messages have left the log while they waited here: what is there now has to be read anew.
+          this.#isInDoubt = true;
+          return;
+        }
         continue;
       }
       this.#position = batch.checkpoint;
@@ -246,9 +251,9 @@ export class PartitionOwner {
   }
 
   /** An append found a stream that nothing proves: only the log before it can tell, and only as far as we had read. */
-  async #rebuildWithinTurn(streamId: string): Promise<void> {
+  async #rebuildWithinTurn(streamId: string): Promise<RebuildAnswer> {
     this.#dependencies.metrics.rebuilds.inc({ cause: "append" });
-    await this.#patiently(() =>
+    return this.#patiently(() =>
       this.#rebuilder.rebuild(streamId, this.#divergences, (task) => task(this.position)),
     );
   }
