@@ -121,6 +121,7 @@ export class PartitionOwner {
   async #run(): Promise<void> {
     const { liveFeed } = this.#dependencies;
     this.#position = await this.#settle();
+    if (this.#isClosing) return;
     this.#subscriptions = [
       liveFeed.answerBarriers(this.partition),
       // Whatever the connection was lost to may have put an older log in the place of ours.
@@ -192,7 +193,6 @@ export class PartitionOwner {
         brokerSequence: lastMessage.brokerSequence,
         timestampMs: lastMessage.timestampMs,
         logCreatedMs: this.#position.logCreatedMs,
-        ...(this.#position.era === undefined ? {} : { era: this.#position.era }),
       },
       entries,
       divergences: this.#divergences,
