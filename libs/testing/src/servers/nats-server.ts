@@ -144,13 +144,13 @@ async function startNode(node: NatsNode): Promise<ProcessServer> {
 }
 
 function natsConfig(node: NatsNode, storeDirectory: string): string {
-  const syncInterval = node.syncInterval === undefined ? "" : `sync_interval: ${node.syncInterval}`;
+  const syncInterval = node.syncInterval === undefined ? "" : `, sync_interval: ${node.syncInterval}`;
   const lines = [
     `server_name: ${node.serverName}`,
     `listen: "127.0.0.1:${node.port}"`,
     `http: "127.0.0.1:${node.monitorPort}"`,
     `max_payload: ${MAX_PAYLOAD_BYTES}`,
-    `jetstream { store_dir: ${JSON.stringify(storeDirectory)} ${syncInterval} }`,
+    `jetstream { store_dir: ${JSON.stringify(storeDirectory)}${syncInterval} }`,
   ];
   if (node.cluster !== undefined) {
     const routes = node.cluster.routes.map((route) => JSON.stringify(route)).join(", ");
