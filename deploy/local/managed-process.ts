@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
-import { killWithParent, waitUntil } from "@sluice/testing/servers";
+import { OrphanGuard, waitUntil } from "@sluice/testing/servers";
 
 const READY_TIMEOUT_MS = 30_000;
 // Past this a process that hangs on its way down is killed, so that Ctrl-C always ends.
@@ -45,6 +45,7 @@ export class ManagedProcess {
   readonly #spec: ProcessSpec;
   readonly #options: ManagedProcessOptions;
   readonly #stopping = new AbortController();
+  #guard: OrphanGuard | undefined;
   #child: ChildProcess | undefined;
   #running: Promise<void> = Promise.resolve();
   #stopped: Promise<void> | undefined;
@@ -88,6 +89,15 @@ export class ManagedProcess {
   }
 
   async #keepRunning(first: PromiseWithResolvers<void>): Promise<void> {
+    this.#guard = new OrphanGuard();
+    try {
+      await this.#runAgainAndAgain(first);
+    } finally {
+      this.#guard.release();
+    }
+  }
+
+  async #runAgainAndAgain(first: PromiseWithResolvers<void>): Promise<void> {
     const signal = this.#stopping.signal;
     let shortRuns = 0;
     for (let starts = 1; ; starts++) {
@@ -136,12 +146,12 @@ export class ManagedProcess {
     closeSync(logDescriptor);
     this.#child = child;
     this.#options.onPidChange();
-    const release = child.pid === undefined ? () => {} : killWithParent(child.pid);
+    if (child.pid !== undefined) this.#guard?.watch(child.pid);
 
     const over = new AbortController();
     const ended = new Promise<string>((resolve) => {
       const end = (how: string): void => {
-        release();
+        this.#guard?.forget();
         this.#child = undefined;
         over.abort(new Error(how));
         this.#options.onPidChange();

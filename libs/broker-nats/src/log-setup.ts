@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { DiscardPolicy, StorageType, type StreamConfig, type StreamInfo } from "@nats-io/jetstream";
 import { millis, nanos } from "@nats-io/nats-core";
 import { StreamError } from "@sluice/core";
@@ -12,7 +13,6 @@ import {
 } from "@sluice/protocol";
 import { askLog, JETSTREAM_ERROR, jetStreamErrorCode } from "./log-errors.ts";
 import type { NatsLink } from "./nats-connection.ts";
-import { setTimeout as delay } from "node:timers/promises";
 
 /** Settings of a new log. Of one that exists only `partitions`, `minRetentionMs` and `maxChunkBytes` are checked. */
 export interface LogOptions {
@@ -27,6 +27,8 @@ export interface LogOptions {
   maxChunkBytes?: number;
   rejectedMaxAgeMs?: number;
   rejectedMaxBytes?: number;
+  /** How long to wait for a server that isn't ready yet; 15 s if absent. */
+  setupTimeoutMs?: number;
 }
 
 /** What never changes about a log. */
@@ -39,19 +41,26 @@ export interface LogIdentity {
 /** Room for a message's subject, headers and the JSON around a chunk, beside its largest chunk. */
 export const MESSAGE_OVERHEAD_BYTES = 64 * 1024;
 
+// Before 2.11 a cluster can't compare-and-set on a transformed subject: every second message of a stream is refused.
+const MIN_SERVER_MINOR = 11;
 const DUPLICATE_WINDOW_MS = 120_000;
 const DAY_MS = 86_400_000;
 const LOG_POLL_MS = 200;
 const PARTITIONS_KEY = "sluice-partitions";
+const DIVERGENCES_KEY = "sluice-divergences";
 const CREATED_KEY = "sluice-created-ms";
 
 /**
  * Makes sure that the log is there and is one that Sluice can work with. Any number of processes may call it at once.
- * An existing log is never changed.
- * @throws StreamError LOG_INCOMPATIBLE with what to do; LOG_UNAVAILABLE when the server can't be asked
+ * An existing log is never changed. A cluster that has just started can't place a log yet, hence the patience.
+ * @throws StreamError LOG_INCOMPATIBLE with what to do; LOG_UNAVAILABLE when it isn't there within `setupTimeoutMs`
  */
 export async function ensureLog(link: NatsLink, options: LogOptions): Promise<LogIdentity> {
   checkServer(link, options.maxChunkBytes ?? MAX_CHUNK_BYTES);
+  return retryUntil(Date.now() + (options.setupTimeoutMs ?? 15_000), () => setUpLog(link, options));
+}
+
+async function setUpLog(link: NatsLink, options: LogOptions): Promise<LogIdentity> {
   const now = Date.now();
   const partitions = options.partitions ?? DEFAULT_PARTITIONS;
   const info = await ensureStream(link, {
@@ -92,11 +101,16 @@ export async function ensureLog(link: NatsLink, options: LogOptions): Promise<Lo
  * @throws StreamError LOG_UNAVAILABLE when it isn't there in time, LOG_INCOMPATIBLE as `ensureLog`
  */
 export async function awaitLog(link: NatsLink, timeoutMs: number): Promise<LogIdentity> {
-  const deadline = Date.now() + timeoutMs;
+  return retryUntil(Date.now() + timeoutMs, async () => {
+    const info = await askLog("look for it", () => link.jetStreamManager.streams.info(CHUNKS_STREAM));
+    return identityOf(info.config, { minRetentionMs: 0 });
+  });
+}
+
+async function retryUntil<Answer>(deadline: number, attempt: () => Promise<Answer>): Promise<Answer> {
   for (;;) {
     try {
-      const info = await askLog("look for the log", () => link.jetStreamManager.streams.info(CHUNKS_STREAM));
-      return identityOf(info.config, { minRetentionMs: 0 });
+      return await attempt();
     } catch (error) {
       const isFinal = error instanceof StreamError && error.code === "LOG_INCOMPATIBLE";
       if (isFinal || Date.now() > deadline) throw error;
@@ -108,10 +122,8 @@ export async function awaitLog(link: NatsLink, timeoutMs: number): Promise<LogId
 function checkServer(link: NatsLink, maxChunkBytes: number): void {
   const version = link.connection.info?.version ?? "0.0.0";
   const [major = 0, minor = 0] = version.split(".").map(Number);
-  if (major < 2 || (major === 2 && minor < 10)) {
-    throw incompatible(
-      `nats-server is ${version}; Sluice needs 2.10 or newer, which splits the log into partitions`,
-    );
+  if (major < 2 || (major === 2 && minor < MIN_SERVER_MINOR)) {
+    throw incompatible(`nats-server is ${version}; Sluice needs 2.${MIN_SERVER_MINOR} or newer`);
   }
   const largest = link.maxPayload - MESSAGE_OVERHEAD_BYTES;
   if (largest < maxChunkBytes) {
@@ -188,6 +200,26 @@ function identityOf(
 export function createdMsOf(config: StreamConfig): number | null {
   const createdMs = Number(config.metadata?.[CREATED_KEY]);
   return Number.isSafeInteger(createdMs) ? createdMs : null;
+}
+
+/** What `PartitionLog.recordDivergence` has recorded, ascending. */
+export function divergencesOf(config: StreamConfig): number[] {
+  const text = config.metadata?.[DIVERGENCES_KEY] ?? "";
+  return text === "" ? [] : text.split(",").map(Number);
+}
+
+/** Adds one to what stands with the log. Two that add the same at once both succeed. */
+export async function addDivergence(link: NatsLink, after: number): Promise<void> {
+  const { streams } = link.jetStreamManager;
+  await askLog("record that it has diverged", async () => {
+    const { config } = await streams.info(CHUNKS_STREAM);
+    const known = divergencesOf(config);
+    if (known.includes(after)) return;
+    const all = [...known, after].toSorted((a, b) => a - b);
+    await streams.update(CHUNKS_STREAM, {
+      metadata: { ...config.metadata, [DIVERGENCES_KEY]: all.join(",") },
+    });
+  });
 }
 
 function incompatible(message: string): StreamError {

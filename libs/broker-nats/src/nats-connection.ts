@@ -32,7 +32,7 @@ export class NatsLink {
   readonly jetStream: JetStreamClient;
   readonly jetStreamManager: JetStreamManager;
   #isConnected = true;
-  #maxPayload = 0;
+  #maxPayload: number;
   #closing: Promise<void> | undefined;
   readonly #reconnectHandlers = new Set<() => void>();
 
@@ -49,11 +49,10 @@ export class NatsLink {
     return this.#isConnected && !this.connection.isClosed();
   }
 
-  /** Largest message that the server takes, headers included, bytes; while it is away, that it last took. */
+  /** Largest message that the server takes, headers included, bytes; between connections, what the last one took. */
   get maxPayload(): number {
-    // The client knows nothing of a server while it looks for one, and a message is not too large because of that.
-    this.#maxPayload = this.connection.info?.max_payload ?? this.#maxPayload;
-    return this.#maxPayload;
+    // The client forgets the server's facts with the connection, and an outage must not make every message too large.
+    return this.connection.info?.max_payload ?? this.#maxPayload;
   }
 
   /** Called after each re-established connection, when its subscriptions stand again. */
@@ -92,6 +91,7 @@ export class NatsLink {
       if (status.type === "disconnect") this.#isConnected = false;
       if (status.type === "reconnect") {
         this.#isConnected = true;
+        this.#maxPayload = this.maxPayload;
         for (const handler of this.#reconnectHandlers) handler();
       }
     }

@@ -55,7 +55,7 @@ export class NatsStreamLog implements StreamLog {
     try {
       const ack = await this.#link.jetStream.publish(streamSubject(message.streamId), message.payload, {
         timeout: this.#appendTimeoutMs,
-        headers: headersOf(message),
+        headers: headersOf(message, this.#subjectOf(message.streamId)),
       });
       // A duplicate's acknowledgement carries the sequence at which the first one stands.
       return { kind: "stored", brokerSequence: ack.seq };
@@ -86,10 +86,13 @@ export class NatsStreamLog implements StreamLog {
   }
 }
 
-function headersOf(message: OutgoingMessage): MsgHdrs {
+function headersOf(message: OutgoingMessage, chunkSubject: string): MsgHdrs {
   const made = headers();
   made.set(HEADERS.messageId, message.messageId);
   made.set(HEADERS.expectedLastSequence, String(message.expectedLastSequence));
+  // Without it a clustered server compares with the subject before the transform, which never has a message: it would
+  // let every first message in, and refuse every second.
+  made.set(HEADERS.expectedSubject, chunkSubject);
   if (message.producerSequence !== null) made.set(HEADERS.sequence, String(message.producerSequence));
   if (message.control !== undefined) made.set(HEADERS.control, message.control);
   if (message.options !== undefined) made.set(HEADERS.options, message.options);

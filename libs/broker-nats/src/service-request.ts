@@ -2,7 +2,10 @@ import type { Msg } from "@nats-io/nats-core";
 import type { Subscription } from "@sluice/core";
 import type { NatsLink } from "./nats-connection.ts";
 
-/** Messages of core NATS, synchronously, in order of arrival. */
+/**
+ * Messages of core NATS, synchronously, in order of arrival. What a handler throws is a broken invariant and surfaces as an
+ * uncaught exception; thrown into the client, it would only tear the connection down.
+ */
 export function subscribe(
   link: NatsLink,
   subject: string,
@@ -13,7 +16,14 @@ export function subscribe(
   const subscription = link.connection.subscribe(subject, {
     ...options,
     callback: (error, message) => {
-      if (error === null && !isClosed) handler(message);
+      if (error !== null || isClosed) return;
+      try {
+        handler(message);
+      } catch (thrown) {
+        queueMicrotask(() => {
+          throw thrown;
+        });
+      }
     },
   });
   return {

@@ -82,6 +82,14 @@ describe("a stored message", () => {
     expect(message.expectedLastSequence).toBe(0);
   });
 
+  it("takes an expectation about its own subject for the same proof", () => {
+    const message = withHeaders({
+      "Nats-Expected-Last-Subject-Sequence": "0",
+      "Nats-Expected-Last-Subject-Sequence-Subject": raw.subject,
+    });
+    expect(message.expectedLastSequence).toBe(0);
+  });
+
   it("takes no expectation about another subject for a proof", () => {
     const message = withHeaders({
       "Nats-Expected-Last-Subject-Sequence": "0",

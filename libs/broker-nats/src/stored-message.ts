@@ -20,19 +20,17 @@ export function storedMessage(raw: RawMessage): StoredMessage {
     timestampMs: raw.timestampMs,
     messageId: headerOf(headers, HEADERS.messageId),
     producerSequence: positive(numberOf(headers, HEADERS.sequence)),
-    expectedLastSequence: expectationOf(headers),
+    expectedLastSequence: expectationOf(raw),
     control: headerOf(headers, HEADERS.control) === "delete" ? "delete" : null,
     options: headerOf(headers, HEADERS.options),
     payload: raw.payload,
   };
 }
 
-// With this header the expectation is about another subject, and 0 proves nothing about this one.
-const EXPECTED_SUBJECT_HEADER = "Nats-Expected-Last-Subject-Sequence-Subject";
-
-function expectationOf(headers: MsgHdrs | undefined): number | null {
-  if (headerOf(headers, EXPECTED_SUBJECT_HEADER) !== null) return null;
-  return numberOf(headers, HEADERS.expectedLastSequence);
+/** An expectation about another subject proves nothing about this one. */
+function expectationOf(raw: RawMessage): number | null {
+  const subject = headerOf(raw.headers, HEADERS.expectedSubject) ?? raw.subject;
+  return subject === raw.subject ? numberOf(raw.headers, HEADERS.expectedLastSequence) : null;
 }
 
 export function headerOf(headers: MsgHdrs | undefined, name: string): string | null {

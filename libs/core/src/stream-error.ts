@@ -7,6 +7,7 @@ const CODES = {
   INVALID_STREAM_ID: { status: 400, retryable: false },
   INVALID_RESUME_TOKEN: { status: 400, retryable: false },
   INVALID_REQUEST: { status: 400, retryable: false },
+  UNSUPPORTED_MEDIA_TYPE: { status: 415, retryable: false },
   INVALID_CHUNK: { status: 422, retryable: false },
   CHUNK_TOO_LARGE: { status: 413, retryable: false },
   NOT_FOUND: { status: 404, retryable: false },

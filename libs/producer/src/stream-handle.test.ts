@@ -140,7 +140,7 @@ test("an end in the midst of chunks sent together is refused", async () => {
     { type: "Complete", summary: null },
     { type: "Text", content: "late" },
   ]);
-  await expect(sending).rejects.toMatchObject({ code: "INVALID_CHUNK", details: { index: 1 } });
+  await expect(sending).rejects.toMatchObject({ code: "STREAM_ENDED", details: { index: 1 } });
 });
 
 test("beyond the buffer sends wait, and one that waits longer than ten seconds is surely not sent", async () => {

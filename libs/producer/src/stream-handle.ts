@@ -138,17 +138,19 @@ export class StreamHandle implements AsyncDisposable {
     const endIndex = chunks.findIndex((chunk) => chunk.endStatus !== null);
     if (endIndex >= 0 && endIndex < chunks.length - 1) {
       throw new StreamError(
-        "INVALID_CHUNK",
+        "STREAM_ENDED",
         `chunk at index ${endIndex + 1} comes after the end of the stream`,
         {
-          details: { field: "", index: endIndex + 1 },
+          details: { index: endIndex + 1 },
         },
       );
     }
-    if (bytes + ARRAY_BYTES > this.#maxMessageBytes) {
+    const [only] = chunks;
+    const payloadBytes = only !== undefined && chunks.length === 1 ? only.bytes : bytes + ARRAY_BYTES;
+    if (payloadBytes > this.#maxMessageBytes) {
       throw new StreamError(
         "CHUNK_TOO_LARGE",
-        `${bytes} bytes were sent at once, the log takes ${this.#maxMessageBytes - ARRAY_BYTES}: send them in parts`,
+        `${payloadBytes} bytes were sent at once, the log takes ${this.#maxMessageBytes}: send them in parts`,
       );
     }
   }

@@ -4,7 +4,7 @@ import { streamOptionsSchema, type StreamOptions } from "@sluice/protocol";
 import { StreamPublisher, type Batch, type HandleMode } from "./publisher.ts";
 import { DEFAULT_SETTINGS, type ProducerSettings } from "./settings.ts";
 import { StreamHandle } from "./stream-handle.ts";
-import { NOT_CREATED, positionAfter, refusalAt, type StreamPosition } from "./stream-position.ts";
+import { headOf, NOT_CREATED, positionAfter, refusalAt, type StreamPosition } from "./stream-position.ts";
 
 export interface StreamManagerOptions {
   log: StreamLog;
@@ -64,9 +64,7 @@ export class StreamManager implements AsyncDisposable {
     { mode = "exclusive" }: { mode?: HandleMode } = {},
   ): Promise<StreamHandle> {
     this.#check(streamId);
-    const position = await this.#position(streamId);
-    const refusal = refusalAt(streamId, position);
-    if (refusal !== null) throw refusal;
+    const position = await this.#openPosition(streamId);
     if (mode === "shared") return this.#handle(streamId, mode, position);
     const taker = this.#publisher(streamId, "shared", position);
     await taker.publish(NOTHING);
@@ -74,17 +72,41 @@ export class StreamManager implements AsyncDisposable {
   }
 
   /**
+   * Opens a stream for chunks of which the first must take this number; nothing is taken over. Whoever else writes ends
+   * the handle with FENCED. A sender that lost an answer can so send again without storing anything twice:
+   * `details.head_sequence` of the refusal tells how far the stream has come.
+   * @throws StreamError FENCED where the next number is another one or can't be known, and as `openStream`
+   */
+  async openStreamAt(streamId: string, nextSequence: number): Promise<StreamHandle> {
+    this.#check(streamId);
+    const position = await this.#openPosition(streamId);
+    if (position.nextSequence === nextSequence) return this.#handle(streamId, "exclusive", position);
+    const next = position.nextSequence === null ? "can't be known" : `is ${position.nextSequence}`;
+    throw new StreamError(
+      "FENCED",
+      `the next chunk of stream ${streamId} was to be ${nextSequence}, but ${next}`,
+      {
+        details: headOf(position),
+      },
+    );
+  }
+
+  /**
    * Deletes a stream, ended or not, for all readers and for good. Repeating it does no harm.
+   * @param knownHead its last sequence, where a record of it has outlived its messages: deletes the record
    * @throws StreamError STREAM_NOT_FOUND. After LOG_UNAVAILABLE it may be deleted in part: repeat it
    */
-  async deleteStream(streamId: string): Promise<void> {
+  async deleteStream(streamId: string, knownHead: number | null = null): Promise<void> {
     this.#check(streamId);
-    let position = await this.#position(streamId);
+    const last = await this.#log.lastMessage(streamId);
+    if (last === null && knownHead === null) throw notFound(streamId);
+    let position =
+      last === null ? { ...NOT_CREATED, nextSequence: (knownHead ?? 0) + 1 } : positionAfter(last);
     while (position.status !== "deleted") {
       // An end doesn't stand in the way of a delete.
       const publisher = this.#publisher(streamId, "shared", { ...position, status: "open" });
       const tombstone: Batch = {
-        payload: NOTHING.payload,
+        payload: new Uint8Array(),
         numberedCount: 1,
         endStatus: null,
         control: "delete",
@@ -121,11 +143,14 @@ export class StreamManager implements AsyncDisposable {
     }
   }
 
-  async #position(streamId: string): Promise<StreamPosition> {
+  /** Where a stream stands that can be appended to. */
+  async #openPosition(streamId: string): Promise<StreamPosition> {
     const last = await this.#log.lastMessage(streamId);
-    if (last === null)
-      throw new StreamError("STREAM_NOT_FOUND", `there is no stream ${streamId}: create it first`);
-    return positionAfter(last);
+    if (last === null) throw notFound(streamId);
+    const position = positionAfter(last);
+    const refusal = refusalAt(streamId, position);
+    if (refusal !== null) throw refusal;
+    return position;
   }
 
   async #whyNotCreated(streamId: string, error: unknown): Promise<unknown> {
@@ -162,6 +187,13 @@ export class StreamManager implements AsyncDisposable {
     this.#handles.add(handle);
     return handle;
   }
+}
+
+function notFound(streamId: string): StreamError {
+  return new StreamError(
+    "STREAM_NOT_FOUND",
+    `there is no stream ${streamId}: create it first (POST /streams, or createStream)`,
+  );
 }
 
 function encodeOptions(options: StreamOptions | undefined): string | null {

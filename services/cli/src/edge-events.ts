@@ -9,33 +9,26 @@ export interface EdgeEvent {
 /** What came in on one connection, in its order. */
 export type EdgeItem =
   | { kind: "event"; event: EdgeEvent }
-  /** The position to reconnect with, once what came before it was taken. */
+  /** The position to reconnect with; of an event that follows at once, or of none. */
   | { kind: "position"; id: string }
   | { kind: "retry"; ms: number };
 
 // A chunk has at most 1 MiB as it was sent. Without this bound a server that never ends a line fills the heap.
 const MAX_EVENT_CHARACTERS = 16 * 1024 * 1024;
 
-/** Takes an answer apart. What was cut off in mid-event is dropped: it comes again after the reconnect. */
+/**
+ * Takes an answer apart. What was cut off in mid-event is dropped: it comes again after the reconnect.
+ * @param silence running while the server is waited for, and not while the taker takes its time
+ */
 export async function* readEdgeItems(
   body: AsyncIterable<Uint8Array>,
-  onBytes: () => void,
+  silence: { restart(): void; pause(): void },
 ): AsyncGenerator<EdgeItem, void, undefined> {
-  let ready: EdgeItem[] = [];
+  const ready: EdgeItem[] = [];
   let failure: Error | null = null;
-  let position: EdgeItem | null = null;
   const parser = createParser({
-    onId: (id) => {
-      position = { kind: "position", id };
-      ready.push(position);
-    },
-    onEvent: ({ event, data }) => {
-      // The parser tells a block's id before its event; ours counts only when the event was taken.
-      if (ready.at(-1) === position && position !== null)
-        ready.splice(-1, 0, { kind: "event", event: { name: event ?? "message", data } });
-      else ready.push({ kind: "event", event: { name: event ?? "message", data } });
-      position = null;
-    },
+    onId: (id) => ready.push({ kind: "position", id }),
+    onEvent: ({ event, data }) => ready.push({ kind: "event", event: { name: event ?? "message", data } }),
     onRetry: (ms) => ready.push({ kind: "retry", ms }),
     onError: (error) => {
       if (error.type === "max-buffer-size-exceeded") failure = error;
@@ -44,12 +37,11 @@ export async function* readEdgeItems(
   });
   const decoder = new TextDecoder();
   for await (const bytes of body) {
-    onBytes();
     parser.feed(decoder.decode(bytes, { stream: true }));
     if (failure !== null) throw failure as Error;
-    const items = ready;
-    ready = [];
-    position = null;
-    yield* items;
+    silence.pause();
+    // To the last one, whatever happens to the connection meanwhile: a position counts only with its event.
+    yield* ready.splice(0);
+    silence.restart();
   }
 }

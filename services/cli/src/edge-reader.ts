@@ -29,8 +29,8 @@ export type FollowedEvent =
   /** The stream had ended before `from`: there is nothing to read. */
   | { kind: "nothing" };
 
-// The edge says something each 15 s at the latest; after twice that a connection is dead, whatever TCP thinks.
-const SILENCE_TIMEOUT_MS = 45_000;
+// The edge says something each 30 s unless set otherwise; after twice that a connection is dead, whatever TCP thinks.
+const SILENCE_TIMEOUT_MS = 75_000;
 // A refusal can be a short answer with status 200. One that lasts longer was a connection.
 const CONNECTED_AFTER_MS = 1_000;
 
@@ -56,7 +56,7 @@ export async function* followStream(request: FollowRequest): AsyncGenerator<Foll
         return;
       }
       if (response.ok) {
-        for await (const item of readEdgeItems(response.body ?? emptyBody(), () => connection.heard())) {
+        for await (const item of readEdgeItems(response.body ?? emptyBody(), connection)) {
           if (item.kind === "position") position.id = item.id;
           else if (item.kind === "retry") retryMs = item.ms;
           else {
@@ -158,12 +158,11 @@ class Connection {
     if (waitSeconds > 0) url.searchParams.set("wait", String(waitSeconds));
     const headers: Record<string, string> = { accept: "text/event-stream", "cache-control": "no-cache" };
     if (position.id !== null) headers["last-event-id"] = position.id;
-    this.heard(waitSeconds * 1000);
+    this.restart(waitSeconds * 1000);
     return fetch(url, { headers, signal: this.#signal });
   }
 
-  /** Starts the time anew. */
-  heard(extraMs = 0): void {
+  restart(extraMs = 0): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(
       () => this.#controller.abort(new Error("silent for too long")),
@@ -171,8 +170,12 @@ class Connection {
     );
   }
 
-  close(): void {
+  pause(): void {
     clearTimeout(this.#timer);
+  }
+
+  close(): void {
+    this.pause();
     this.#controller.abort();
   }
 }

@@ -82,8 +82,8 @@ export class GatewayClient {
         const refusal = await readRefusal(response);
         if (mayBeStored && refusal.problem["head_sequence"] === lastSequence) return { kind: "stored" };
         if (!mayPass(refusal)) return { kind: "refused", refusal };
-        // A gateway that gave up on the log can't know what the log did.
-        mayBeStored = true;
+        // A gateway that gave up on the log says so where it knows that the log has nothing of it.
+        if (refusal.problem["may_be_stored"] !== false) mayBeStored = true;
         retryAfterMs = refusal.retryAfterMs;
         problem = refusedError(refusal);
       } catch (error) {

@@ -69,13 +69,20 @@ export class Connection {
     return this.#queuedBytes + bytes <= maxBufferBytes;
   }
 
+  /** Once for each time the socket is full, whether the queue came near its bound or something had no room in it. */
+  countBackpressure(): void {
+    if (this.#isCountedSlow) return;
+    this.#isCountedSlow = true;
+    this.#metrics.backpressureEvents.inc();
+  }
+
   /** Queues whole frames, kept as they are. Ignored after `end`. @param chunks how many of them count as chunks */
   push(frames: Uint8Array, chunks: number): void {
     if (this.#isEnding || this.#isClosed) return;
     this.#queue.push(frames);
     this.#queuedChunks += chunks;
     this.#queuedBytes += frames.byteLength;
-    if (this.#isBlocked) this.#noticeBackpressure();
+    if (this.#isBlocked) this.#noticeUsage();
     else this.#schedule();
   }
 
@@ -106,7 +113,7 @@ export class Connection {
     if (this.#isClosed) return;
     if (this.#response.writableNeedDrain) {
       this.#isBlocked = true;
-      this.#noticeBackpressure();
+      this.#noticeUsage();
     } else this.#write();
   }
 
@@ -158,11 +165,9 @@ export class Connection {
     for (const wake of waiters) wake();
   }
 
-  #noticeBackpressure(): void {
+  #noticeUsage(): void {
     const { bufferSize, maxBufferBytes, backpressureThreshold } = this.#settings;
     const usage = Math.max(this.#queuedChunks / bufferSize, this.#queuedBytes / maxBufferBytes);
-    if (this.#isCountedSlow || usage < backpressureThreshold) return;
-    this.#isCountedSlow = true;
-    this.#metrics.backpressureEvents.inc();
+    if (usage >= backpressureThreshold) this.countBackpressure();
   }
 }

@@ -126,7 +126,7 @@ describe("a response", () => {
   });
 
   test("tells of a deletion also where its live message was lost", async () => {
-    await using bench = await startWithFive({ tailGraceMs: 5 });
+    await using bench = await startWithFive({ tailGraceMs: 5, headCheckIntervalMs: 600_000 });
     const reader = await bench.open("/streams/s/events");
     await reader.untilSequence(5);
     bench.ingest.say = () => null;
@@ -290,6 +290,7 @@ test("a reader that goes during the barrier, the page or a rebuild leaves nothin
   });
   await Promise.all(goings);
   await eventually("all to be gone", () => bench.edge.census().subscribers === 0);
+  expect(bench.edge.census().connections).toBe(0);
 });
 
 /** Cuts the request after a time, wherever the edge is with it. */

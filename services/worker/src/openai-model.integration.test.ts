@@ -223,6 +223,21 @@ describe("an OpenAI-compatible model", () => {
     expect(heard.error).toEqual(failsWith("LLM_TIMEOUT", /said nothing for 0\.1 s/));
   });
 
+  it("bears with a server that is slow but says something, be it a comment", async () => {
+    const model = await modelAt((_request, response) => {
+      sse(response);
+      let comments = 0;
+      const timer = setInterval(() => {
+        if (comments++ < 10) response.write(": keep-alive\n\n");
+        else {
+          clearInterval(timer);
+          response.end(transcript("local-without-done"));
+        }
+      }, 100);
+    }, 600);
+    expect(await listen(model)).toMatchObject({ text: "Hi!", error: undefined });
+  });
+
   it("gives up on a server that doesn't answer at all", async () => {
     expect((await listen(await modelAt(() => {}, 50))).error).toEqual(
       failsWith("LLM_TIMEOUT", /said nothing/),

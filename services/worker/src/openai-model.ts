@@ -112,7 +112,6 @@ async function* eventData(
   });
   const decoder = new TextDecoder();
   for await (const bytes of response.body ?? []) {
-    silence.restart();
     parser.feed(decoder.decode(bytes, { stream: true }));
     if (failure !== undefined)
       throw new ModelError("LLM_ERROR", "the model's server sent an event that is too large");

@@ -94,10 +94,10 @@ async function findGo(): Promise<string> {
   }
 }
 
-/** JetStream's subject transforms, which split the log into partitions, came with 2.10. */
+/** Before 2.11 a cluster can not compare-and-set on a transformed subject, which is how producers publish. */
 export const NATS_SERVER: ServerProgram = {
   name: "nats-server",
-  minimumVersion: "2.10.0",
+  minimumVersion: "2.11.0",
   ways: [releaseDownload, installWithBrew("nats-server", "nats-server"), goInstall],
   byHand: [
     `download   https://github.com/nats-io/nats-server/releases/tag/v${NATS_VERSION} and put nats-server on PATH`,

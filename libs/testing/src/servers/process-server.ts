@@ -5,7 +5,7 @@ import { mkdtempSync, openSync, closeSync, readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { killWithParent } from "./orphan-guard.ts";
+import { OrphanGuard } from "./orphan-guard.ts";
 import { isPaused } from "./process-state.ts";
 import { waitUntil } from "./readiness.ts";
 import type { ServerHandle } from "./server-handle.ts";
@@ -45,6 +45,7 @@ export class ProcessServer implements ServerHandle {
   readonly port: number;
   readonly dataDirectory: string;
   readonly #options: ProcessServerOptions;
+  readonly #guard: OrphanGuard;
   #child: ChildProcess | undefined;
   #stopped: Promise<void> | undefined;
 
@@ -53,6 +54,7 @@ export class ProcessServer implements ServerHandle {
     this.url = options.url;
     this.port = options.port;
     this.dataDirectory = mkdtempSync(join(tmpdir(), `sluice-${options.name}-`));
+    this.#guard = new OrphanGuard(this.dataDirectory);
   }
 
   /** @throws ServerStartError, after which nothing is left behind */
@@ -116,19 +118,18 @@ export class ProcessServer implements ServerHandle {
     const ended = new AbortController();
     child.once("error", (error) => ended.abort(this.#startError(error.message)));
     child.once("exit", (code, signal) => {
-      if (this.#child === child) this.#child = undefined;
+      this.#guard.forget();
+      this.#child = undefined;
       ended.abort(this.#startError(`it ended with ${signal ?? `exit code ${code}`}`));
     });
-    if (child.pid !== undefined) {
-      const release = killWithParent(child.pid, this.dataDirectory);
-      child.once("exit", release);
-    }
+    if (child.pid !== undefined) this.#guard.watch(child.pid);
     await waitUntil(name, isReady, { timeoutMs: READY_TIMEOUT_MS, signal: ended.signal });
   }
 
   async #stop(): Promise<void> {
     await this.#end("SIGTERM");
     await rm(this.dataDirectory, { recursive: true, force: true });
+    this.#guard.release();
   }
 
   async #end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {

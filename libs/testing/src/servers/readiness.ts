@@ -5,20 +5,33 @@ const POLL_INTERVAL_MS = 25;
 const PROBE_TIMEOUT_MS = 1_000;
 
 /**
- * Asks until the answer is yes.
- * @throws Error naming what was waited for, once the deadline has passed; the signal's reason, once it is aborted
+ * Asks until the answer is yes. A probe that throws, throws.
+ * @throws Error naming what was waited for, once the deadline has passed, even if a probe is still without an answer;
+ *   the signal's reason, once it is aborted
  */
 export async function waitUntil(
   what: string,
   probe: () => Promise<boolean>,
   options: { readonly timeoutMs: number; readonly signal?: AbortSignal },
 ): Promise<void> {
-  const deadline = Date.now() + options.timeoutMs;
-  for (;;) {
-    options.signal?.throwIfAborted();
-    if (await probe()) return;
-    if (Date.now() > deadline) throw new Error(`${what} was not ready within ${options.timeoutMs / 1000} s`);
-    await delay(POLL_INTERVAL_MS);
+  const over = Promise.withResolvers<never>();
+  const giveUp = (): void => {
+    over.reject(new Error(`${what} was not ready within ${options.timeoutMs / 1000} s`));
+  };
+  const abort = (): void => over.reject(options.signal?.reason);
+  const timer = setTimeout(giveUp, options.timeoutMs);
+  options.signal?.addEventListener("abort", abort);
+  if (options.signal?.aborted === true) abort();
+  const done = new AbortController();
+  try {
+    const ask = async (): Promise<void> => {
+      while (!done.signal.aborted && !(await probe())) await delay(POLL_INTERVAL_MS);
+    };
+    await Promise.race([over.promise, ask()]);
+  } finally {
+    done.abort();
+    clearTimeout(timer);
+    options.signal?.removeEventListener("abort", abort);
   }
 }
 

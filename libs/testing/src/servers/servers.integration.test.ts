@@ -12,11 +12,14 @@ import { natsAnswers, redisAnswers, waitUntil } from "./readiness.ts";
 import { startRedis } from "./redis-server.ts";
 
 const START_TIMEOUT_MS = 120_000;
+const SILENCE_TIMEOUT_MS = 1_000;
 
 /** Says something on a plain socket and returns what came back up to a mark. */
 async function say(port: number, words: string, until: RegExp): Promise<string> {
   const socket = connect({ port, host: "127.0.0.1" });
   socket.setEncoding("utf8");
+  // A cluster that has no leader at the moment doesn't answer at all.
+  socket.setTimeout(SILENCE_TIMEOUT_MS, () => socket.destroy(new Error(`no answer to ${words}`)));
   socket.write(words);
   let heard = "";
   try {
@@ -35,6 +38,15 @@ async function jetStream(port: number, subject: string, body: object): Promise<s
   const json = JSON.stringify(body);
   const request = `CONNECT {"verbose":false}\r\nSUB answer 1\r\nPUB ${subject} answer ${json.length}\r\n${json}\r\n`;
   return say(port, request, /MSG answer[^\n]*\n.*\}\r\n/s);
+}
+
+/** For a cluster: silence, as while it elects a leader, counts as no. */
+function answers(port: number, subject: string, mark: RegExp): () => Promise<boolean> {
+  return () =>
+    jetStream(port, subject, {}).then(
+      (answer) => mark.test(answer),
+      () => false,
+    );
 }
 
 describe("free ports", () => {
@@ -128,13 +140,10 @@ describe("a local NATS cluster", { timeout: START_TIMEOUT_MS }, () => {
       num_replicas: 3,
     });
     expect(created).toContain('"cluster"');
-    await jetStream(first.port, "r3", { some: "content" });
+    await waitUntil("the publish", answers(first.port, "r3", /"stream": ?"R3"/), { timeoutMs: 20_000 });
     await first.kill();
-    await waitUntil(
-      "the log on the other nodes",
-      async () => (await jetStream(second.port, "$JS.API.STREAM.INFO.R3", {})).includes('"messages":1'),
-      { timeoutMs: 20_000 },
-    );
+    const log = answers(second.port, "$JS.API.STREAM.INFO.R3", /"messages":[1-9]/);
+    await waitUntil("the log on the other nodes", log, { timeoutMs: 20_000 });
     await first.restart();
     await cluster.waitReady();
   });

@@ -1,0 +1,16 @@
+import { HEADERS } from "@sluice/protocol";
+import type { RequestHandler } from "express";
+
+/** Lets pages of any origin call, and read what answers say in headers. No credentials: there are no cookies here. */
+export const allowAnyOrigin: RequestHandler = (request, response, next) => {
+  response.setHeader("Access-Control-Allow-Origin", "*");
+  response.setHeader("Access-Control-Expose-Headers", "Location, Retry-After");
+  if (request.method !== "OPTIONS") {
+    next();
+    return;
+  }
+  response.setHeader("Access-Control-Allow-Methods", "GET, POST, DELETE, OPTIONS");
+  response.setHeader("Access-Control-Allow-Headers", `Content-Type, ${HEADERS.sequence}`);
+  response.setHeader("Access-Control-Max-Age", "86400");
+  response.status(204).end();
+};

@@ -1,0 +1,62 @@
+import { awaitLog, connectNats, NatsLiveFeed, NatsPromptDesk, NatsStreamLog } from "@sluice/broker-nats";
+import { createRedis, RedisChunkCache } from "@sluice/cache-redis";
+import {
+  createLogger,
+  createRegistry,
+  Lifecycle,
+  listen,
+  loadConfig,
+  runMain,
+  startAdminServer,
+} from "@sluice/runtime";
+import { gatewayConfigSchema, settingsOf } from "./config.ts";
+import { createGateway } from "./gateway.ts";
+
+const LOG_WAIT_MS = 30_000;
+
+await runMain(async () => {
+  const config = loadConfig(gatewayConfigSchema, process.env);
+  const logger = createLogger("gateway", config.LOG_LEVEL);
+  const registry = createRegistry("gateway");
+  const lifecycle = new Lifecycle(logger);
+  lifecycle.handleSignals();
+
+  const link = await connectNats({ servers: config.NATS_URL, name: "sluice-gateway" });
+  lifecycle.add("nats", () => link.close());
+  const identity = await awaitLog(link, LOG_WAIT_MS);
+  const redis = createRedis(config.REDIS_URL, {
+    connectionName: "sluice-gateway",
+    onError: (error) => logger.warn({ err: error }, "redis connection"),
+  });
+  lifecycle.add("redis", () => redis.close());
+
+  const gateway = createGateway({
+    log: new NatsStreamLog(link, identity),
+    cache: new RedisChunkCache(redis, { partitions: identity.partitions }),
+    liveFeed: new NatsLiveFeed(link),
+    promptDesk: new NatsPromptDesk(link),
+    settings: settingsOf(config),
+    logger,
+    registry,
+    edgeUrl: config.EDGE_URL,
+  });
+  let isClosing = false;
+  const http = await listen(gateway.app, { host: config.HOST, port: config.PORT });
+  // An upload may last as long as the answer that it carries; idle ones are cut by their own time limit.
+  http.server.requestTimeout = 0;
+  lifecycle.add("http", () => http.close(config.DRAIN_TIMEOUT_MS), config.DRAIN_TIMEOUT_MS + 1_000);
+  lifecycle.add("gateway", () => gateway.close(), config.DRAIN_TIMEOUT_MS);
+
+  const admin = await startAdminServer({
+    host: config.ADMIN_HOST,
+    port: config.ADMIN_PORT,
+    registry,
+    readiness: {
+      nats: () => (link.isConnected ? null : "not connected"),
+      draining: () => (isClosing ? "shutting down" : null),
+    },
+  });
+  lifecycle.add("admin", () => admin.close(1_000));
+  lifecycle.add("readiness", () => void (isClosing = true));
+  logger.info({ port: http.port, adminPort: admin.port }, "gateway runs");
+});

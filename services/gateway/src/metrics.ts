@@ -1,0 +1,36 @@
+import { Counter, Gauge, type Registry } from "prom-client";
+
+export interface GatewayMetrics {
+  chunksAccepted: Counter;
+  streamsCreated: Counter;
+  refusals: Counter<"code">;
+}
+
+/** Without labels by stream or client: the number of series must not grow with the traffic. */
+export function createGatewayMetrics(registry: Registry, openUploads: () => number): GatewayMetrics {
+  const registers = [registry];
+  const uploads: Gauge = new Gauge({
+    name: "sluice_gateway_open_uploads",
+    help: "Appends in progress",
+    registers,
+    collect: () => uploads.set(openUploads()),
+  });
+  return {
+    chunksAccepted: new Counter({
+      name: "sluice_gateway_chunks_accepted_total",
+      help: "Chunks that were acknowledged to callers",
+      registers,
+    }),
+    streamsCreated: new Counter({
+      name: "sluice_gateway_streams_created_total",
+      help: "Streams created",
+      registers,
+    }),
+    refusals: new Counter({
+      name: "sluice_gateway_refusals_total",
+      help: "Requests answered with a problem, by code",
+      labelNames: ["code"],
+      registers,
+    }),
+  };
+}
