@@ -7,6 +7,7 @@ import {
   type AppliedEntry,
   type CachedChunk,
   type Checkpoint,
+  type Divergence,
   type ChunkCache,
   type LogEntry,
   type PageBounds,
@@ -74,6 +75,7 @@ export class MemoryChunkCache implements ChunkCache {
     if (
       standing === null ||
       standing.logCreatedMs !== batch.checkpoint.logCreatedMs ||
+      (standing.era ?? 0) !== (batch.checkpoint.era ?? 0) ||
       standing.brokerSequence < batch.readAfter
     ) {
       return { kind: "rewind", checkpoint: standing };
@@ -172,7 +174,8 @@ export class MemoryChunkCache implements ChunkCache {
     const isExpected =
       state.checkpoint?.brokerSequence === expected.brokerSequence &&
       state.checkpoint.timestampMs === expected.timestampMs &&
-      state.checkpoint.logCreatedMs === expected.logCreatedMs;
+      state.checkpoint.logCreatedMs === expected.logCreatedMs &&
+      (state.checkpoint.era ?? 0) === (expected.era ?? 0);
     if (isExpected) state.checkpoint = { ...next };
     return state.checkpoint;
   }
@@ -217,7 +220,7 @@ export class MemoryChunkCache implements ChunkCache {
     draft: Draft,
     entry: LogEntry,
     checkpoint: number,
-    divergences: readonly number[] = [],
+    divergences: readonly Divergence[] = [],
   ): AppliedEntry | null {
     const before = draft.record?.info.head ?? null;
     const duplicate = { first: (before?.sequence ?? 0) + 1, count: 0, status: before?.status ?? "open" };
