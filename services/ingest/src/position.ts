@@ -29,8 +29,14 @@ export async function settlePosition(
 ): Promise<{ position: Checkpoint; divergences: readonly Divergence[] }> {
   const { log, cache, metrics, logger } = dependencies;
   for (;;) {
+    const standing = await cache.readCheckpoint(partition);
+    // Asked for after the checkpoint: another owner moves that on, and a log that was looked at before would seem to
+    // have lost what was applied since.
     const facts = await log.facts();
-    const standing = (await cache.readCheckpoint(partition)) ?? (await seed(partition, facts, dependencies));
+    if (standing === null) {
+      await seed(partition, facts, dependencies);
+      continue;
+    }
     const era = eraOf(facts.divergences);
     if (standing.logCreatedMs === facts.createdMs && (standing.era ?? 0) === era) {
       const after = await divergenceFrom(log, facts, standing);
@@ -73,10 +79,10 @@ async function seed(
   partition: number,
   facts: LogFacts,
   { log, cache, settings }: PositionDependencies,
-): Promise<Checkpoint> {
+): Promise<void> {
   const brokerSequence = await log.positionBefore(Date.now() - settings.chunkTtlSeconds * 1000);
   const era = eraOf(facts.divergences);
-  return cache.seedCheckpoint(partition, {
+  await cache.seedCheckpoint(partition, {
     brokerSequence,
     timestampMs: (await log.timestampAt(brokerSequence)) ?? 0,
     logCreatedMs: facts.createdMs,
