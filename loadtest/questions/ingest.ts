@@ -64,6 +64,7 @@ async function measureIngest(options: IngestOptions): Promise<void> {
       "lag: from the publisher reading JetStream's acknowledgement to a NATS client receiving the range, which ingest publishes after the Redis write; an upper bound of acknowledgement to Redis",
       "µs: CPU time (user and system) of all processes of that kind per chunk, from /proc",
       "sustained: the highest step whose last fifth had a median lag of at most 50 ms; at most: chunks/s that came out at the first step that failed",
+      "where the lag grows while ingest uses well below one core a replica, the machine was full of something else: chunks/s per ingest core is what one replica reaches when it has a core to itself",
     ],
   });
 }
@@ -113,11 +114,12 @@ async function measureCombination(options: IngestOptions, combination: Combinati
     "ingest µs": rounded(latency.cpuMicros["ingest"] ?? 0),
     sustained: rounded(best?.ackedPerSecond ?? 0),
     "at most": rounded(saturated.readablePerSecond),
-    "limited by": failed?.limit ?? "none found",
+    "failed by": failed?.limit ?? "none found",
     "ingest µs saturated": rounded(saturated.cpuMicros["ingest"] ?? 0),
     "redis µs": rounded(saturated.cpuMicros["redis"] ?? 0),
     "nats µs": rounded(saturated.cpuMicros["nats"] ?? 0),
     "ingest cores": rounded(saturated.cores["ingest"] ?? 0),
+    "chunks/s per ingest core": rounded(1e6 / (saturated.cpuMicros["ingest"] ?? Number.NaN)),
     holes: latency.holes + saturated.holes,
     load: loadNow(),
   };
@@ -129,7 +131,8 @@ interface Step {
   ackedPerSecond: number;
   readablePerSecond: number;
   keepsUp: boolean;
-  limit: "ingest" | "publisher or log" | "none";
+  /** What a step failed by: not whose fault it is, which the cores in use tell. */
+  limit: "lag grows" | "publisher or log" | "none";
   cpuMicros: Record<string, number>;
   cores: Record<string, number>;
   holes: number;
@@ -181,7 +184,7 @@ async function runStep(bench: Bench, chunksPerSecond: number, durationMs: number
     ackedPerSecond,
     readablePerSecond,
     keepsUp: isFollowed && isAchieved,
-    limit: !isFollowed ? "ingest" : isAchieved ? "none" : "publisher or log",
+    limit: !isFollowed ? "lag grows" : isAchieved ? "none" : "publisher or log",
     ...usage,
     holes,
   };
