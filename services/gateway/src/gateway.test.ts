@@ -69,11 +69,12 @@ async function call(
   path: string,
   body?: unknown,
   type = "application/json",
+  headers: Record<string, string> = {},
 ): Promise<Answer> {
   const text = typeof body === "string" || body === undefined ? body : JSON.stringify(body);
   const response = await fetch(`http://127.0.0.1:${http.port}${path}`, {
     method,
-    ...(text === undefined ? {} : { body: text, headers: { "content-type": type } }),
+    ...(text === undefined ? {} : { body: text, headers: { "content-type": type, ...headers } }),
   });
   const answer = await response.text();
   return {
@@ -241,10 +242,16 @@ test("an array is appended as one, or not at all", async () => {
   expect(stored("s")).toEqual([["a", "b"]]);
 });
 
-test("numbers that can't be known are left out", async () => {
+test("numbers that can't be known are null", async () => {
   log.publishBare("s", Buffer.from('{"type":"Text","content":"bare"}'));
   const answer = await call("POST", "/streams/s/chunks", text("x"));
-  expect(answer.body).toEqual({ stream_id: "s", accepted: 1, broker_sequence: log.lastSequence });
+  expect(answer.body).toEqual({
+    stream_id: "s",
+    accepted: 1,
+    first_sequence: null,
+    last_sequence: null,
+    broker_sequence: log.lastSequence,
+  });
 });
 
 test("a chunk of more than 1 MiB is too large, in each form of body", async () => {
@@ -263,6 +270,35 @@ test("a chunk of more than 1 MiB is too large, in each form of body", async () =
     body: { code: "CHUNK_TOO_LARGE", line: 2, accepted: 1, last_sequence: 1 },
   });
   expect(stored("s")).toEqual([["a"]]);
+});
+
+test("chunks that name their number are stored once, however often they are sent", async () => {
+  await create("s");
+  const at = (sequence: string, chunk: unknown) =>
+    call("POST", "/streams/s/chunks", chunk, "application/json", { "Sluice-Sequence": sequence });
+  expect(await at("1", [text("a"), text("b")])).toMatchObject({ status: 200, body: { first_sequence: 1 } });
+  const again = { status: 409, body: { code: "FENCED", head_sequence: 2 } };
+  expect(await at("1", [text("a"), text("b")])).toMatchObject(again);
+  expect(await at("4", text("d"))).toMatchObject(again);
+  expect(await at("x", text("d"))).toMatchObject({ status: 400, body: { field: "Sluice-Sequence" } });
+  expect(await at("3", { type: "Complete" })).toMatchObject({ status: 200 });
+  expect(await at("3", { type: "Complete" })).toMatchObject({
+    status: 409,
+    body: { code: "STREAM_ENDED", head_sequence: 3 },
+  });
+  expect(stored("s")).toEqual([["a", "b"]]);
+});
+
+test("of two requests for the same number one is stored, the other learns how far the stream has come", async () => {
+  await create("s");
+  const headers = { "Sluice-Sequence": "1" };
+  const answers = await Promise.all(
+    ["a", "b", "c"].map((name) => call("POST", "/streams/s/chunks", text(name), "application/json", headers)),
+  );
+  expect(answers.map(({ status }) => status).toSorted((x, y) => x - y)).toEqual([200, 409, 409]);
+  for (const { body } of answers.filter(({ status }) => status === 409))
+    expect(body["head_sequence"]).toBe(1);
+  expect(stored("s").length).toBe(1);
 });
 
 test("after the end nothing can be appended", async () => {
@@ -318,7 +354,52 @@ test("a bad line ends an upload at once: what was before it is stored and told, 
   expect(stored("s")).toEqual([["a"], ["c"]]);
 });
 
-test("an upload whose stream ends meanwhile is told at once, though its sender is silent", async () => {
+test("a failure of the last lines is told, though they were read to the end before", async () => {
+  await create("s");
+  const gate = Promise.withResolvers<void>();
+  const append = streamLog.append.bind(streamLog);
+  streamLog.append = async (message) => {
+    await gate.promise;
+    return append(message);
+  };
+  const upload = await openUpload("s");
+  upload.write(ndjson(text("a")));
+  upload.end();
+  // Answered on the same thread after the upload's end was read.
+  await call("GET", "/");
+  log.isFull = true;
+  gate.resolve();
+  expect(await upload.answer()).toMatchObject({ status: 507, body: { code: "LOG_FULL", accepted: 0 } });
+  upload.socket.destroy();
+});
+
+test("the connection of a refused upload that never ends is closed soon after the answer", async () => {
+  await create("s");
+  const upload = await openUpload("s");
+  const closed = new Promise((resolve) => upload.socket.once("close", resolve));
+  upload.write("not json\n");
+  expect(await upload.answer()).toMatchObject({ status: 400, body: { line: 1 } });
+  upload.write(ndjson(text("more")));
+  await closed;
+  expect(stored("s")).toEqual([]);
+});
+
+test("the connection of a refused upload serves the next request once the upload has ended", async () => {
+  await create("s");
+  const upload = await openUpload("s");
+  upload.write("not json\n");
+  await upload.answer();
+  upload.write(ndjson(text("more")));
+  upload.end();
+  const next = new Promise<string>((resolve) =>
+    upload.socket.once("data", (data) => resolve(data.toString())),
+  );
+  upload.socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  expect(await next).toMatch(/^HTTP\/1\.1 200/);
+  upload.socket.destroy();
+});
+
+test("an upload whose stream has ended is told at once, though its sender has fallen silent", async () => {
   await create("s");
   const upload = await openUpload("s");
   upload.write(ndjson(text("a")));
@@ -415,14 +496,14 @@ test("the status of a stream is what its record says", async () => {
       head_sequence: 7,
       chunk_count: 6,
       byte_count: 500,
-      created_at: 1,
-      updated_at: 2,
-      ended_at: 3,
+      created_ms: 1,
+      updated_ms: 2,
+      ended_ms: 3,
       options: { custom: { user: "u" } },
     },
   });
   infos.set("d", info("d", "deleted"));
-  expect(await call("GET", "/streams/d")).toMatchObject({ status: 410, body: { code: "STREAM_DELETED" } });
+  expect(await call("GET", "/streams/d")).toMatchObject({ status: 200, body: { status: "deleted" } });
 });
 
 test("a stream that the cache has lost is brought back for its status; without ingest nobody can tell", async () => {
@@ -482,7 +563,7 @@ test("what a worker refuses with reaches the asker", async () => {
 test("pages of any origin may call and read the headers", async () => {
   const preflight = await fetch(`http://127.0.0.1:${http.port}/streams`, { method: "OPTIONS" });
   expect(preflight.status).toBe(204);
-  expect(preflight.headers.get("access-control-allow-headers")).toBe("Content-Type");
+  expect(preflight.headers.get("access-control-allow-headers")).toBe("Content-Type, Sluice-Sequence");
   const answer = await call("GET", "/");
   expect(answer.headers.get("access-control-allow-origin")).toBe("*");
   expect(answer.body["routes"]).toHaveProperty("POST /streams");
