@@ -13,7 +13,6 @@ const LAST_SEQUENCE = ROUNDS * CHUNKS_PER_ROUND + 1;
 export const options = {
   vus: 20,
   duration: "30s",
-  gracefulStop: "30s",
   thresholds: { checks: ["rate==1"] },
 };
 
