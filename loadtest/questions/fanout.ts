@@ -38,7 +38,7 @@ export function addFanoutCommand(program: Command): void {
       "--max-publish-rate <rate>",
       "chunks/s past which the log is what is measured",
       positiveNumber,
-      12_000,
+      20_000,
     )
     .option("--profile <directory>", "write a CPU profile of the edge there")
     .action(measureFanout);
@@ -103,7 +103,10 @@ async function measureShape(shape: Shape, options: FanoutOptions): Promise<Row[]
   const rows: Row[] = [];
   for (const rate of options.rates) {
     const chunksPerSecond = rate * streams;
-    if (chunksPerSecond > options.maxPublishRate) break;
+    if (chunksPerSecond > options.maxPublishRate) {
+      console.log(`${streams} x ${readersPerStream} at ${rate}/s left out: above --max-publish-rate`);
+      continue;
+    }
     const meter = UsageMeter.start({ ...processesOf(stack), readers: readers.pids });
     const startedMs = performance.now();
     const published = await publisher.call("run", { chunksPerSecond, durationMs: options.seconds * 1000 });
