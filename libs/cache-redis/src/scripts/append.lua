@@ -21,7 +21,8 @@
   ARGV[2]   the checkpoint after the batch, JSON
   ARGV[3…]  bodies of all elements, in order; empty: a rejected one's placeholder
 
-  Returns { "applied", first, count, status, first, count, status, … }, or with nothing written
+  Returns { "applied", "first count status first count status …" } with the entries' outcomes as one text, since a reply
+          costs its reader by the element; or with nothing written
           { "rewind", checkpoint or nil } or { "unproven", number of a stream, … }
 ]]
 local checkpoint_key = KEYS[1]
@@ -102,14 +103,10 @@ end
 
 local streams = {}
 local unproven = { "unproven" }
-local outcome = { "applied" }
-local outcome_count = 1
+local outcomes = {}
 
 local function report(first, count, status)
-  outcome[outcome_count + 1] = first
-  outcome[outcome_count + 2] = count
-  outcome[outcome_count + 3] = status
-  outcome_count = outcome_count + 3
+  outcomes[#outcomes + 1] = format("%.0f %.0f %s", first, count, status)
 end
 
 local function take_chunks(stream, prefix, first, count)
@@ -283,4 +280,4 @@ end
 if checkpoint.broker_sequence > standing.broker_sequence then
   redis.call("SET", checkpoint_key, checkpoint_json)
 end
-return outcome
+return { "applied", table.concat(outcomes, " ") }
