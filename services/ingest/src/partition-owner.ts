@@ -193,7 +193,6 @@ export class PartitionOwner {
         brokerSequence: lastMessage.brokerSequence,
         timestampMs: lastMessage.timestampMs,
         logCreatedMs: this.#position.logCreatedMs,
-        ...(this.#position.era === undefined ? {} : { era: this.#position.era }),
       },
       entries,
       divergences: this.#divergences,

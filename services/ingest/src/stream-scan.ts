@@ -1,7 +1,7 @@
 import {
-  eraOf,
   jumpSequence,
   numberEntry,
+  positionOf,
   provesItsNumber,
   type CachedChunk,
   type ChunkCache,
@@ -69,10 +69,9 @@ export class StreamScan {
     return {
       ...this.#info,
       head: {
-        sequence: jumpSequence(position + 1) - 1,
+        sequence: jumpSequence(positionOf(position + 1, this.#divergences)) - 1,
         brokerSequence: position,
         status: hasEnded ? this.#info.head.status : "open",
-        ...(this.#divergences.length > 0 ? { era: eraOf(this.#divergences) } : {}),
       },
       chunkCount: 0,
       byteCount: 0,
@@ -116,9 +115,8 @@ export class StreamScan {
     const { log, idleLimitMs, now } = this.#options;
     const divergence = await this.#jumpedDivergence(entry);
     if (divergence !== null) {
-      const era = eraOf(this.#divergences);
-      this.#head = { sequence: 0, brokerSequence: divergence, status: "open", era };
-      this.firstAvailable = jumpSequence(entry.brokerSequence);
+      this.#head = { sequence: 0, brokerSequence: divergence, status: "open" };
+      this.firstAvailable = jumpSequence(positionOf(entry.brokerSequence, this.#divergences));
     } else if (provesItsNumber(entry, this.#divergences)) this.firstAvailable = entry.firstSequence;
     else if (entry.firstSequence !== null) this.#isUnprovable = true;
     else if (isBeginning(entry.timestampMs, await log.facts(), idleLimitMs, now())) this.firstAvailable = 1;
@@ -135,7 +133,7 @@ export class StreamScan {
     const last = record?.head.sequence ?? 0;
     return (
       this.#divergences.findLast(
-        ({ after }) => after < entry.brokerSequence && jumpSequence(after + 1) <= last,
+        ({ after, resumesAt }) => after < entry.brokerSequence && jumpSequence(resumesAt) <= last,
       )?.after ?? null
     );
   }
