@@ -1,5 +1,5 @@
 import type { AppendBatch, AppendOutcome, AppliedEntry, LogEntry, StreamStatus } from "@sluice/core";
-import { cacheTtlOfOptions, checkpointKey, chunkJsonHead, chunksKey, metaKey } from "@sluice/protocol";
+import { cacheTtlOfOptions, checkpointKey, chunkJsonHead, chunksKey, metaKey, openStreamsKey } from "@sluice/protocol";
 import { decodeCheckpoint, encodeCheckpoint } from "./checkpoint-json.ts";
 
 /** A batch as append.lua takes it; that file says what each argument is. */
@@ -33,11 +33,13 @@ export function planAppend(
     return planEntry(entry, number, bodies);
   });
   const streamIds = [...numbers.keys()];
+  keys.push(openStreamsKey(batch.partition));
   const plan = {
     read_after: batch.readAfter,
     default_ttl: ttls.chunkTtlSeconds,
     meta_ttl: ttls.metaTtlSeconds,
     json_infix: JSON_INFIX,
+    ids: streamIds,
     streams: streamIds.map(jsonPrefix),
     entries,
   };
@@ -72,6 +74,7 @@ function planEntry(entry: LogEntry, number: number, bodies: string[]): (number |
     hasDefaultTtl,
     entry.options ?? "",
     cacheTtlOfOptions(entry.options) ?? 0,
+    entry.beatIntervalMs ?? 0,
   ];
 }
 
@@ -97,11 +100,15 @@ export function readAppendReply(reply: unknown, streamIds: readonly string[]): A
 
 function readAppliedEntries(fields: readonly (Buffer | number | null)[]): AppliedEntry[] {
   const entries: AppliedEntry[] = [];
-  for (let index = 0; index < fields.length; index += 3) {
+  for (let index = 0; index < fields.length; index += 7) {
     entries.push({
       first: Number(fields[index]),
       count: Number(fields[index + 1]),
       status: String(fields[index + 2]) as StreamStatus,
+      isDuplicate: fields[index + 3] === 1,
+      chunkCount: Number(fields[index + 4]),
+      byteCount: Number(fields[index + 5]),
+      createdMs: Number(fields[index + 6]),
     });
   }
   return entries;

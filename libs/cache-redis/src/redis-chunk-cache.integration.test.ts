@@ -107,6 +107,7 @@ describe("RedisChunkCache on its server", () => {
     firstSequence: 1,
     isTombstone: false,
     options: null,
+    beatIntervalMs: null,
     elements: [{ kind: "chunk" as const, body: '"chunk_type":{}}', endStatus: null, cacheTtlSeconds: null }],
   };
 

@@ -177,4 +177,5 @@ const BARE_MESSAGE = {
   expectedLastSequence: null,
   control: null,
   options: null,
+  beatIntervalMs: null,
 } as const;
