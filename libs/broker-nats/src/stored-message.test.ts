@@ -66,6 +66,7 @@ describe("a stored message", () => {
       expectedLastSequence: null,
       control: null,
       options: null,
+      beatIntervalMs: null,
       payload: raw.payload,
     });
   });

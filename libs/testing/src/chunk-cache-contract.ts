@@ -1,6 +1,7 @@
 import { describe } from "vitest";
 import { describeAppend } from "./chunk-cache-append-contract.ts";
 import type { ChunkCacheUnderTest } from "./chunk-cache-under-test.ts";
+import { describeOpenStreams } from "./chunk-cache-open-contract.ts";
 import { describeReading } from "./chunk-cache-reading-contract.ts";
 import { describeRestore } from "./chunk-cache-restore-contract.ts";
 import { describeSchedules } from "./chunk-cache-schedule-contract.ts";
@@ -11,6 +12,7 @@ export function chunkCacheContract(name: string, createHarness: () => Promise<Ch
     describeAppend(createHarness);
     describeReading(createHarness);
     describeRestore(createHarness);
+    describeOpenStreams(createHarness);
     describeSchedules(createHarness);
   });
 }

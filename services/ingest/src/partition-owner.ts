@@ -1,10 +1,10 @@
 import {
   StreamError,
   type AppendBatch,
+  type AppliedEntry,
   type Checkpoint,
   type ChunkCache,
   type LiveFeed,
-  type LogEntry,
   type PartitionLog,
   type PartitionReader,
   type RebuildAnswer,
@@ -15,12 +15,14 @@ import { decodeMessage } from "@sluice/protocol";
 import type { Logger } from "@sluice/runtime";
 import { setTimeout as delay } from "node:timers/promises";
 import { liveRangesOf } from "./live-ranges.ts";
-import type { IngestMetrics } from "./metrics.ts";
+import type { IngestMetrics, PartitionLag } from "./metrics.ts";
 import { Mutex } from "./mutex.ts";
 import type { RebuildGate } from "./rebuild-gate.ts";
 import { Rebuilder } from "./rebuilder.ts";
 import { rejectElements } from "./rejections.ts";
 import type { IngestSettings } from "./settings.ts";
+import type { StreamEnder } from "./stream-ender.ts";
+import { StreamLife } from "./stream-life.ts";
 import { TailAnnouncer } from "./tail-announcer.ts";
 
 export interface PartitionDependencies {
@@ -28,6 +30,7 @@ export interface PartitionDependencies {
   cache: ChunkCache;
   liveFeed: LiveFeed;
   rebuilds: RebuildGate;
+  ender: StreamEnder;
   settings: IngestSettings;
   metrics: IngestMetrics;
   logger: Logger;
@@ -49,11 +52,14 @@ export class PartitionOwner {
   readonly #logger: Logger;
   readonly #rebuilder: Rebuilder;
   readonly #tail: TailAnnouncer;
+  readonly #life: StreamLife;
   /** Appends and completions of rebuilds, one at a time. */
   readonly #turn = new Mutex();
   readonly #closing = new AbortController();
   #subscriptions: Subscription[] = [];
   #reader: PartitionReader | null = null;
+  /** The batch that is being written. */
+  #applying: readonly StoredMessage[] = [];
   /** Everything of the partition up to this broker sequence was read without a hole and applied. */
   #position: Checkpoint = { brokerSequence: 0, timestampMs: 0, logCreatedMs: 0 };
   /** Set when the cache was found to have fallen back: where to, or null where it has forgotten all. */
@@ -61,7 +67,7 @@ export class PartitionOwner {
   #running: Promise<void> | null = null;
 
   constructor(partition: number, dependencies: PartitionDependencies) {
-    const { log, cache, liveFeed, settings, logger } = dependencies;
+    const { log, cache, liveFeed, ender, settings, logger } = dependencies;
     this.partition = partition;
     this.#dependencies = dependencies;
     this.#logger = logger.child({ partition });
@@ -76,6 +82,27 @@ export class PartitionOwner {
       idleLimitMs: settings.idleLimitMs,
       now: Date.now,
     });
+    this.#life = new StreamLife({
+      partition,
+      cache,
+      liveFeed,
+      ender,
+      settings,
+      rebuild: (streamId) => this.#rebuildOnRequest(streamId),
+      lagMs: () => this.lag.ms,
+      logger: this.#logger,
+      now: Date.now,
+    });
+  }
+
+  /** How far the cache is behind the log, as far as the log has said. */
+  get lag(): Omit<PartitionLag, "partition"> {
+    const backlog = this.#reader?.backlog ?? Infinity;
+    const [oldest] = this.#applying;
+    const messages = backlog + this.#applying.length;
+    if (oldest !== undefined) return { messages, ms: Math.max(0, Date.now() - oldest.timestampMs) };
+    if (backlog === 0 || backlog === Infinity) return { messages, ms: backlog };
+    return { messages, ms: Math.max(0, Date.now() - this.#position.timestampMs) };
   }
 
   /** Broker sequence up to which everything is in the cache. */
@@ -92,13 +119,18 @@ export class PartitionOwner {
     });
   }
 
+  /** A producer lives. */
+  hearBeat(streamId: string, brokerSequence: number | null): void {
+    this.#life.hearBeat(streamId, brokerSequence);
+  }
+
   /** Stops after the batch under way. Idempotent. */
   async close(): Promise<void> {
     this.#closing.abort();
     for (const subscription of this.#subscriptions) subscription.close();
     this.#tail.close();
     await this.#reader?.close();
-    await this.#running;
+    await Promise.all([this.#running, this.#life.close()]);
   }
 
   /**
@@ -118,11 +150,13 @@ export class PartitionOwner {
   async #run(): Promise<void> {
     const { liveFeed } = this.#dependencies;
     this.#position = await this.#patiently(() => this.#readOrSeedCheckpoint());
+    if (this.#isClosing) return;
     this.#subscriptions = [
       liveFeed.answerBarriers(this.partition),
       liveFeed.answerRebuilds(this.partition, (streamId) => this.#rebuildOnRequest(streamId)),
     ];
     this.#tail.start(() => this.position);
+    this.#life.start();
     while (!this.#isClosing) {
       if (this.#fallback !== null) await this.#rewind(this.#fallback.checkpoint);
       await this.#readFromPosition();
@@ -151,10 +185,13 @@ export class PartitionOwner {
         if (this.#isClosing || this.#fallback !== null) return;
         const messages = await reader.next(settings.maxBatchMessages);
         if (messages === null) return;
+        this.#applying = messages;
         await this.#turn.run(() => this.#apply(messages));
+        this.#applying = [];
       }
     } finally {
       this.#reader = null;
+      this.#applying = [];
       await reader.close();
     }
   }
@@ -194,19 +231,26 @@ export class PartitionOwner {
         liveFeed.publishRange(streamId, range);
         this.#tail.note(streamId, range.last, range.isTerminal);
       }
-      this.#measure(
-        entries,
-        outcome.entries.reduce((sum, entry) => sum + entry.count, 0),
-      );
+      this.#life.applied(entries, outcome.entries);
+      this.#measure(messages, outcome.entries);
       return;
     }
   }
 
-  #measure(entries: readonly LogEntry[], chunks: number): void {
+  #measure(messages: readonly StoredMessage[], outcomes: readonly AppliedEntry[]): void {
     const { metrics } = this.#dependencies;
+    let [chunks, bytes, duplicates] = [0, 0, 0];
+    for (const [index, outcome] of outcomes.entries()) {
+      chunks += outcome.count;
+      if (outcome.isDuplicate) duplicates++;
+      else bytes += messages[index]?.payload.byteLength ?? 0;
+      if (outcome.count > 0 && outcome.status !== "open") metrics.ends.inc({ status: outcome.status });
+    }
     metrics.chunks.inc(chunks);
-    metrics.batchMessages.observe(entries.length);
-    const oldest = entries[0];
+    metrics.bytes.inc(bytes);
+    metrics.duplicates.inc(duplicates);
+    metrics.batchMessages.observe(messages.length);
+    const oldest = messages[0];
     if (oldest !== undefined) metrics.lagSeconds.observe(Math.max(0, Date.now() - oldest.timestampMs) / 1000);
   }
 
