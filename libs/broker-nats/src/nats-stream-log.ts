@@ -96,10 +96,10 @@ function headersOf(message: OutgoingMessage, chunkSubject: string): MsgHdrs {
   made.set(HEADERS.messageId, message.messageId);
   if (message.expectedLastSequence !== null) {
     made.set(HEADERS.expectedLastSequence, String(message.expectedLastSequence));
+    // Without it a clustered server compares with the subject before the transform, which never has a message: it would
+    // let every first message in, and refuse every second.
+    made.set(HEADERS.expectedSubject, chunkSubject);
   }
-  // Without it a clustered server compares with the subject before the transform, which never has a message: it would
-  // let every first message in, and refuse every second.
-  made.set(HEADERS.expectedSubject, chunkSubject);
   if (message.producerSequence !== null) made.set(HEADERS.sequence, String(message.producerSequence));
   if (message.control !== undefined) made.set(HEADERS.control, message.control);
   if (message.options !== undefined) made.set(HEADERS.options, message.options);
