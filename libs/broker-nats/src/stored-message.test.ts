@@ -23,7 +23,12 @@ describe("the time of a message", () => {
 });
 
 describe("a delivery", () => {
-  const expected = { brokerSequence: 1795370753606, deliverySequence: 2, timestampMs: 1795370753612, pending: 3 };
+  const expected = {
+    brokerSequence: 1795370753606,
+    deliverySequence: 2,
+    timestampMs: 1795370753612,
+    pending: 3,
+  };
 
   it("is read from the reply subject of a server", () => {
     expect(parseDelivery("$JS.ACK.CHUNKS.c1.1.1795370753606.2.1795370753612942927.3")).toEqual(expected);

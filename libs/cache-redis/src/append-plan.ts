@@ -1,5 +1,12 @@
 import type { AppendBatch, AppendOutcome, AppliedEntry, LogEntry, StreamStatus } from "@sluice/core";
-import { cacheTtlOfOptions, checkpointKey, chunkJsonHead, chunksKey, metaKey, openStreamsKey } from "@sluice/protocol";
+import {
+  cacheTtlOfOptions,
+  checkpointKey,
+  chunkJsonHead,
+  chunksKey,
+  metaKey,
+  openStreamsKey,
+} from "@sluice/protocol";
 import { decodeCheckpoint, encodeCheckpoint } from "./checkpoint-json.ts";
 
 /** A batch as append.lua takes it; that file says what each argument is. */

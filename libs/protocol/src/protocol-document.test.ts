@@ -143,7 +143,13 @@ describe("PROTOCOL.md", () => {
     ];
     for (const name of names) expect(PAGE).toContain(`\`${name}`);
     const inPage = (key: string): string => `\`${key.replace("{p7}", "{p<p>}").replace("abc", "<id>")}\``;
-    for (const key of [chunksKey(7, "abc"), metaKey(7, "abc"), openStreamsKey(7), checkpointKey(7), leaseKey(7)])
+    for (const key of [
+      chunksKey(7, "abc"),
+      metaKey(7, "abc"),
+      openStreamsKey(7),
+      checkpointKey(7),
+      leaseKey(7),
+    ])
       expect(PAGE).toContain(inPage(key));
     for (const code of SERVICE_END_CODES) expect(PAGE).toContain(`| \`${code}\` |`);
     expect(PAGE).toContain(MAX_CHUNK_BYTES.toLocaleString("en"));

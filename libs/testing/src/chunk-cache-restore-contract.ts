@@ -209,7 +209,14 @@ interface Outcome {
 }
 
 function info(outcome: Outcome): StreamInfo {
-  const { sequence, brokerSequence, status = "open", endedMs = null, options = null, beatIntervalMs = null } = outcome;
+  const {
+    sequence,
+    brokerSequence,
+    status = "open",
+    endedMs = null,
+    options = null,
+    beatIntervalMs = null,
+  } = outcome;
   return {
     streamId: "s",
     head: { sequence, brokerSequence, status },

@@ -99,7 +99,8 @@ export class MemoryLiveFeed implements LiveFeed {
   }
 
   publishBeat(streamId: string, brokerSequence: number): void {
-    if (this.#isConnected && !this.#bus.isDropped()) this.#bus.beats.publish("", { streamId, brokerSequence });
+    if (this.#isConnected && !this.#bus.isDropped())
+      this.#bus.beats.publish("", { streamId, brokerSequence });
   }
 
   subscribeBeats(handler: (streamId: string, brokerSequence: number | null) => void): Subscription {

@@ -15,8 +15,8 @@ export interface PartitionLag {
  */
 export function createIngestMetrics(registry: Registry, lags: () => readonly PartitionLag[]) {
   const registers = [registry];
-  registerLag(registers, lags);
   return {
+    ...lagGauges(registers, lags),
     chunks: new Counter({
       name: "sluice_ingest_chunks_total",
       help: "Elements numbered and written",
@@ -104,26 +104,28 @@ export function createIngestMetrics(registry: Registry, lags: () => readonly Par
 }
 
 /** Read when they are asked for: a partition that was handed over leaves no value behind. */
-function registerLag(registers: Registry[], lags: () => readonly PartitionLag[]): void {
+function lagGauges(registers: Registry[], lags: () => readonly PartitionLag[]) {
   const labelNames = ["partition"] as const;
-  new Gauge({
-    name: "sluice_ingest_partition_lag_messages",
-    help: "Messages of the log that are not in the cache yet",
-    labelNames,
-    registers,
-    collect() {
-      this.reset();
-      for (const { partition, messages } of lags()) this.set({ partition }, messages);
-    },
-  });
-  new Gauge({
-    name: "sluice_ingest_partition_lag_seconds",
-    help: "Age of the oldest message that is not in the cache yet",
-    labelNames,
-    registers,
-    collect() {
-      this.reset();
-      for (const { partition, ms } of lags()) this.set({ partition }, ms / 1000);
-    },
-  });
+  return {
+    partitionLagMessages: new Gauge({
+      name: "sluice_ingest_partition_lag_messages",
+      help: "Messages of the log that are not in the cache yet",
+      labelNames,
+      registers,
+      collect() {
+        this.reset();
+        for (const { partition, messages } of lags()) this.set({ partition }, messages);
+      },
+    }),
+    partitionLagSeconds: new Gauge({
+      name: "sluice_ingest_partition_lag_seconds",
+      help: "Age of the oldest message that is not in the cache yet",
+      labelNames,
+      registers,
+      collect() {
+        this.reset();
+        for (const { partition, ms } of lags()) this.set({ partition }, ms / 1000);
+      },
+    }),
+  };
 }

@@ -87,12 +87,15 @@ export class StreamLife {
     this.#timer = setInterval(() => this.#tick(), this.#tickMs);
   }
 
-  /** What an append made of its entries, in order. Costs no wait. */
+  /**
+   * What an append made of its entries, in order; costs no wait. Duplicates count: after a rebuild, or where another owner
+   * was faster, they are all that this one hears of a stream.
+   */
   applied(entries: readonly LogEntry[], outcomes: readonly AppliedEntry[]): void {
     const nowMs = performance.now();
     for (const [index, entry] of entries.entries()) {
       const outcome = outcomes[index];
-      if (outcome !== undefined && !outcome.isDuplicate) this.#appliedOne(entry, outcome, nowMs);
+      if (outcome !== undefined) this.#appliedOne(entry, outcome, nowMs);
     }
   }
 
