@@ -1,4 +1,30 @@
+import { createEdge, DEFAULT_EDGE_SETTINGS } from "@sluice/edge";
+import { createGateway, gatewayConfigSchema, settingsOf as gatewaySettingsOf } from "@sluice/gateway";
+import { ingestConfigSchema, settingsOf as ingestSettingsOf, startIngester } from "@sluice/ingest";
+import { StreamManager } from "@sluice/producer";
+import { createLogger, createRegistry, Lifecycle, listen, loadConfig } from "@sluice/runtime";
+import {
+  MemoryChunkCache,
+  MemoryLiveBus,
+  MemoryLiveFeed,
+  MemoryLog,
+  MemoryPartitionLeases,
+  MemoryPartitionLog,
+  MemoryPromptDesk,
+  MemoryStreamLog,
+} from "@sluice/testing/memory";
+import { waitUntil } from "@sluice/testing/servers";
+import { createWorker, modelOf, workerConfigSchema } from "@sluice/worker";
 import type { PromisedPorts } from "./ports.ts";
+
+const HOST = "127.0.0.1";
+const READY_TIMEOUT_MS = 10_000;
+const SERVER_GRACE_MS = 500;
+const ANSWER_DRAIN_MS = 2_000;
+
+/** The log has no disk to age on: without this a launcher left running for days would hold every chunk it ever saw. */
+const LOG_MAX_AGE_MS = 3_600_000;
+const LOG_SWEEP_MS = 60_000;
 
 export interface EmbeddedOptions {
   readonly ports: PromisedPorts;
@@ -17,6 +43,90 @@ export interface EmbeddedSluice {
  * Runs ingest, edge, gateway and worker in this process, on the in-memory log and cache.
  * Resolves when all are ready.
  */
-export function runEmbedded(_options: EmbeddedOptions): Promise<EmbeddedSluice> {
-  return Promise.reject(new Error("Embedded mode is not wired yet."));
+export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSluice> {
+  const log = new MemoryLog({ partitions: 4, maxAgeMs: LOG_MAX_AGE_MS });
+  const cache = new MemoryChunkCache({ partitions: log.partitions });
+  const bus = new MemoryLiveBus();
+  const desk = new MemoryPromptDesk();
+  // The terminal belongs to the launcher; what goes wrong in here still has to be seen.
+  const logger = createLogger("embedded", "error");
+  const lifecycle = new Lifecycle(logger);
+  try {
+    const sweep = setInterval(() => ageOut(log), LOG_SWEEP_MS);
+    lifecycle.add("log", () => clearInterval(sweep));
+
+    const ingester = startIngester({
+      log: new MemoryPartitionLog(log),
+      streamLog: new MemoryStreamLog(log),
+      cache,
+      leases: new MemoryPartitionLeases({ partitions: log.partitions, cache }),
+      liveFeed: new MemoryLiveFeed(bus),
+      settings: ingestSettingsOf(ingestConfigSchema.parse({})),
+      logger,
+      registry: createRegistry("ingest"),
+    });
+    lifecycle.add("ingest", () => ingester.close());
+
+    const edge = createEdge({
+      cache,
+      liveFeed: new MemoryLiveFeed(bus),
+      partitions: log.partitions,
+      settings: DEFAULT_EDGE_SETTINGS,
+      logger,
+      registry: createRegistry("edge"),
+    });
+    lifecycle.add("edge", () => edge.close());
+    const edgeServer = await listen(edge.app, { host: HOST, port: options.ports.edge });
+    lifecycle.add("edge server", () => edgeServer.close(SERVER_GRACE_MS));
+    const edgeUrl = `http://${HOST}:${edgeServer.port}`;
+
+    const gateway = createGateway({
+      log: new MemoryStreamLog(log),
+      cache,
+      liveFeed: new MemoryLiveFeed(bus),
+      promptDesk: desk,
+      settings: gatewaySettingsOf(gatewayConfigSchema.parse({})),
+      logger,
+      registry: createRegistry("gateway"),
+      edgeUrl,
+    });
+    lifecycle.add("gateway", () => gateway.close());
+    const gatewayServer = await listen(gateway.app, { host: HOST, port: options.ports.gateway });
+    lifecycle.add("gateway server", () => gatewayServer.close(SERVER_GRACE_MS));
+
+    const pace = options.tokensPerSecond;
+    const workerConfig = loadConfig(workerConfigSchema, {
+      ...options.environment,
+      ...(pace === undefined ? {} : { TOKENS_PER_SECOND: String(pace) }),
+    });
+    const worker = createWorker({
+      manager: new StreamManager({ log: new MemoryStreamLog(log) }),
+      promptDesk: desk,
+      model: modelOf(workerConfig),
+      settings: {
+        maxConcurrentAnswers: workerConfig.MAX_CONCURRENT_ANSWERS,
+        drainTimeoutMs: 0,
+        stopTimeoutMs: ANSWER_DRAIN_MS,
+      },
+      logger,
+      registry: createRegistry("worker"),
+    });
+    lifecycle.add("worker", () => worker.close());
+
+    const isReady = (): boolean => ingester.owned.length === log.partitions && edge.problem() === null;
+    await waitUntil("embedded Sluice", async () => isReady(), { timeoutMs: READY_TIMEOUT_MS });
+    return {
+      urls: { edge: edgeUrl, gateway: `http://${HOST}:${gatewayServer.port}` },
+      close: async () => void (await lifecycle.close()),
+    };
+  } catch (error) {
+    await lifecycle.close();
+    throw error;
+  }
+}
+
+function ageOut(log: MemoryLog): void {
+  const horizonMs = Date.now() - LOG_MAX_AGE_MS;
+  const oldest = log.messages.find((message) => message.timestampMs >= horizonMs);
+  log.ageOutBefore(oldest?.brokerSequence ?? log.lastSequence + 1);
 }

@@ -28,7 +28,7 @@ export function parseStartOptions(args: readonly string[]): StartOptions {
     .option("--embedded", "one process on in-memory stand-ins, without NATS and Redis")
     .option("--no-embedded", "never fall back to that")
     .option("--port <port>", "port of the edge, shared by all its processes", port, 8080)
-    .option("--gateway-port <port>", "port of the gateway and the web console", port, 8081)
+    .option("--gateway-port <port>", "port of the gateway", port, 8081)
     .option("--auto-ports", "free ports instead of those that are taken", false)
     .option("--ingest <count>", "how many ingest processes", count, 2)
     .option("--edges <count>", "how many edge processes", count, 2)

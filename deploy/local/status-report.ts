@@ -23,7 +23,7 @@ export async function statusTable(state: LauncherState | undefined): Promise<str
   return [
     head,
     "",
-    `  gateway and web console   ${urls.gateway ?? "-"}`,
+    `  gateway (producers)       ${urls.gateway ?? "-"}`,
     `  edge (SSE)                ${urls.edge ?? "-"}`,
     "",
     ...table([["process", "pid", "state", "admin or address"], ...rows]),

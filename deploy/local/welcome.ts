@@ -34,7 +34,7 @@ export function welcomeText({ state, streamId, detached }: Welcome): string {
     "",
     "Sluice is ready.",
     "",
-    `  gateway and web console   ${gateway}`,
+    `  gateway (producers)       ${gateway}`,
     `  edge (SSE)                ${edge}${shared}`,
     ...(state.urls.nats === null ? [] : [`  NATS                      ${state.urls.nats}`]),
     ...(state.urls.redis === null ? [] : [`  Redis                     ${state.urls.redis}`]),

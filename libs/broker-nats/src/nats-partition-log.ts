@@ -12,7 +12,13 @@ import { readDirectPage } from "./direct-page.ts";
 import { LeaderReads, rawOf } from "./leader-reads.ts";
 import { askLog } from "./log-errors.ts";
 import { fullnessOf, readLogInfo } from "./log-state.ts";
-import { createdMsOf, MESSAGE_OVERHEAD_BYTES, type LogIdentity } from "./log-setup.ts";
+import {
+  addDivergence,
+  createdMsOf,
+  divergencesOf,
+  MESSAGE_OVERHEAD_BYTES,
+  type LogIdentity,
+} from "./log-setup.ts";
 import type { NatsLink } from "./nats-connection.ts";
 import { NatsPartitionReader } from "./partition-reader.ts";
 import { storedMessage } from "./stored-message.ts";
@@ -43,9 +49,14 @@ export class NatsPartitionLog implements PartitionLog {
       createdMs: createdMsOf(config) ?? this.#createdMs,
       firstSequence: state.messages === 0 ? state.last_seq + 1 : state.first_seq,
       lastSequence: state.last_seq,
+      divergences: divergencesOf(config),
       maxAgeMs: config.max_age === 0 ? Infinity : millis(config.max_age),
       fullness: fullnessOf(info),
     };
+  }
+
+  async recordDivergence(after: number): Promise<void> {
+    await addDivergence(this.#link, after);
   }
 
   async timestampAt(brokerSequence: number): Promise<number | null> {

@@ -47,6 +47,7 @@ export function planAppend(
     meta_ttl: ttls.metaTtlSeconds,
     json_infix: JSON_INFIX,
     ids: streamIds,
+    divergences: batch.divergences ?? [],
     streams: streamIds.map(jsonPrefix),
     entries,
   };

@@ -130,6 +130,22 @@ export class RedisChunkCache implements ChunkCache {
       String(await this.#redis.script("seed a checkpoint", "seed-checkpoint", keys, args)),
     );
   }
+
+  async replaceCheckpoint(
+    partition: number,
+    expected: Checkpoint,
+    next: Checkpoint,
+  ): Promise<Checkpoint | null> {
+    const keys = [checkpointKey(partition)];
+    const args = [encodeCheckpoint(expected), encodeCheckpoint(next)];
+    const reply = (await this.#redis.script(
+      "replace a checkpoint",
+      "replace-checkpoint",
+      keys,
+      args,
+    )) as Buffer | null;
+    return reply === null ? null : decodeCheckpoint(String(reply));
+  }
 }
 
 function readPairs(fields: readonly Buffer[]): [string, string][] {
@@ -165,6 +181,7 @@ function encodeCompletion({
     ended_ms: info.endedMs ?? -1,
     options: info.options ?? "",
     beat_ms: info.beatIntervalMs ?? 0,
+    era: info.head.era ?? 0,
   };
 }
 
@@ -175,6 +192,7 @@ function decodeInfo(streamId: string, fields: Record<string, string>): StreamInf
       sequence: Number(fields["sequence"]),
       brokerSequence: Number(fields["broker_sequence"]),
       status: fields["status"] as StreamStatus,
+      ...(fields["era"] === undefined ? {} : { era: Number(fields["era"]) }),
     },
     chunkCount: Number(fields["chunk_count"]),
     byteCount: Number(fields["byte_count"]),

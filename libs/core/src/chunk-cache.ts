@@ -21,6 +21,8 @@ export interface AppendBatch {
   checkpoint: Checkpoint;
   /** In log order. */
   entries: readonly LogEntry[];
+  /** As `numberEntry` takes them; absent: none. */
+  divergences?: readonly number[];
 }
 
 /**
@@ -154,4 +156,10 @@ export interface ChunkCache {
 
   /** Sets the checkpoint where there is none, or that of an older log. @returns the one that stands afterwards */
   seedCheckpoint(partition: number, checkpoint: Checkpoint): Promise<Checkpoint>;
+
+  /**
+   * Puts `next`, which may be lower, in the place of `expected`: the log has diverged from what was applied. Nothing
+   * changes where another one stands. @returns the one that stands afterwards
+   */
+  replaceCheckpoint(partition: number, expected: Checkpoint, next: Checkpoint): Promise<Checkpoint | null>;
 }

@@ -45,9 +45,11 @@ export {
   type Phase,
 } from "./replay-merge.ts";
 export {
+  isJump,
   jumpSequence,
   MAX_ELEMENTS_PER_MESSAGE,
   numberEntry,
+  provesItsNumber,
   type Numbering,
   type StreamHead,
 } from "./sequencing.ts";

@@ -9,6 +9,8 @@ export interface LogFacts {
   lastSequence: number;
   /** Messages older than this may have aged out, ms; Infinity: never. */
   maxAgeMs: number;
+  /** After each of these broker sequences, ascending, the log isn't the one that it was; see `recordDivergence`. */
+  divergences: readonly number[];
   /** How full it is, 0 to 1; 0 where it has no limit. */
   fullness: number;
 }
@@ -39,6 +41,11 @@ export interface PartitionReader {
 export interface PartitionLog {
   readonly partitions: number;
   facts(): Promise<LogFacts>;
+  /**
+   * Remembers with the log itself that it has lost what once came after a position, so that every reader of it numbers
+   * alike. Repeating it changes nothing.
+   */
+  recordDivergence(after: number): Promise<void>;
   /** When the message at this position was stored, ms; null if it is gone or never was. */
   timestampAt(brokerSequence: number): Promise<number | null>;
   /** The last position at or before which everything was stored before `timeMs`: reading after it misses nothing newer. */

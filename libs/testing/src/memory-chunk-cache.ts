@@ -88,7 +88,7 @@ export class MemoryChunkCache implements ChunkCache {
     for (const entry of batch.entries) {
       const draft = drafts.get(entry.streamId) ?? this.#draftOf(entry.streamId);
       drafts.set(entry.streamId, draft);
-      const applied = this.#applyEntry(draft, entry, standing.brokerSequence);
+      const applied = this.#applyEntry(draft, entry, standing.brokerSequence, batch.divergences);
       if (applied === null) unproven.add(entry.streamId);
       else entries.push(applied);
     }
@@ -184,6 +184,20 @@ export class MemoryChunkCache implements ChunkCache {
     return state.checkpoint;
   }
 
+  async replaceCheckpoint(
+    partition: number,
+    expected: Checkpoint,
+    next: Checkpoint,
+  ): Promise<Checkpoint | null> {
+    const state = this.#partition(partition);
+    const isExpected =
+      state.checkpoint?.brokerSequence === expected.brokerSequence &&
+      state.checkpoint.timestampMs === expected.timestampMs &&
+      state.checkpoint.logCreatedMs === expected.logCreatedMs;
+    if (isExpected) state.checkpoint = { ...next };
+    return state.checkpoint;
+  }
+
   /** Everything is lost. */
   flush(): void {
     this.#partitions = new Map();
@@ -220,7 +234,12 @@ export class MemoryChunkCache implements ChunkCache {
   }
 
   /** Null where the entry's number is unproven. */
-  #applyEntry(draft: Draft, entry: LogEntry, checkpoint: number): AppliedEntry | null {
+  #applyEntry(
+    draft: Draft,
+    entry: LogEntry,
+    checkpoint: number,
+    divergences: readonly number[] = [],
+  ): AppliedEntry | null {
     const before = draft.record?.info.head ?? null;
     const duplicate = {
       ...totalsOf(draft.record),
@@ -230,7 +249,7 @@ export class MemoryChunkCache implements ChunkCache {
       isDuplicate: true,
     };
     if (entry.brokerSequence <= checkpoint) return duplicate;
-    const numbering = numberEntry(before, entry);
+    const numbering = numberEntry(before, entry, divergences);
     if (numbering.kind === "duplicate") return duplicate;
     if (numbering.kind === "unproven") return null;
 

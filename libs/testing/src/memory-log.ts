@@ -22,6 +22,8 @@ export class MemoryLog {
   isReachable = true;
   fullness = 0;
   createdMs: number;
+  /** Ascending; see PartitionLog. */
+  divergences: readonly number[] = [];
   readonly #now: () => number;
   #messages: StoredMessage[] = [];
   #firstSequence: number;
@@ -115,6 +117,7 @@ export class MemoryLog {
   /** Deletes the log and makes a new one of the same name. */
   recreate(): void {
     this.#messages = [];
+    this.divergences = [];
     this.createdMs = Math.max(this.#now(), this.#lastSequence + 1);
     this.#firstSequence = this.createdMs;
     this.#lastSequence = this.createdMs - 1;

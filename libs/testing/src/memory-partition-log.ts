@@ -36,8 +36,13 @@ export class MemoryPartitionLog implements PartitionLog {
 
   async facts(): Promise<LogFacts> {
     this.#demandReachable();
-    const { createdMs, firstSequence, lastSequence, maxAgeMs, isFull, fullness } = this.log;
-    return { createdMs, firstSequence, lastSequence, maxAgeMs, fullness: isFull ? 1 : fullness };
+    const { createdMs, firstSequence, lastSequence, maxAgeMs, divergences, isFull, fullness } = this.log;
+    return { createdMs, firstSequence, lastSequence, maxAgeMs, divergences, fullness: isFull ? 1 : fullness };
+  }
+
+  async recordDivergence(after: number): Promise<void> {
+    this.#demandReachable();
+    this.log.divergences = [...new Set([...this.log.divergences, after])].toSorted((a, b) => a - b);
   }
 
   async timestampAt(brokerSequence: number): Promise<number | null> {

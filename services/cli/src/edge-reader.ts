@@ -29,8 +29,8 @@ export type FollowedEvent =
   /** The stream had ended before `from`: there is nothing to read. */
   | { kind: "nothing" };
 
-// The edge says something each 15 s at the latest; after twice that a connection is dead, whatever TCP thinks.
-const SILENCE_TIMEOUT_MS = 45_000;
+// The edge says something each 30 s unless set otherwise; after twice that a connection is dead, whatever TCP thinks.
+const SILENCE_TIMEOUT_MS = 75_000;
 // A refusal can be a short answer with status 200. One that lasts longer was a connection.
 const CONNECTED_AFTER_MS = 1_000;
 

@@ -1,7 +1,7 @@
 import { MemoryChunkCache, MemoryLiveBus, MemoryLiveFeed } from "@sluice/testing";
 import { expect, test } from "vitest";
 import type { EdgeSettings } from "./settings.ts";
-import { sequencesTo, startBench, type TestReader } from "./test-bench.ts";
+import { sequencesTo, startBench } from "./test-bench.ts";
 
 function start(settings: Partial<EdgeSettings> = {}) {
   const bus = new MemoryLiveBus();
@@ -53,7 +53,7 @@ test("during the notice readers are still served; after it they are sent away in
   await bench.ingest.create("s");
   await bench.ingest.publish("s", ["a"]);
   const draining = bench.edge.drain();
-  const during: TestReader = await bench.open("/streams/s/events");
+  const during = await bench.open("/streams/s/events");
   await during.untilSequence(1);
   await draining;
   await during.untilEnd();

@@ -98,6 +98,29 @@ describe("a reader", () => {
     expect(await bench.metric("sluice_edge_repairs_total")).toBeGreaterThan(0);
   });
 
+  test("gets what is said while its first page is on the way, though nothing comes after it", async () => {
+    await using bench = await start({ headCheckIntervalMs: 600_000 });
+    const { ingest, cache } = bench;
+    await ingest.create("s");
+    await ingest.publish("s", ["a"]);
+    const readPage = cache.readPage.bind(cache);
+    let isFirst = true;
+    cache.readPage = async (...args) => {
+      const page = await readPage(...args);
+      if (isFirst) {
+        isFirst = false;
+        await ingest.publish("s", ["b"]);
+        await nextTurn();
+        await nextTurn();
+      }
+      return page;
+    };
+    const reader = await bench.open("/streams/s/events");
+    await reader.untilSequence(2);
+    expect(reader.sequences).toEqual([1, 2]);
+    expect(await bench.metric("sluice_edge_repairs_total")).toBe(0);
+  });
+
   test("reads on from the cache where more arrives during its replay than it may hold", async () => {
     await using bench = await start({ maxHeldChunks: 3, pageChunks: 2 });
     const { ingest, cache } = bench;

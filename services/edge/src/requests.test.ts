@@ -126,7 +126,7 @@ describe("a response", () => {
   });
 
   test("tells of a deletion also where its live message was lost", async () => {
-    await using bench = await startWithFive({ tailGraceMs: 5 });
+    await using bench = await startWithFive({ tailGraceMs: 5, headCheckIntervalMs: 600_000 });
     const reader = await bench.open("/streams/s/events");
     await reader.untilSequence(5);
     bench.ingest.say = () => null;

@@ -1,4 +1,4 @@
-import { ReplayMerge, type LiveRange, type Phase, type RebuildAnswer } from "@sluice/core";
+import { isJump, ReplayMerge, type LiveRange, type Phase, type RebuildAnswer } from "@sluice/core";
 import { deletedFrame, gapFrame, resetFrame } from "@sluice/protocol";
 import type { Connection } from "./connection.ts";
 import type { EdgeContext } from "./context.ts";
@@ -231,9 +231,10 @@ export class Subscriber {
   #declareGap(to: number): void {
     const from = this.#merge.cursor + 1;
     if (to < from) return;
-    this.#context.metrics.gaps.inc({ reason: "expired" });
+    const reason = isJump(to + 1) && !isJump(from) ? "new_era" : "expired";
+    this.#context.metrics.gaps.inc({ reason });
     const { streamId } = this.#feed;
-    this.#connection?.push(Buffer.from(gapFrame({ streamId, from, to, reason: "expired" })), 0);
+    this.#connection?.push(Buffer.from(gapFrame({ streamId, from, to, reason })), 0);
     this.#merge.skipTo(to);
   }
 

@@ -13,7 +13,7 @@ export interface PartitionLag {
  * No label names a stream: a registry that grows with the streams is a leak.
  * @param lags of the partitions that are owned at the time of the call
  */
-export function createIngestMetrics(registry: Registry, lags: () => readonly PartitionLag[]) {
+export function createIngestMetrics(registry: Registry, lags: () => readonly PartitionLag[] = () => []) {
   const registers = [registry];
   return {
     ...lagGauges(registers, lags),
@@ -81,6 +81,11 @@ export function createIngestMetrics(registry: Registry, lags: () => readonly Par
     rewinds: new Counter({
       name: "sluice_ingest_rewinds_total",
       help: "Times the cache was found to have fallen back",
+      registers,
+    }),
+    divergences: new Counter({
+      name: "sluice_ingest_divergences_total",
+      help: "Times the log was found to have lost what was applied already",
       registers,
     }),
     retries: new Counter({

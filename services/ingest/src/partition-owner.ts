@@ -5,6 +5,7 @@ import {
   type Checkpoint,
   type ChunkCache,
   type LiveFeed,
+  type LogEntry,
   type PartitionLog,
   type PartitionReader,
   type RebuildAnswer,
@@ -14,6 +15,8 @@ import {
 import { decodeMessage } from "@sluice/protocol";
 import type { Logger } from "@sluice/runtime";
 import { setTimeout as delay } from "node:timers/promises";
+import { countBatch } from "./batch-count.ts";
+import { divergenceFrom } from "./era.ts";
 import { liveRangesOf } from "./live-ranges.ts";
 import type { IngestMetrics, PartitionLag } from "./metrics.ts";
 import { Mutex } from "./mutex.ts";
@@ -62,8 +65,9 @@ export class PartitionOwner {
   #applying: readonly StoredMessage[] = [];
   /** Everything of the partition up to this broker sequence was read without a hole and applied. */
   #position: Checkpoint = { brokerSequence: 0, timestampMs: 0, logCreatedMs: 0 };
-  /** Set when the cache was found to have fallen back: where to, or null where it has forgotten all. */
-  #fallback: { checkpoint: Checkpoint | null } | null = null;
+  #divergences: readonly number[] = [];
+  /** Set when cache or log may have fallen back: the position has to be settled anew. */
+  #isInDoubt = false;
   #running: Promise<void> | null = null;
 
   constructor(partition: number, dependencies: PartitionDependencies) {
@@ -138,9 +142,8 @@ export class PartitionOwner {
    * back: without this an idle partition would never notice.
    */
   observeCheckpoint(checkpoint: Checkpoint | null, positionBefore: number): void {
-    if (this.#reader === null || (checkpoint !== null && checkpoint.brokerSequence >= positionBefore)) return;
-    this.#fallback = { checkpoint };
-    void this.#reader.close();
+    if (checkpoint !== null && checkpoint.brokerSequence >= positionBefore) return;
+    this.#doubt();
   }
 
   get #isClosing(): boolean {
@@ -149,25 +152,35 @@ export class PartitionOwner {
 
   async #run(): Promise<void> {
     const { liveFeed } = this.#dependencies;
-    this.#position = await this.#patiently(() => this.#readOrSeedCheckpoint());
+    this.#position = await this.#patiently(() => this.#settlePosition());
     if (this.#isClosing) return;
     this.#subscriptions = [
       liveFeed.answerBarriers(this.partition),
+      // Whatever the connection was lost to may have put an older log in the place of ours.
+      liveFeed.onReconnect(() => this.#doubt()),
       liveFeed.answerRebuilds(this.partition, (streamId) => this.#rebuildOnRequest(streamId)),
     ];
     this.#tail.start(() => this.position);
     this.#life.start();
     while (!this.#isClosing) {
-      if (this.#fallback !== null) await this.#rewind(this.#fallback.checkpoint);
+      if (this.#isInDoubt) await this.#rewind();
       await this.#readFromPosition();
     }
   }
 
-  async #rewind(checkpoint: Checkpoint | null): Promise<void> {
-    this.#fallback = null;
+  #doubt(): void {
+    if (this.#reader === null) return;
+    this.#isInDoubt = true;
+    void this.#reader.close();
+  }
+
+  async #rewind(): Promise<void> {
+    this.#isInDoubt = false;
+    const before = this.position;
+    this.#position = await this.#patiently(() => this.#settlePosition());
+    if (this.position >= before) return;
     this.#dependencies.metrics.rewinds.inc();
-    this.#position = checkpoint ?? (await this.#patiently(() => this.#readOrSeedCheckpoint()));
-    this.#logger.warn({ position: this.position }, "cache fell back, reading again");
+    this.#logger.warn({ before, position: this.position }, "cache fell back, reading again");
   }
 
   /** Until closed, or until the position has to be set anew. */
@@ -182,7 +195,7 @@ export class PartitionOwner {
     this.#reader = reader;
     try {
       for (;;) {
-        if (this.#isClosing || this.#fallback !== null) return;
+        if (this.#isClosing || this.#isInDoubt) return;
         const messages = await reader.next(settings.maxBatchMessages);
         if (messages === null) return;
         this.#applying = messages;
@@ -212,13 +225,14 @@ export class PartitionOwner {
         logCreatedMs: this.#position.logCreatedMs,
       },
       entries,
+      divergences: this.#divergences,
     };
     for (;;) {
       const startedMs = performance.now();
       const outcome = await this.#patiently(() => cache.append(batch));
       metrics.appendSeconds.observe((performance.now() - startedMs) / 1000);
       if (outcome.kind === "rewind") {
-        this.#fallback = { checkpoint: outcome.checkpoint };
+        this.#isInDoubt = true;
         return;
       }
       if (outcome.kind === "unproven") {
@@ -226,45 +240,65 @@ export class PartitionOwner {
         continue;
       }
       this.#position = batch.checkpoint;
+      this.#noteSkipped(entries, outcome.entries);
       const ranges = liveRangesOf(entries, outcome.entries);
       for (const { streamId, range } of ranges) {
         liveFeed.publishRange(streamId, range);
         this.#tail.note(streamId, range.last, range.isTerminal);
       }
       this.#life.applied(entries, outcome.entries);
-      this.#measure(messages, outcome.entries);
+      countBatch(metrics, messages, outcome.entries);
       return;
     }
   }
 
-  #measure(messages: readonly StoredMessage[], outcomes: readonly AppliedEntry[]): void {
-    const { metrics } = this.#dependencies;
-    let [chunks, bytes, duplicates] = [0, 0, 0];
-    for (const [index, outcome] of outcomes.entries()) {
-      chunks += outcome.count;
-      if (outcome.isDuplicate) duplicates++;
-      else bytes += messages[index]?.payload.byteLength ?? 0;
-      if (outcome.count > 0 && outcome.status !== "open") metrics.ends.inc({ status: outcome.status });
+  /**
+   * What was written before, by another owner or by a call of ours whose answer got lost, may never have been told:
+   * whoever wrote it can have died in between. Its last chunk would wait for the edges' slowest check.
+   */
+  #noteSkipped(entries: readonly LogEntry[], applied: readonly AppliedEntry[]): void {
+    for (const [index, { first, count, status }] of applied.entries()) {
+      const streamId = entries[index]?.streamId;
+      if (count > 0 || first === 1 || streamId === undefined) continue;
+      this.#tail.note(streamId, first - 1, status !== "open");
     }
-    metrics.chunks.inc(chunks);
-    metrics.bytes.inc(bytes);
-    metrics.duplicates.inc(duplicates);
-    metrics.batchMessages.observe(messages.length);
-    const oldest = messages[0];
-    if (oldest !== undefined) metrics.lagSeconds.observe(Math.max(0, Date.now() - oldest.timestampMs) / 1000);
   }
 
   /** An append found a stream that nothing proves: only the log before it can tell, and only as far as we had read. */
   async #rebuildWithinTurn(streamId: string): Promise<void> {
     this.#dependencies.metrics.rebuilds.inc({ cause: "append" });
-    await this.#patiently(() => this.#rebuilder.rebuild(streamId, (task) => task(this.position)));
+    await this.#patiently(() =>
+      this.#rebuilder.rebuild(streamId, this.#divergences, (task) => task(this.position)),
+    );
   }
 
   async #rebuildOnRequest(streamId: string): Promise<RebuildAnswer> {
     return this.#dependencies.rebuilds.run(streamId, () => {
       this.#dependencies.metrics.rebuilds.inc({ cause: "request" });
-      return this.#rebuilder.rebuild(streamId, (task) => this.#turn.run(() => task(this.position)));
+      return this.#rebuilder.rebuild(streamId, this.#divergences, (task) =>
+        this.#turn.run(() => task(this.position)),
+      );
     });
+  }
+
+  /** Where to read on, once it is certain that the log is the one that the cache was filled from. */
+  async #settlePosition(): Promise<Checkpoint> {
+    const { cache, log, metrics } = this.#dependencies;
+    const standing = await this.#readOrSeedCheckpoint();
+    const after = await divergenceFrom(log, standing);
+    if (after !== null) {
+      metrics.divergences.inc();
+      this.#logger.error({ checkpoint: standing, after }, "the log has lost what was applied: streams jump");
+      await log.recordDivergence(after);
+    }
+    const facts = await log.facts();
+    this.#divergences = facts.divergences;
+    if (after === null) return standing;
+    const timestampMs = (await log.timestampAt(after)) ?? 0;
+    const next = { brokerSequence: after, timestampMs, logCreatedMs: facts.createdMs };
+    const settled = await cache.replaceCheckpoint(this.partition, standing, next);
+    // Another owner was faster, or the cache lost it meanwhile: look again.
+    return settled?.logCreatedMs === facts.createdMs ? settled : this.#settlePosition();
   }
 
   /** Where nothing is known, starts early enough for everything that could still be in the cache. */

@@ -1,5 +1,8 @@
+export { workerConfigSchema, type WorkerConfig } from "./config.ts";
+export { modelOf } from "./configured-model.ts";
 export { DocumentModel } from "./document-model.ts";
 export { ModelError, type Model, type ModelEvent, type TokenUsage } from "./model.ts";
 export { OpenAiModel, type OpenAiSettings } from "./openai-model.ts";
 export { readDocuments } from "./repository-documents.ts";
 export { createWorker, type Worker, type WorkerParts, type WorkerSettings } from "./worker.ts";
+export { WorkerMetrics } from "./worker-metrics.ts";

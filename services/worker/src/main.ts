@@ -8,11 +8,8 @@ import {
   runMain,
   startAdminServer,
 } from "@sluice/runtime";
-import { workerConfigSchema, type WorkerConfig } from "./config.ts";
-import { DocumentModel } from "./document-model.ts";
-import type { Model } from "./model.ts";
-import { OpenAiModel } from "./openai-model.ts";
-import { readDocuments } from "./repository-documents.ts";
+import { workerConfigSchema } from "./config.ts";
+import { modelOf } from "./configured-model.ts";
 import { createWorker } from "./worker.ts";
 
 // Ingest makes the log; started together, it may take a moment longer.
@@ -20,18 +17,6 @@ const LOG_WAIT_MS = 30_000;
 
 // Beyond the worker's own bounds: what its last chunks take to be acknowledged.
 const CLOSE_MARGIN_MS = 2_000;
-
-function modelOf(config: WorkerConfig): Model {
-  if (config.OPENAI_BASE_URL === undefined || config.OPENAI_MODEL === undefined) {
-    return new DocumentModel(readDocuments(), config.TOKENS_PER_SECOND);
-  }
-  return new OpenAiModel({
-    baseUrl: config.OPENAI_BASE_URL,
-    apiKey: config.OPENAI_API_KEY ?? null,
-    model: config.OPENAI_MODEL,
-    idleTimeoutMs: config.OPENAI_IDLE_TIMEOUT_MS,
-  });
-}
 
 await runMain(async () => {
   const config = loadConfig(workerConfigSchema, process.env);

@@ -1,0 +1,12 @@
+/** The ports in memory, without anything of a test runner: the launcher's embedded mode runs on them, too. */
+export {
+  MemoryChunkCache,
+  type MemoryCacheSnapshot,
+  type MemoryChunkCacheOptions,
+} from "./memory-chunk-cache.ts";
+export { MemoryLiveBus, MemoryLiveFeed } from "./memory-live-feed.ts";
+export { MemoryLog, type MemoryLogOptions } from "./memory-log.ts";
+export { MemoryPartitionLeases, type MemoryPartitionLeasesOptions } from "./memory-partition-leases.ts";
+export { MemoryPartitionLog, type MemoryRejection } from "./memory-partition-log.ts";
+export { MemoryPromptDesk } from "./memory-prompt-desk.ts";
+export { MemoryStreamLog } from "./memory-stream-log.ts";
