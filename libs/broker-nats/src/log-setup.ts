@@ -47,7 +47,6 @@ const DUPLICATE_WINDOW_MS = 120_000;
 const DAY_MS = 86_400_000;
 const LOG_POLL_MS = 200;
 const PARTITIONS_KEY = "sluice-partitions";
-const DIVERGENCES_KEY = "sluice-divergences";
 const CREATED_KEY = "sluice-created-ms";
 
 /**
@@ -200,26 +199,6 @@ function identityOf(
 export function createdMsOf(config: StreamConfig): number | null {
   const createdMs = Number(config.metadata?.[CREATED_KEY]);
   return Number.isSafeInteger(createdMs) ? createdMs : null;
-}
-
-/** What `PartitionLog.recordDivergence` has recorded, ascending. */
-export function divergencesOf(config: StreamConfig): number[] {
-  const text = config.metadata?.[DIVERGENCES_KEY] ?? "";
-  return text === "" ? [] : text.split(",").map(Number);
-}
-
-/** Adds one to what stands with the log. Two that add the same at once both succeed. */
-export async function addDivergence(link: NatsLink, after: number): Promise<void> {
-  const { streams } = link.jetStreamManager;
-  await askLog("record that it has diverged", async () => {
-    const { config } = await streams.info(CHUNKS_STREAM);
-    const known = divergencesOf(config);
-    if (known.includes(after)) return;
-    const all = [...known, after].toSorted((a, b) => a - b);
-    await streams.update(CHUNKS_STREAM, {
-      metadata: { ...config.metadata, [DIVERGENCES_KEY]: all.join(",") },
-    });
-  });
 }
 
 function incompatible(message: string): StreamError {

@@ -12,13 +12,8 @@ import { readDirectPage } from "./direct-page.ts";
 import { LeaderReads, rawOf } from "./leader-reads.ts";
 import { askLog } from "./log-errors.ts";
 import { fullnessOf, readLogInfo } from "./log-state.ts";
-import {
-  addDivergence,
-  createdMsOf,
-  divergencesOf,
-  MESSAGE_OVERHEAD_BYTES,
-  type LogIdentity,
-} from "./log-setup.ts";
+import { createdMsOf, MESSAGE_OVERHEAD_BYTES, type LogIdentity } from "./log-setup.ts";
+import { divergencesOf, recordDivergence } from "./log-divergences.ts";
 import type { NatsLink } from "./nats-connection.ts";
 import { NatsPartitionReader } from "./partition-reader.ts";
 import { storedMessage } from "./stored-message.ts";
@@ -55,8 +50,8 @@ export class NatsPartitionLog implements PartitionLog {
     };
   }
 
-  async recordDivergence(after: number): Promise<void> {
-    await addDivergence(this.#link, after);
+  recordDivergence(after: number, knownEra: number): Promise<void> {
+    return recordDivergence(this.#link, after, knownEra);
   }
 
   async timestampAt(brokerSequence: number): Promise<number | null> {

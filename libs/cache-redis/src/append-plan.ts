@@ -47,7 +47,7 @@ export function planAppend(
     meta_ttl: ttls.metaTtlSeconds,
     json_infix: JSON_INFIX,
     ids: streamIds,
-    divergences: batch.divergences ?? [],
+    divergences: (batch.divergences ?? []).map(({ after, recordedMs }) => [after, recordedMs]),
     streams: streamIds.map(jsonPrefix),
     entries,
   };

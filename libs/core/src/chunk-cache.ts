@@ -1,3 +1,4 @@
+import type { Divergence } from "./divergence.ts";
 import type { StreamStatus } from "./chunk.ts";
 import type { LogEntry } from "./log-entry.ts";
 import type { Page } from "./replay-merge.ts";
@@ -10,6 +11,8 @@ export interface Checkpoint {
   timestampMs: number;
   /** When the log was created, ms. */
   logCreatedMs: number;
+  /** The log's era (see Divergence); absent: it had not diverged. */
+  era?: number;
 }
 
 /** Consecutive messages of one partition. */
@@ -21,8 +24,8 @@ export interface AppendBatch {
   checkpoint: Checkpoint;
   /** In log order. */
   entries: readonly LogEntry[];
-  /** As `numberEntry` takes them; absent: none. */
-  divergences?: readonly number[];
+  /** The log's, as far as the ingester knows; absent: none. The checkpoint is of their era. */
+  divergences?: readonly Divergence[];
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { StreamStatus } from "./chunk.ts";
+import { eraOf, isDivergenceBetween, realign, type Divergence } from "./divergence.ts";
 import type { LogEntry } from "./log-entry.ts";
 
 /** Where a stream stands in the numbering: all that is needed to number its next message. */
@@ -8,7 +9,7 @@ export interface StreamHead {
   /** Broker sequence of the last message that was numbered into it (or came after the end). */
   brokerSequence: number;
   status: StreamStatus;
-  /** How many divergences of the log were known when this head was computed; absent: none. See `numberEntry`. */
+  /** The log's era when this head was computed (see Divergence); absent: it had not diverged. */
   era?: number;
 }
 
@@ -29,23 +30,23 @@ export type Numbering =
  * A producer's number above head + 1 is adopted: the record was lost in part, and the hole is restored on demand.
  * Only a tombstone counts after the end: an ended stream can still be deleted, once.
  *
- * A log that was replaced by an older copy of itself, or made anew, has lost what readers may have got already. Its
- * positions after the divergence are used again, so a stream that goes on across one jumps: no number comes twice.
- * @param divergences ascending; after each of these broker sequences the log isn't the one that it was
+ * A stream that goes on across a divergence of the log jumps, whether it lost anything or not: that is a function of the
+ * log and its divergences, and no number comes twice.
  */
 export function numberEntry(
   head: StreamHead | null,
   entry: LogEntry,
-  divergences: readonly number[] = [],
+  divergences: readonly Divergence[] = [],
 ): Numbering {
   const from = head === null ? null : realignHead(head, divergences);
   if (from !== null && entry.brokerSequence <= from.brokerSequence) return { kind: "duplicate" };
   if (from === null && !provesItsNumber(entry, divergences)) return { kind: "unproven" };
 
-  const era = divergences.length > 0 ? { era: divergences.length } : {};
+  const era = divergences.length > 0 ? { era: eraOf(divergences) } : {};
   const status = from?.status ?? "open";
   const last = from?.sequence ?? 0;
-  const isAcross = from !== null && liesBetween(divergences, from.brokerSequence, entry.brokerSequence);
+  const isAcross =
+    from !== null && isDivergenceBetween(divergences, from.brokerSequence, entry.brokerSequence);
   const demanded = isAcross ? jumpSequence(entry.brokerSequence) : (entry.firstSequence ?? 0);
   const first = Math.max(last + 1, demanded);
   if (entry.isTombstone && status !== "deleted") {
@@ -73,23 +74,17 @@ export function numberEntry(
   });
 }
 
-/** A head of an earlier era may stand on a message that the log has lost: it then counts as standing at the divergence. */
-function realignHead(head: StreamHead, divergences: readonly number[]): StreamHead {
-  const brokerSequence = Math.min(head.brokerSequence, ...divergences.slice(head.era ?? 0));
-  return { ...head, brokerSequence };
-}
-
-function liesBetween(divergences: readonly number[], after: number, upTo: number): boolean {
-  return divergences.some((divergence) => after <= divergence && divergence < upTo);
+function realignHead(head: StreamHead, divergences: readonly Divergence[]): StreamHead {
+  return { ...head, brokerSequence: realign(head.brokerSequence, head.era ?? 0, divergences) };
 }
 
 /**
  * Whether a message alone proves its first number. Across a divergence a number of the producer's proves nothing but
  * that the stream begins here.
  */
-export function provesItsNumber(entry: LogEntry, divergences: readonly number[]): boolean {
+export function provesItsNumber(entry: LogEntry, divergences: readonly Divergence[]): boolean {
   if (entry.firstSequence === null || entry.firstSequence === 1) return entry.firstSequence !== null;
-  return !liesBetween(divergences, 0, entry.brokerSequence);
+  return !isDivergenceBetween(divergences, 0, entry.brokerSequence);
 }
 
 function numbered(first: number, count: number, head: StreamHead): Numbering {

@@ -1,4 +1,10 @@
-import { jumpSequence, type AppendOutcome, type ChunkCache, type LogEntry } from "@sluice/core";
+import {
+  jumpSequence,
+  type AppendOutcome,
+  type Checkpoint,
+  type ChunkCache,
+  type LogEntry,
+} from "@sluice/core";
 import { describe, expect, it } from "vitest";
 import { checkpointAt, contents, write } from "./chunk-cache-steps.ts";
 import type { ChunkCacheUnderTest } from "./chunk-cache-under-test.ts";
@@ -6,18 +12,19 @@ import { logEntry } from "./log-entry-samples.ts";
 
 const BEFORE = [logEntry(1, { firstSequence: 1, texts: ["a", "b"] }), logEntry(2, { texts: ["lost"] })];
 /** The log was put back to where it ended with message 1. */
-const DIVERGENCES = [1];
+const ERA = 7_000;
+const DIVERGENCES = [{ after: 1, recordedMs: ERA }];
+const inEra = (brokerSequence: number): Checkpoint => ({ ...checkpointAt(brokerSequence), era: ERA });
 
 /** The log fell back under a cache that had applied all of `BEFORE`: what an owner does about it, and then one batch. */
 async function appendAfterDivergence(
   cache: ChunkCache,
   entries: readonly LogEntry[],
-  divergences: readonly number[] = DIVERGENCES,
 ): Promise<AppendOutcome> {
   await write(cache, 0, BEFORE);
-  await cache.replaceCheckpoint(0, checkpointAt(2), checkpointAt(1));
-  const checkpoint = checkpointAt(entries.at(-1)?.brokerSequence ?? 1);
-  return cache.append({ partition: 0, readAfter: 1, checkpoint, entries, divergences });
+  await cache.replaceCheckpoint(0, checkpointAt(2), inEra(1));
+  const checkpoint = inEra(entries.at(-1)?.brokerSequence ?? 1);
+  return cache.append({ partition: 0, readAfter: 1, checkpoint, entries, divergences: DIVERGENCES });
 }
 
 export function describeEras(createHarness: () => Promise<ChunkCacheUnderTest>): void {
@@ -54,11 +61,26 @@ export function describeEras(createHarness: () => Promise<ChunkCacheUnderTest>):
       const { cache } = harness;
       await appendAfterDivergence(cache, [logEntry(2, { texts: ["new"] }), logEntry(3, { texts: ["next"] })]);
       const later = [logEntry(4, { texts: ["later"] })];
-      const batch = { partition: 0, readAfter: 3, checkpoint: checkpointAt(4), divergences: DIVERGENCES };
+      const batch = { partition: 0, readAfter: 3, checkpoint: inEra(4), divergences: DIVERGENCES };
       expect(await cache.append({ ...batch, entries: later })).toMatchObject({
         entries: [{ first: jumpSequence(2) + 2 }],
       });
       expect(await cache.append({ ...batch, entries: later })).toMatchObject({ entries: [{ count: 0 }] });
+    });
+
+    it("writes nothing for an ingester that doesn't know of the divergence, or before the checkpoint does", async () => {
+      await using harness = await createHarness();
+      const { cache } = harness;
+      await write(cache, 0, BEFORE);
+      const batch = { partition: 0, readAfter: 1, entries: [logEntry(3, { texts: ["new"] })] };
+      const knowing = { ...batch, checkpoint: inEra(3), divergences: DIVERGENCES };
+      expect(await cache.append(knowing)).toEqual({ kind: "rewind", checkpoint: checkpointAt(2) });
+      await cache.replaceCheckpoint(0, checkpointAt(2), inEra(1));
+      expect(await cache.append({ ...batch, checkpoint: checkpointAt(3) })).toEqual({
+        kind: "rewind",
+        checkpoint: inEra(1),
+      });
+      expect(await cache.append(knowing)).toMatchObject({ kind: "applied" });
     });
 
     it("begins at 1 with a stream that begins after the divergence", async () => {
@@ -82,7 +104,7 @@ export function describeEras(createHarness: () => Promise<ChunkCacheUnderTest>):
       const sequence = jumpSequence(2);
       const info = {
         streamId: "s",
-        head: { sequence, brokerSequence: 2, status: "open" as const, era: 1 },
+        head: { sequence, brokerSequence: 2, status: "open" as const, era: ERA },
         chunkCount: 3,
         byteCount: 30,
         createdMs: 1001,
@@ -95,7 +117,7 @@ export function describeEras(createHarness: () => Promise<ChunkCacheUnderTest>):
       await cache.restore({ partition: 0, streamId: "s", chunkTtlSeconds: 300, chunks: [], completion });
       expect((await cache.readInfo("s"))?.head).toEqual(info.head);
       const again = [logEntry(2, { texts: ["new"] }), logEntry(3, { texts: ["next"] })];
-      const checkpoint = checkpointAt(3);
+      const checkpoint = inEra(3);
       expect(
         await cache.append({
           partition: 0,

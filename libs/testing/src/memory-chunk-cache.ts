@@ -7,6 +7,7 @@ import {
   type AppliedEntry,
   type CachedChunk,
   type Checkpoint,
+  type Divergence,
   type ChunkCache,
   type LogEntry,
   type OpenStream,
@@ -77,6 +78,7 @@ export class MemoryChunkCache implements ChunkCache {
     if (
       standing === null ||
       standing.logCreatedMs !== batch.checkpoint.logCreatedMs ||
+      (standing.era ?? 0) !== (batch.checkpoint.era ?? 0) ||
       standing.brokerSequence < batch.readAfter
     ) {
       return { kind: "rewind", checkpoint: standing };
@@ -193,7 +195,8 @@ export class MemoryChunkCache implements ChunkCache {
     const isExpected =
       state.checkpoint?.brokerSequence === expected.brokerSequence &&
       state.checkpoint.timestampMs === expected.timestampMs &&
-      state.checkpoint.logCreatedMs === expected.logCreatedMs;
+      state.checkpoint.logCreatedMs === expected.logCreatedMs &&
+      (state.checkpoint.era ?? 0) === (expected.era ?? 0);
     if (isExpected) state.checkpoint = { ...next };
     return state.checkpoint;
   }
@@ -238,7 +241,7 @@ export class MemoryChunkCache implements ChunkCache {
     draft: Draft,
     entry: LogEntry,
     checkpoint: number,
-    divergences: readonly number[] = [],
+    divergences: readonly Divergence[] = [],
   ): AppliedEntry | null {
     const before = draft.record?.info.head ?? null;
     const duplicate = {

@@ -1,4 +1,4 @@
-import { partitionOf, type OutgoingMessage, type StoredMessage } from "@sluice/core";
+import { partitionOf, type Divergence, type OutgoingMessage, type StoredMessage } from "@sluice/core";
 
 export interface MemoryLogOptions {
   partitions?: number;
@@ -23,7 +23,7 @@ export class MemoryLog {
   fullness = 0;
   createdMs: number;
   /** Ascending; see PartitionLog. */
-  divergences: readonly number[] = [];
+  divergences: readonly Divergence[] = [];
   readonly #now: () => number;
   #messages: StoredMessage[] = [];
   #firstSequence: number;

@@ -6,6 +6,7 @@ import {
   type PartitionReader,
   type StoredMessage,
 } from "@sluice/core";
+import { addDivergence, eraOf } from "@sluice/core";
 import type { MemoryLog } from "./memory-log.ts";
 
 export interface MemoryRejection {
@@ -40,9 +41,10 @@ export class MemoryPartitionLog implements PartitionLog {
     return { createdMs, firstSequence, lastSequence, maxAgeMs, divergences, fullness: isFull ? 1 : fullness };
   }
 
-  async recordDivergence(after: number): Promise<void> {
+  async recordDivergence(after: number, knownEra: number): Promise<void> {
     this.#demandReachable();
-    this.log.divergences = [...new Set([...this.log.divergences, after])].toSorted((a, b) => a - b);
+    const { divergences } = this.log;
+    if (eraOf(divergences) === knownEra) this.log.divergences = addDivergence(divergences, after, Date.now());
   }
 
   async timestampAt(brokerSequence: number): Promise<number | null> {

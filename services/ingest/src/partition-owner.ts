@@ -4,6 +4,7 @@ import {
   type AppliedEntry,
   type Checkpoint,
   type ChunkCache,
+  type Divergence,
   type LiveFeed,
   type LogEntry,
   type PartitionLog,
@@ -16,11 +17,11 @@ import { decodeMessage } from "@sluice/protocol";
 import type { Logger } from "@sluice/runtime";
 import { setTimeout as delay } from "node:timers/promises";
 import { countBatch } from "./batch-count.ts";
-import { divergenceFrom } from "./era.ts";
 import { liveRangesOf } from "./live-ranges.ts";
 import type { IngestMetrics, PartitionLag } from "./metrics.ts";
 import { Mutex } from "./mutex.ts";
 import type { RebuildGate } from "./rebuild-gate.ts";
+import { settlePosition } from "./position.ts";
 import { Rebuilder } from "./rebuilder.ts";
 import { rejectElements } from "./rejections.ts";
 import type { IngestSettings } from "./settings.ts";
@@ -65,7 +66,7 @@ export class PartitionOwner {
   #applying: readonly StoredMessage[] = [];
   /** Everything of the partition up to this broker sequence was read without a hole and applied. */
   #position: Checkpoint = { brokerSequence: 0, timestampMs: 0, logCreatedMs: 0 };
-  #divergences: readonly number[] = [];
+  #divergences: readonly Divergence[] = [];
   /** Set when cache or log may have fallen back: the position has to be settled anew. */
   #isInDoubt = false;
   #running: Promise<void> | null = null;
@@ -152,7 +153,7 @@ export class PartitionOwner {
 
   async #run(): Promise<void> {
     const { liveFeed } = this.#dependencies;
-    this.#position = await this.#patiently(() => this.#settlePosition());
+    this.#position = await this.#settle();
     if (this.#isClosing) return;
     this.#subscriptions = [
       liveFeed.answerBarriers(this.partition),
@@ -168,6 +169,12 @@ export class PartitionOwner {
     }
   }
 
+  async #settle(): Promise<Checkpoint> {
+    const settled = await this.#patiently(() => settlePosition(this.partition, this.#dependencies));
+    this.#divergences = settled.divergences;
+    return settled.position;
+  }
+
   #doubt(): void {
     if (this.#reader === null) return;
     this.#isInDoubt = true;
@@ -177,7 +184,7 @@ export class PartitionOwner {
   async #rewind(): Promise<void> {
     this.#isInDoubt = false;
     const before = this.position;
-    this.#position = await this.#patiently(() => this.#settlePosition());
+    this.#position = await this.#settle();
     if (this.position >= before) return;
     this.#dependencies.metrics.rewinds.inc();
     this.#logger.warn({ before, position: this.position }, "cache fell back, reading again");
@@ -223,6 +230,7 @@ export class PartitionOwner {
         brokerSequence: lastMessage.brokerSequence,
         timestampMs: lastMessage.timestampMs,
         logCreatedMs: this.#position.logCreatedMs,
+        ...(this.#position.era === undefined ? {} : { era: this.#position.era }),
       },
       entries,
       divergences: this.#divergences,
@@ -278,41 +286,6 @@ export class PartitionOwner {
       return this.#rebuilder.rebuild(streamId, this.#divergences, (task) =>
         this.#turn.run(() => task(this.position)),
       );
-    });
-  }
-
-  /** Where to read on, once it is certain that the log is the one that the cache was filled from. */
-  async #settlePosition(): Promise<Checkpoint> {
-    const { cache, log, metrics } = this.#dependencies;
-    const standing = await this.#readOrSeedCheckpoint();
-    const after = await divergenceFrom(log, standing);
-    if (after !== null) {
-      metrics.divergences.inc();
-      this.#logger.error({ checkpoint: standing, after }, "the log has lost what was applied: streams jump");
-      await log.recordDivergence(after);
-    }
-    const facts = await log.facts();
-    this.#divergences = facts.divergences;
-    if (after === null) return standing;
-    const timestampMs = (await log.timestampAt(after)) ?? 0;
-    const next = { brokerSequence: after, timestampMs, logCreatedMs: facts.createdMs };
-    const settled = await cache.replaceCheckpoint(this.partition, standing, next);
-    // Another owner was faster, or the cache lost it meanwhile: look again.
-    return settled?.logCreatedMs === facts.createdMs ? settled : this.#settlePosition();
-  }
-
-  /** Where nothing is known, starts early enough for everything that could still be in the cache. */
-  async #readOrSeedCheckpoint(): Promise<Checkpoint> {
-    const { cache, log, settings } = this.#dependencies;
-    const known = await cache.readCheckpoint(this.partition);
-    if (known !== null) return known;
-    const facts = await log.facts();
-    const brokerSequence = await log.positionBefore(Date.now() - settings.chunkTtlSeconds * 1000);
-    const timestampMs = (await log.timestampAt(brokerSequence)) ?? 0;
-    return cache.seedCheckpoint(this.partition, {
-      brokerSequence,
-      timestampMs,
-      logCreatedMs: facts.createdMs,
     });
   }
 

@@ -1,4 +1,4 @@
-import type { LiveFeed, RebuildAnswer, RestoredPage } from "@sluice/core";
+import type { Divergence, LiveFeed, RebuildAnswer, RestoredPage } from "@sluice/core";
 import { StreamScan, type StreamScanOptions } from "./stream-scan.ts";
 
 /** Tries to complete a rebuild while another owner, unaware that it lost the lease, moves the checkpoint. */
@@ -29,7 +29,7 @@ export class Rebuilder {
    */
   async rebuild(
     streamId: string,
-    divergences: readonly number[],
+    divergences: readonly Divergence[],
     exclusively: <T>(task: (position: number) => Promise<T>) => Promise<T>,
   ): Promise<RebuildAnswer> {
     const scan = new StreamScan(streamId, divergences, this.#options);

@@ -1,9 +1,11 @@
 import {
+  eraOf,
   jumpSequence,
   numberEntry,
   provesItsNumber,
   type CachedChunk,
   type ChunkCache,
+  type Divergence,
   type LogEntry,
   type PartitionLog,
   type StreamHead,
@@ -29,7 +31,7 @@ export interface StreamScanOptions {
 /** Reads one stream from its first retained message on and numbers it, laying chunks into the cache page by page. */
 export class StreamScan {
   readonly streamId: string;
-  readonly #divergences: readonly number[];
+  readonly #divergences: readonly Divergence[];
   readonly #options: StreamScanOptions;
   #head: StreamHead | null = null;
   #info: StreamInfo | null = null;
@@ -41,7 +43,7 @@ export class StreamScan {
   #endedAt: number | null = null;
   #isUnprovable = false;
 
-  constructor(streamId: string, divergences: readonly number[], options: StreamScanOptions) {
+  constructor(streamId: string, divergences: readonly Divergence[], options: StreamScanOptions) {
     this.streamId = streamId;
     this.#divergences = divergences;
     this.#options = options;
@@ -65,7 +67,7 @@ export class StreamScan {
         sequence: jumpSequence(position + 1) - 1,
         brokerSequence: position,
         status: hasEnded ? this.#info.head.status : "open",
-        ...(this.#divergences.length > 0 ? { era: this.#divergences.length } : {}),
+        ...(this.#divergences.length > 0 ? { era: eraOf(this.#divergences) } : {}),
       },
       chunkCount: 0,
       byteCount: 0,
@@ -103,7 +105,8 @@ export class StreamScan {
     const { log, idleLimitMs, now } = this.#options;
     const divergence = await this.#jumpedDivergence(entry);
     if (divergence !== null) {
-      this.#head = { sequence: 0, brokerSequence: divergence, status: "open", era: this.#divergences.length };
+      const era = eraOf(this.#divergences);
+      this.#head = { sequence: 0, brokerSequence: divergence, status: "open", era };
       this.firstAvailable = jumpSequence(entry.brokerSequence);
     } else if (provesItsNumber(entry, this.#divergences)) this.firstAvailable = entry.firstSequence;
     else if (entry.firstSequence !== null) this.#isUnprovable = true;
@@ -121,8 +124,8 @@ export class StreamScan {
     const last = record?.head.sequence ?? 0;
     return (
       this.#divergences.findLast(
-        (divergence) => divergence < entry.brokerSequence && jumpSequence(divergence + 1) <= last,
-      ) ?? null
+        ({ after }) => after < entry.brokerSequence && jumpSequence(after + 1) <= last,
+      )?.after ?? null
     );
   }
 

@@ -12,7 +12,7 @@
               meta_ttl        seconds that a stream's record lives
               json_infix      what stands between a chunk's sequence and its body
               ids             per stream: its id
-              divergences     broker sequences after which the log isn't the one that it was, ascending
+              divergences     of the log, ascending: { broker sequence after which, time recorded = era }
               streams         per stream: what its chunks' JSON begins with, up to the sequence
               entries         per message, in log order:
                 { stream (from 1), broker sequence, timestamp, first sequence or 0 where the message proves none,
@@ -45,7 +45,7 @@ local MAX_ELEMENTS_PER_MESSAGE = 1024
 
 local function is_across_divergence(after, up_to)
   for _, divergence in ipairs(divergences) do
-    if after <= divergence and divergence < up_to then
+    if after <= divergence[1] and divergence[1] < up_to then
       return true
     end
   end
@@ -54,8 +54,10 @@ end
 
 -- A record of an earlier era may stand on a message that the log has lost: it then stands at the divergence.
 local function realigned(broker_sequence, era)
-  for index = era + 1, #divergences do
-    broker_sequence = math.min(broker_sequence, divergences[index])
+  for _, divergence in ipairs(divergences) do
+    if divergence[2] > era then
+      broker_sequence = math.min(broker_sequence, divergence[1])
+    end
   end
   return broker_sequence
 end
@@ -66,7 +68,8 @@ if not standing_json then
 end
 local standing = cjson.decode(standing_json)
 local checkpoint = cjson.decode(checkpoint_json)
-if standing.log_created_ms ~= checkpoint.log_created_ms or standing.broker_sequence < read_after then
+if standing.log_created_ms ~= checkpoint.log_created_ms or (standing.era or 0) ~= (checkpoint.era or 0)
+  or standing.broker_sequence < read_after then
   return { "rewind", standing_json }
 end
 
@@ -255,7 +258,7 @@ local function write_record(key, stream)
       fields[#fields + 1] = type(value) == "number" and format("%.0f", value) or value
     end
   end
-  add("era", #divergences > 0 and #divergences)
+  add("era", #divergences > 0 and divergences[#divergences][2])
   add("created_ms", stream.created_ms)
   add("updated_ms", stream.updated_ms)
   add("ended_ms", stream.ended_ms)

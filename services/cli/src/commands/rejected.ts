@@ -13,7 +13,7 @@ import type { Terminal } from "../terminal.ts";
 
 /** A command that waits longer for a server than its user does is of no use. */
 const CONNECT_TIMEOUT_MS = 5_000;
-const MAX_EXCERPT_CHARACTERS = 160;
+const MAX_EXCERPT_BYTES = 160;
 
 /**
  * What was rejected is looked at over NATS, not over the gateway: it may hold what no client should read, and whoever may
@@ -81,10 +81,10 @@ function lines({
 
 /** What was rejected can be anything: neither its length nor what it does to a terminal is to be trusted. */
 function excerpt(element: Uint8Array): string {
-  const text = Buffer.from(element.subarray(0, 4 * MAX_EXCERPT_CHARACTERS)).toString();
+  const text = Buffer.from(element.subarray(0, MAX_EXCERPT_BYTES)).toString();
   const printable = text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ");
-  const cut = [...printable].slice(0, MAX_EXCERPT_CHARACTERS).join("");
-  return cut.length < printable.length || text.length < element.byteLength / 4 ? `${cut}…` : cut;
+  // What a cut in the middle of a character leaves.
+  return element.byteLength > MAX_EXCERPT_BYTES ? `${printable.replace(/\uFFFD+$/, "")}…` : printable;
 }
 
 export interface Replay {
