@@ -11,7 +11,7 @@ export {
 export { decodeLiveMessage, encodeLiveMessage } from "./live-message.ts";
 export { decodeMessage, splitPayload, withoutHeartbeats } from "./message-decoder.ts";
 export { PROBLEM_CONTENT_TYPE, problemOf, type Problem } from "./problem.ts";
-export { checkpointKey, chunksKey, leaseKey, MEMBERS_KEY, metaKey } from "./redis-keys.ts";
+export { checkpointKey, chunksKey, leaseKey, MEMBERS_KEY, metaKey, openStreamsKey } from "./redis-keys.ts";
 export { decodeResumeToken, encodeResumeToken, parseSequence } from "./resume-token.ts";
 export {
   promptAnswerSchema,
@@ -32,6 +32,8 @@ export {
 } from "./sse-frames.ts";
 export { cacheTtlOfOptions, streamOptionsSchema, type StreamOptions } from "./stream-options.ts";
 export {
+  BEAT_SUBJECTS,
+  beatSubject,
   CHUNKS_STREAM,
   chunkSubject,
   chunkTransformTarget,

@@ -1,4 +1,4 @@
-import { isStreamErrorCode, STREAM_ERROR_CODES, StreamError } from "@sluice/core";
+import { isStreamErrorCode, SERVICE_END_CODES, STREAM_ERROR_CODES, StreamError } from "@sluice/core";
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
@@ -6,7 +6,7 @@ import { MAX_CACHE_TTL_SECONDS, MAX_CHUNK_BYTES, parseChunkDraft } from "./chunk
 import { decodeLiveMessage } from "./live-message.ts";
 import { decodeMessage } from "./message-decoder.ts";
 import { problemOf } from "./problem.ts";
-import { checkpointKey, chunksKey, leaseKey, MEMBERS_KEY, metaKey } from "./redis-keys.ts";
+import { checkpointKey, chunksKey, leaseKey, MEMBERS_KEY, metaKey, openStreamsKey } from "./redis-keys.ts";
 import { decodeResumeToken } from "./resume-token.ts";
 import {
   promptAnswerSchema,
@@ -143,8 +143,15 @@ describe("PROTOCOL.md", () => {
     ];
     for (const name of names) expect(PAGE).toContain(`\`${name}`);
     const inPage = (key: string): string => `\`${key.replace("{p7}", "{p<p>}").replace("abc", "<id>")}\``;
-    for (const key of [chunksKey(7, "abc"), metaKey(7, "abc"), checkpointKey(7), leaseKey(7)])
+    for (const key of [
+      chunksKey(7, "abc"),
+      metaKey(7, "abc"),
+      openStreamsKey(7),
+      checkpointKey(7),
+      leaseKey(7),
+    ])
       expect(PAGE).toContain(inPage(key));
+    for (const code of SERVICE_END_CODES) expect(PAGE).toContain(`| \`${code}\` |`);
     expect(PAGE).toContain(MAX_CHUNK_BYTES.toLocaleString("en"));
     expect(PAGE).toContain(`1 to ${MAX_CACHE_TTL_SECONDS.toLocaleString("en")}`);
   });
@@ -177,4 +184,5 @@ const BARE_MESSAGE = {
   expectedLastSequence: null,
   control: null,
   options: null,
+  beatIntervalMs: null,
 } as const;

@@ -178,6 +178,7 @@ export class TestIngest {
       firstSequence: null,
       isTombstone: false,
       options: null,
+      beatIntervalMs: null,
       elements,
       ...fields,
     };
