@@ -19,9 +19,18 @@ export {
   type ChunkCache,
   type PageBounds,
   type RestoredPage,
+  type StartPoint,
   type StreamInfo,
   type StreamPage,
 } from "./chunk-cache.ts";
+export {
+  type ConnectionPage,
+  type ConnectionQuery,
+  type ConnectionRecord,
+  type EdgePeers,
+  type EdgePod,
+  type StreamChange,
+} from "./edge-peers.ts";
 export { type LiveFeed, type RebuildAnswer, type Subscription, type TailAnnouncement } from "./live-feed.ts";
 export { type LogElement, type LogEntry, type StoredMessage } from "./log-entry.ts";
 export { type PartitionLeases } from "./partition-leases.ts";
