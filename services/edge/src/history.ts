@@ -50,6 +50,7 @@ export async function readHistory(
 ): Promise<HistoryPage | null> {
   const page = await lookUp.find(streamId, after, bounds);
   if (page === null) return null;
+  if (page.status === "deleted") return pageAfter(page, after, []);
   if (page.head >= after && (page.head === after || isNext(page, after))) return pageAfter(page, after, []);
   const answer = await lookUp.rebuild(streamId);
   if (answer === null) throw new StreamError("CONNECTION", "the stream can't be brought back now; try again");
