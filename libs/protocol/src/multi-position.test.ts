@@ -8,7 +8,11 @@ import {
 } from "./multi-position.ts";
 
 const sequence = fc.maxSafeNat();
-const streamId = fc.string({ minLength: 1, maxLength: 128, unit: fc.constantFrom(..."aZ09_-") });
+const streamId = fc.string({
+  minLength: 1,
+  maxLength: 128,
+  unit: fc.constantFrom("a", "Z", "0", "9", "_", "-"),
+});
 const positions = fc.record({
   listed: fc.array(fc.option(fc.oneof(sequence, fc.constant("dropped" as const))), {
     minLength: 1,
@@ -22,11 +26,10 @@ describe("the position of a connection of many streams", () => {
     fc.assert(
       fc.property(positions, (position) => {
         const ids = position.added.map(({ streamId }) => streamId);
-        fc.pre(fitsEventId(position.listed.length, ids));
+        fc.pre(fitsEventId(position.listed.length, ids) && position.listed[0] !== null);
         const text = encodeMultiPosition(position);
         expect(text.length).toBeLessThanOrEqual(2_048);
-        if (text === "") expect(position.listed.every((one) => one === null)).toBe(true);
-        else expect(decodeMultiPosition(text, position.listed.length)).toEqual(position);
+        expect(decodeMultiPosition(text, position.listed.length)).toEqual(position);
       }),
     );
   });

@@ -113,10 +113,8 @@ export function edgePeersContract(name: string, open: () => Promise<EdgePeersUnd
       const startedAt = performance.now();
       const pages = await subject.asker.listConnections({ after: "x", limit: 7 }, 2_000);
       expect(performance.now() - startedAt).toBeLessThan(DEADLINE_MS);
-      expect(pages.map(({ connections }) => connections[0]?.connectionId).toSorted()).toEqual([
-        "p1.after-x",
-        "p2.after-x",
-      ]);
+      const ids = pages.map(({ connections }) => connections[0]?.connectionId);
+      expect(new Set(ids)).toEqual(new Set(["p1.after-x", "p2.after-x"]));
       expect(pages[0]).toEqual({
         connections: [record(pages[0]!.connections[0]!.connectionId)],
         hasMore: true,

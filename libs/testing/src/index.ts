@@ -29,6 +29,7 @@ export { VerifyingReader, type ReaderOptions } from "./verifying-reader.ts";
 export { liveFeedContract, type LiveFeedUnderTest } from "./live-feed-contract.ts";
 export { appendTexts, freshStreamId, outgoing, textPayload, type LogUnderTest } from "./log-under-test.ts";
 export { MemoryEdgePeers } from "./memory-edge-peers.ts";
+export { memoryEdgePorts, memoryWorld, type MemoryEdgePorts, type MemoryWorld } from "./memory-edge-ports.ts";
 export { MemoryLiveBus, MemoryLiveFeed } from "./memory-live-feed.ts";
 export { MemoryLog, type MemoryLogOptions } from "./memory-log.ts";
 export { MemoryPartitionLog, type MemoryRejection } from "./memory-partition-log.ts";

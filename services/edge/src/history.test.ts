@@ -1,8 +1,14 @@
+import { memoryEdgePorts } from "@sluice/testing";
 import type { Chunk } from "@sluice/core";
 import { describe, expect, test } from "vitest";
-import { startMemoryBench, type MemoryBench } from "./memory-bench.ts";
 import type { EdgeSettings } from "./settings.ts";
-import { eventually, sequencesTo } from "./test-bench.ts";
+import { eventually, sequencesTo, startBench } from "./test-bench.ts";
+
+function start(settings: Partial<EdgeSettings> = {}) {
+  return startBench(memoryEdgePorts(), settings);
+}
+
+type MemoryBench = Awaited<ReturnType<typeof start>>;
 
 interface HistoryJson {
   stream_id: string;
@@ -22,7 +28,7 @@ async function page(bench: MemoryBench, query: string): Promise<HistoryJson> {
 const sequencesOf = ({ chunks }: HistoryJson): number[] => chunks.map(({ sequence }) => sequence);
 
 async function startWith(count: number, settings: Partial<EdgeSettings> = {}): Promise<MemoryBench> {
-  const bench = await startMemoryBench(settings);
+  const bench = await start(settings);
   await bench.ingest.create("s");
   if (count > 0) await bench.ingest.publish("s", sequencesTo(count).map(String));
   return bench;
@@ -79,10 +85,10 @@ describe("a page of history", () => {
 
   test("has what the cache lost, brought back from the log", async () => {
     await using bench = await startWith(5);
-    const { readPage } = bench.cache;
+    const readPage = bench.cache.readPage.bind(bench.cache);
     let isLost = true;
     bench.cache.readPage = async (...args) => {
-      const found = await readPage.apply(bench.cache, args);
+      const found = await readPage(...args);
       if (found === null || !isLost) return found;
       return { ...found, chunks: found.chunks.filter(({ sequence }) => sequence > 3) };
     };
@@ -95,9 +101,9 @@ describe("a page of history", () => {
 
   test("tells of what the log doesn't have either, and of a position that never was", async () => {
     await using bench = await startWith(5);
-    const { readPage } = bench.cache;
+    const readPage = bench.cache.readPage.bind(bench.cache);
     bench.cache.readPage = async (...args) => {
-      const found = await readPage.apply(bench.cache, args);
+      const found = await readPage(...args);
       return found && { ...found, chunks: found.chunks.filter(({ sequence }) => sequence > 3) };
     };
     bench.ingest.answerRebuilds(async () => {
@@ -157,7 +163,7 @@ describe("a long poll", () => {
   });
 
   test("waits for a stream that isn't there yet, as long as it may", async () => {
-    await using bench = await startMemoryBench({ unknownTtlMs: 5 });
+    await using bench = await start({ unknownTtlMs: 5 });
     bench.ingest.answerRebuilds(async () => ({ kind: "unknown" }));
     const polling = page(bench, "?wait=20");
     await eventually("it to wait", isWaiting(bench));

@@ -1,9 +1,15 @@
+import { memoryEdgePorts, memoryWorld, type MemoryWorld } from "@sluice/testing";
 import type { Chunk } from "@sluice/core";
 import { describe, expect, test } from "vitest";
-import { memoryWorld, startMemoryBench, type MemoryBench } from "./memory-bench.ts";
 import type { EdgeSettings } from "./settings.ts";
-import { eventually, sequencesTo } from "./test-bench.ts";
+import { eventually, sequencesTo, startBench } from "./test-bench.ts";
 import type { TestReader } from "./test-reader.ts";
+
+function start(settings: Partial<EdgeSettings> = {}, world?: MemoryWorld) {
+  return startBench(memoryEdgePorts(world), settings);
+}
+
+type MemoryBench = Awaited<ReturnType<typeof start>>;
 
 const CHUNK_EVENTS = new Set(["text", "complete", "error"]);
 
@@ -37,7 +43,7 @@ const urlOf = (ids: readonly string[]): string =>
   `/streams/events?${ids.map((id) => `stream_id=${id}`).join("&")}`;
 
 async function startWith(ids: readonly string[], settings: Partial<EdgeSettings> = {}) {
-  const bench = await startMemoryBench(settings);
+  const bench = await start(settings);
   bench.ingest.answerRebuilds(async () => ({ kind: "unknown" }));
   for (const id of ids) await bench.ingest.create(id);
   return bench;
@@ -86,8 +92,8 @@ describe("a connection of many streams", () => {
 
   test("resumes by its position, at any server, each stream where it was", async () => {
     const world = memoryWorld();
-    await using first = await startMemoryBench({}, world);
-    await using second = await startMemoryBench({}, world);
+    await using first = await start({}, world);
+    await using second = await start({}, world);
     const ids = ["a", "b", "c"];
     for (const id of ids) await first.ingest.create(id);
     await first.ingest.publish("a", ["1", "2"]);
@@ -188,6 +194,7 @@ describe("a connection of many streams", () => {
     await bench.ingest.create("late");
     await bench.ingest.publish("late", ["1"]);
     await has(reader, "late", 1);
+    expect(noticesOf(reader)).toEqual([]);
   });
 
   test.each([
@@ -251,8 +258,8 @@ describe("a stream", () => {
   async function startTwo() {
     const world = memoryWorld();
     const stack = new AsyncDisposableStack();
-    const first = stack.use(await startMemoryBench({}, world));
-    const second = stack.use(await startMemoryBench({}, world));
+    const first = stack.use(await start({}, world));
+    const second = stack.use(await start({}, world));
     first.ingest.answerRebuilds(async () => ({ kind: "unknown" }));
     for (const id of ["a", "b", "c"]) await first.ingest.create(id);
     await first.ingest.publish("b", ["1", "2", "3"]);

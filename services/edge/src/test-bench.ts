@@ -11,7 +11,6 @@ import {
 } from "@sluice/core";
 import { deletedFrame, elementFrames } from "@sluice/protocol";
 import { createLogger, createRegistry, listen, type HttpServer } from "@sluice/runtime";
-import { MemoryEdgePeers } from "@sluice/testing";
 import type { Registry } from "prom-client";
 import { createEdge, type Edge } from "./edge.ts";
 import type { Load } from "./pressure.ts";
@@ -23,8 +22,7 @@ interface BenchPorts<Cache extends ChunkCache, Feed extends LiveFeed> {
   edgeFeed: Feed;
   ingestFeed: Feed;
   partitions: number;
-  /** For tests with several edges; else it has none. */
-  peers?: EdgePeers;
+  peers: EdgePeers;
   /** Subscriptions that are open on either feed; checked at the end. */
   countSubscriptions: () => number;
   measureLoad?: () => Load;
@@ -51,7 +49,7 @@ export async function startBench<Cache extends ChunkCache, Feed extends LiveFeed
   const edge = createEdge({
     cache,
     liveFeed: edgeFeed,
-    peers: ports.peers ?? new MemoryEdgePeers(),
+    peers: ports.peers,
     partitions,
     settings: {
       ...DEFAULT_EDGE_SETTINGS,
