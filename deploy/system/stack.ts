@@ -124,3 +124,12 @@ export async function gaugeOf(adminUrl: string, metric: string): Promise<number>
     .filter((line) => line.startsWith(`${metric}{`) || line.startsWith(`${metric} `));
   return samples.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" ") + 1)), 0);
 }
+
+/** The sum of a metric over the running services whose name begins so, such as `ingest`. */
+export async function sumOver(stack: Stack, prefix: string, metric: string): Promise<number> {
+  const running = [...stack.services].filter(
+    ([name, { pid }]) => name.startsWith(prefix) && pid !== undefined,
+  );
+  const values = await Promise.all(running.map(([, { url }]) => gaugeOf(url, metric)));
+  return values.reduce((sum, value) => sum + value, 0);
+}

@@ -12,6 +12,7 @@ import { readDirectPage } from "./direct-page.ts";
 import { LeaderReads, rawOf } from "./leader-reads.ts";
 import { askLog } from "./log-errors.ts";
 import { createdMsOf, MESSAGE_OVERHEAD_BYTES, type LogIdentity } from "./log-setup.ts";
+import { divergencesOf, recordDivergence } from "./log-divergences.ts";
 import type { NatsLink } from "./nats-connection.ts";
 import { NatsPartitionReader } from "./partition-reader.ts";
 import { storedMessage } from "./stored-message.ts";
@@ -43,9 +44,14 @@ export class NatsPartitionLog implements PartitionLog {
       createdMs: createdMsOf(config) ?? this.#createdMs,
       firstSequence: state.messages === 0 ? state.last_seq + 1 : state.first_seq,
       lastSequence: state.last_seq,
+      divergences: divergencesOf(config),
       maxAgeMs: config.max_age === 0 ? Infinity : millis(config.max_age),
       fullness: Math.max(shareOf(state.bytes, config.max_bytes), shareOf(state.messages, config.max_msgs)),
     };
+  }
+
+  recordDivergence(after: number, knownEra: number): Promise<void> {
+    return recordDivergence(this.#link, after, knownEra);
   }
 
   async timestampAt(brokerSequence: number): Promise<number | null> {

@@ -91,9 +91,14 @@ describe("a publish", () => {
   it("and each other request say that the log can't be reached while it can't", async () => {
     const partitionLog = new NatsPartitionLog(link, { partitions: 32, createdMs: 0 });
     const unavailable = { code: "LOG_UNAVAILABLE" };
+    const { maxMessageBytes } = log;
     await server.kill();
     await expect.poll(() => link.isConnected, DEADLINE).toBe(false);
+    // From its first attempt to reconnect on, the client has forgotten how much the server takes.
+    await expect.poll(() => link.connection.info, DEADLINE).toBeUndefined();
+    expect(log.maxMessageBytes).toBe(maxMessageBytes);
     const asked: (() => Promise<unknown>)[] = [
+      () => log.append(outgoing({ streamId: freshStreamId(), expectedLastSequence: 0 })),
       () => log.lastMessage("a"),
       () => log.firstAfter("a", 0),
       () => log.purgeBefore("a", 1),

@@ -38,6 +38,7 @@ export function planAppend(
     default_ttl: ttls.chunkTtlSeconds,
     meta_ttl: ttls.metaTtlSeconds,
     json_infix: JSON_INFIX,
+    divergences: (batch.divergences ?? []).map(({ after, recordedMs }) => [after, recordedMs]),
     streams: streamIds.map(jsonPrefix),
     entries,
   };

@@ -102,6 +102,22 @@ export class RedisChunkCache implements ChunkCache {
       String(await this.#redis.script("seed a checkpoint", "seed-checkpoint", keys, args)),
     );
   }
+
+  async replaceCheckpoint(
+    partition: number,
+    expected: Checkpoint,
+    next: Checkpoint,
+  ): Promise<Checkpoint | null> {
+    const keys = [checkpointKey(partition)];
+    const args = [encodeCheckpoint(expected), encodeCheckpoint(next)];
+    const reply = (await this.#redis.script(
+      "replace a checkpoint",
+      "replace-checkpoint",
+      keys,
+      args,
+    )) as Buffer | null;
+    return reply === null ? null : decodeCheckpoint(String(reply));
+  }
 }
 
 const COLON = 0x3a;
@@ -129,6 +145,7 @@ function encodeCompletion({
     updated_ms: info.updatedMs,
     ended_ms: info.endedMs ?? -1,
     options: info.options ?? "",
+    era: info.head.era ?? 0,
   };
 }
 
@@ -139,6 +156,7 @@ function decodeInfo(streamId: string, fields: Record<string, string>): StreamInf
       sequence: Number(fields["sequence"]),
       brokerSequence: Number(fields["broker_sequence"]),
       status: fields["status"] as StreamStatus,
+      ...(fields["era"] === undefined ? {} : { era: Number(fields["era"]) }),
     },
     chunkCount: Number(fields["chunk_count"]),
     byteCount: Number(fields["byte_count"]),

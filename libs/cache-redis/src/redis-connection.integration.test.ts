@@ -87,6 +87,21 @@ describe("a connection whose Redis is away", () => {
     }
   });
 
+  it("goes on where the connection broke under a call and the next one stood at once", async () => {
+    await using server = await startRedis({ local: true });
+    const connection = createRedis(server.url);
+    await connection.ping();
+    const blocked = connection.run("wait", (client) => client.blpop("nothing", 0.5)).catch(() => null);
+    const other = new Redis(server.url);
+    const isBlocked = async () => (await other.info("clients")).includes("blocked_clients:1");
+    await waitUntil("the call", isBlocked, { timeoutMs: 10_000 });
+    await other.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+    expect(await blocked).toBeNull();
+    await untilAnswering(connection);
+    other.disconnect();
+    await connection.close();
+  });
+
   it("refuses calls once it is closed, and closes only once", async () => {
     await using server = await startRedis({ local: true });
     const connection = createRedis(server.url);

@@ -35,8 +35,10 @@ function createClient(location: RedisLocation, options: RedisConnectionOptions):
     ...(options.connectionName === undefined ? {} : { connectionName: options.connectionName }),
     connectTimeout: CONNECT_TIMEOUT_MS,
     socketTimeout: SOCKET_TIMEOUT_MS,
-    // What wasn't answered when a connection broke fails at once; each call here can be repeated by its caller.
-    autoResendUnfulfilledCommands: false,
+    // What wasn't answered when a connection broke is sent once more over the next one, and fails where there is none
+    // at the first attempt: each call here may take effect twice. Without resending, the client (6.0.0) forgets such
+    // calls on a quick reconnect, and waits for their pipeline for ever, with everything that comes later behind it.
+    autoResendUnfulfilledCommands: true,
     maxRetriesPerRequest: 1,
   } satisfies RedisOptions;
   const pipelining = {

@@ -9,6 +9,7 @@ const SCRIPTS = {
   restore: { keys: 3 },
   "read-page": { keys: 2 },
   "seed-checkpoint": { keys: 1 },
+  "replace-checkpoint": { keys: 1 },
   "lease-renew": { keys: 2 },
   "lease-release": { keys: 1 },
   "members-announce": { keys: 1 },

@@ -1,3 +1,4 @@
+import type { Divergence } from "./divergence.ts";
 import type { StreamStatus } from "./chunk.ts";
 import type { LogEntry } from "./log-entry.ts";
 import type { Page } from "./replay-merge.ts";
@@ -10,6 +11,8 @@ export interface Checkpoint {
   timestampMs: number;
   /** When the log was created, ms. */
   logCreatedMs: number;
+  /** The log's era (see Divergence); absent: it had not diverged. */
+  era?: number;
 }
 
 /** Consecutive messages of one partition. */
@@ -21,6 +24,8 @@ export interface AppendBatch {
   checkpoint: Checkpoint;
   /** In log order. */
   entries: readonly LogEntry[];
+  /** The log's, as far as the ingester knows; absent: none. The checkpoint is of their era. */
+  divergences?: readonly Divergence[];
 }
 
 /**
@@ -133,4 +138,10 @@ export interface ChunkCache {
 
   /** Sets the checkpoint where there is none, or that of an older log. @returns the one that stands afterwards */
   seedCheckpoint(partition: number, checkpoint: Checkpoint): Promise<Checkpoint>;
+
+  /**
+   * Puts `next`, which may be lower, in the place of `expected`: the log has diverged from what was applied. Nothing
+   * changes where another one stands. @returns the one that stands afterwards
+   */
+  replaceCheckpoint(partition: number, expected: Checkpoint, next: Checkpoint): Promise<Checkpoint | null>;
 }

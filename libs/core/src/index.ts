@@ -23,6 +23,7 @@ export {
   type StreamInfo,
   type StreamPage,
 } from "./chunk-cache.ts";
+export { addDivergence, eraOf, realign, type Divergence } from "./divergence.ts";
 export {
   type ConnectionPage,
   type ConnectionQuery,
@@ -51,9 +52,11 @@ export {
   type Phase,
 } from "./replay-merge.ts";
 export {
+  isJump,
   jumpSequence,
   MAX_ELEMENTS_PER_MESSAGE,
   numberEntry,
+  provesItsNumber,
   type Numbering,
   type StreamHead,
 } from "./sequencing.ts";

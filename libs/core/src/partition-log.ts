@@ -1,3 +1,4 @@
+import type { Divergence } from "./divergence.ts";
 import type { StoredMessage } from "./log-entry.ts";
 
 /** What the log is and how far it reaches. */
@@ -9,6 +10,8 @@ export interface LogFacts {
   lastSequence: number;
   /** Messages older than this may have aged out, ms; Infinity: never. */
   maxAgeMs: number;
+  /** What was recorded by `recordDivergence`; ascending in position and in time. */
+  divergences: readonly Divergence[];
   /** How full it is, 0 to 1; 0 where it has no limit. */
   fullness: number;
 }
@@ -34,6 +37,11 @@ export interface PartitionReader {
 export interface PartitionLog {
   readonly partitions: number;
   facts(): Promise<LogFacts>;
+  /**
+   * Remembers with the log itself that it has lost what once came after a position, so that every reader of it numbers
+   * alike. Does nothing where the log's era isn't `knownEra` any more: another has noticed, look at the facts again.
+   */
+  recordDivergence(after: number, knownEra: number): Promise<void>;
   /** When the message at this position was stored, ms; null if it is gone or never was. */
   timestampAt(brokerSequence: number): Promise<number | null>;
   /** The last position at or before which everything was stored before `timeMs`: reading after it misses nothing newer. */

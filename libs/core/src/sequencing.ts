@@ -1,4 +1,5 @@
 import type { StreamStatus } from "./chunk.ts";
+import { eraOf, isDivergenceBetween, realign, type Divergence } from "./divergence.ts";
 import type { LogEntry } from "./log-entry.ts";
 
 /** Where a stream stands in the numbering: all that is needed to number its next message. */
@@ -8,6 +9,8 @@ export interface StreamHead {
   /** Broker sequence of the last message that was numbered into it (or came after the end). */
   brokerSequence: number;
   status: StreamStatus;
+  /** The log's era when this head was computed (see Divergence); absent: it had not diverged. */
+  era?: number;
 }
 
 export type Numbering =
@@ -26,19 +29,36 @@ export type Numbering =
  * A pure function of the log, so whoever computes it, in whatever overlap, gets the same numbers.
  * A producer's number above head + 1 is adopted: the record was lost in part, and the hole is restored on demand.
  * Only a tombstone counts after the end: an ended stream can still be deleted, once.
+ *
+ * A stream that goes on across a divergence of the log jumps, whether it lost anything or not: that is a function of the
+ * log and its divergences, and no number comes twice.
  */
-export function numberEntry(head: StreamHead | null, entry: LogEntry): Numbering {
-  if (head !== null && entry.brokerSequence <= head.brokerSequence) return { kind: "duplicate" };
-  if (head === null && entry.firstSequence === null) return { kind: "unproven" };
+export function numberEntry(
+  head: StreamHead | null,
+  entry: LogEntry,
+  divergences: readonly Divergence[] = [],
+): Numbering {
+  const from = head === null ? null : realignHead(head, divergences);
+  if (from !== null && entry.brokerSequence <= from.brokerSequence) return { kind: "duplicate" };
+  if (from === null && !provesItsNumber(entry, divergences)) return { kind: "unproven" };
 
-  const status = head?.status ?? "open";
-  const last = head?.sequence ?? 0;
-  const first = Math.max(last + 1, entry.firstSequence ?? 0);
+  const era = divergences.length > 0 ? { era: eraOf(divergences) } : {};
+  const status = from?.status ?? "open";
+  const last = from?.sequence ?? 0;
+  const isAcross =
+    from !== null && isDivergenceBetween(divergences, from.brokerSequence, entry.brokerSequence);
+  const demanded = isAcross ? jumpSequence(entry.brokerSequence) : (entry.firstSequence ?? 0);
+  const first = Math.max(last + 1, demanded);
   if (entry.isTombstone && status !== "deleted") {
-    return numbered(first, 1, { sequence: first, brokerSequence: entry.brokerSequence, status: "deleted" });
+    return numbered(first, 1, {
+      sequence: first,
+      brokerSequence: entry.brokerSequence,
+      status: "deleted",
+      ...era,
+    });
   }
   if (status !== "open") {
-    return numbered(last + 1, 0, { sequence: last, brokerSequence: entry.brokerSequence, status });
+    return numbered(last + 1, 0, { sequence: last, brokerSequence: entry.brokerSequence, status, ...era });
   }
 
   const terminalIndex = entry.elements.findIndex(
@@ -50,7 +70,21 @@ export function numberEntry(head: StreamHead | null, entry: LogEntry): Numbering
     sequence: first + count - 1,
     brokerSequence: entry.brokerSequence,
     status: terminal?.kind === "chunk" ? (terminal.endStatus ?? "open") : "open",
+    ...era,
   });
+}
+
+function realignHead(head: StreamHead, divergences: readonly Divergence[]): StreamHead {
+  return { ...head, brokerSequence: realign(head.brokerSequence, head.era ?? 0, divergences) };
+}
+
+/**
+ * Whether a message alone proves its first number. Across a divergence a number of the producer's proves nothing but
+ * that the stream begins here.
+ */
+export function provesItsNumber(entry: LogEntry, divergences: readonly Divergence[]): boolean {
+  if (entry.firstSequence === null || entry.firstSequence === 1) return entry.firstSequence !== null;
+  return !isDivergenceBetween(divergences, 0, entry.brokerSequence);
 }
 
 function numbered(first: number, count: number, head: StreamHead): Numbering {
@@ -67,4 +101,12 @@ export const MAX_ELEMENTS_PER_MESSAGE = 1024;
  */
 export function jumpSequence(brokerSequence: number): number {
   return brokerSequence * MAX_ELEMENTS_PER_MESSAGE;
+}
+
+/** Any log's positions are above this: they begin at its creation time, and this is in 2004. */
+const LOWEST_JUMP = jumpSequence(2 ** 40);
+
+/** Whether a number was reached by a jump. No stream counts so far. */
+export function isJump(sequence: number): boolean {
+  return sequence >= LOWEST_JUMP;
 }

@@ -7,7 +7,7 @@ import {
 } from "@sluice/core";
 import { Deadline } from "./deadline.ts";
 import type { ProducerSettings } from "./settings.ts";
-import { positionAfter, refusalAt, type StreamPosition } from "./stream-position.ts";
+import { headOf, positionAfter, refusalAt, type StreamPosition } from "./stream-position.ts";
 
 /**
  * What another's message means to a handle. `exclusive`: it has been replaced and must not write again.
@@ -149,7 +149,7 @@ export class StreamPublisher {
       const isOurs = found.messageId?.startsWith(`${handleId}:`) === true;
       const position = positionAfter(found);
       if (isOurs || position.status !== "open") return this.#moveTo(position);
-      if (mode === "exclusive") return this.#fence("somebody else writes to it now");
+      if (mode === "exclusive") return this.#fence("somebody else writes to it now", headOf(position));
       const last = await deadline.race(log.lastMessage(streamId), late);
       return this.#moveTo(last === null ? position : positionAfter(last));
     } catch (error) {
@@ -167,7 +167,7 @@ export class StreamPublisher {
     // All has aged out while the handle was idle: it goes on, with its numbers.
     if (last === null) return this.#moveTo({ ...this.#position, brokerSequence: 0 });
     if (this.#options.mode === "shared") return this.#moveTo(positionAfter(last));
-    return this.#fence("the log has lost what was last acknowledged");
+    return this.#fence("the log has lost what was last acknowledged", {});
   }
 
   #moveTo(position: StreamPosition): Place {
@@ -176,9 +176,11 @@ export class StreamPublisher {
     return { kind: "moved", cause: null };
   }
 
-  #fence(reason: string): Place {
+  #fence(reason: string, details: { head_sequence?: number }): Place {
     const { streamId } = this.#options;
-    this.#end = new StreamError("FENCED", `this handle of stream ${streamId} has been replaced: ${reason}`);
+    this.#end = new StreamError("FENCED", `this handle of stream ${streamId} has been replaced: ${reason}`, {
+      details,
+    });
     return { kind: "moved", cause: null };
   }
 

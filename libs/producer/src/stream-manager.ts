@@ -4,7 +4,7 @@ import { streamOptionsSchema, type StreamOptions } from "@sluice/protocol";
 import { StreamPublisher, type Batch, type HandleMode } from "./publisher.ts";
 import { DEFAULT_SETTINGS, type ProducerSettings } from "./settings.ts";
 import { StreamHandle } from "./stream-handle.ts";
-import { NOT_CREATED, positionAfter, refusalAt, type StreamPosition } from "./stream-position.ts";
+import { headOf, NOT_CREATED, positionAfter, refusalAt, type StreamPosition } from "./stream-position.ts";
 
 export interface StreamManagerOptions {
   log: StreamLog;
@@ -64,15 +64,31 @@ export class StreamManager implements AsyncDisposable {
     { mode = "exclusive" }: { mode?: HandleMode } = {},
   ): Promise<StreamHandle> {
     this.#check(streamId);
-    const last = await this.#log.lastMessage(streamId);
-    if (last === null) throw notFound(streamId);
-    const position = positionAfter(last);
-    const refusal = refusalAt(streamId, position);
-    if (refusal !== null) throw refusal;
+    const position = await this.#openPosition(streamId);
     if (mode === "shared") return this.#handle(streamId, mode, position);
     const taker = this.#publisher(streamId, "shared", position);
     await taker.publish(NOTHING);
     return this.#handle(streamId, mode, taker.position);
+  }
+
+  /**
+   * Opens a stream for chunks of which the first must take this number; nothing is taken over. Whoever else writes ends
+   * the handle with FENCED. A sender that lost an answer can so send again without storing anything twice:
+   * `details.head_sequence` of the refusal tells how far the stream has come.
+   * @throws StreamError FENCED where the next number is another one or can't be known, and as `openStream`
+   */
+  async openStreamAt(streamId: string, nextSequence: number): Promise<StreamHandle> {
+    this.#check(streamId);
+    const position = await this.#openPosition(streamId);
+    if (position.nextSequence === nextSequence) return this.#handle(streamId, "exclusive", position);
+    const next = position.nextSequence === null ? "can't be known" : `is ${position.nextSequence}`;
+    throw new StreamError(
+      "FENCED",
+      `the next chunk of stream ${streamId} was to be ${nextSequence}, but ${next}`,
+      {
+        details: headOf(position),
+      },
+    );
   }
 
   /**
@@ -90,7 +106,7 @@ export class StreamManager implements AsyncDisposable {
       // An end doesn't stand in the way of a delete.
       const publisher = this.#publisher(streamId, "shared", { ...position, status: "open" });
       const tombstone: Batch = {
-        payload: NOTHING.payload,
+        payload: new Uint8Array(),
         numberedCount: 1,
         endStatus: null,
         control: "delete",
@@ -125,6 +141,16 @@ export class StreamManager implements AsyncDisposable {
     if (!isStreamId(streamId)) {
       throw new StreamError("INVALID_STREAM_ID", "a stream id is 1 to 128 of A-Z a-z 0-9 _ -");
     }
+  }
+
+  /** Where a stream stands that can be appended to. */
+  async #openPosition(streamId: string): Promise<StreamPosition> {
+    const last = await this.#log.lastMessage(streamId);
+    if (last === null) throw notFound(streamId);
+    const position = positionAfter(last);
+    const refusal = refusalAt(streamId, position);
+    if (refusal !== null) throw refusal;
+    return position;
   }
 
   async #whyNotCreated(streamId: string, error: unknown): Promise<unknown> {

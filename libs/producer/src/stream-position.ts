@@ -27,14 +27,23 @@ export function positionAfter(message: StoredMessage): StreamPosition {
   };
 }
 
-/** Why nothing can be appended at this position; null where something can. */
+/**
+ * Why nothing can be appended at this position; null where something can.
+ * `details.head_sequence` tells the number of its last element, where it is known.
+ */
 export function refusalAt(streamId: string, position: StreamPosition): StreamError | null {
   if (position.status === "open") return null;
+  const details = headOf(position);
   if (position.status === "deleted") {
-    return new StreamError("STREAM_DELETED", `stream ${streamId} was deleted: create another one`);
+    return new StreamError("STREAM_DELETED", `stream ${streamId} was deleted: create another one`, {
+      details,
+    });
   }
-  return new StreamError(
-    "STREAM_ENDED",
-    `stream ${streamId} has ended (${position.status}): nothing can follow`,
-  );
+  const reason = `stream ${streamId} has ended (${position.status}): nothing can follow`;
+  return new StreamError("STREAM_ENDED", reason, { details });
+}
+
+/** The head as a detail of an error: it lets a sender that lost an answer find out that its chunks are stored. */
+export function headOf(position: StreamPosition): { head_sequence: number } | Record<string, never> {
+  return position.nextSequence === null ? {} : { head_sequence: position.nextSequence - 1 };
 }

@@ -1,5 +1,6 @@
 import { describe } from "vitest";
 import { describeAppend } from "./chunk-cache-append-contract.ts";
+import { describeEras } from "./chunk-cache-era-contract.ts";
 import type { ChunkCacheUnderTest } from "./chunk-cache-under-test.ts";
 import { describeReading } from "./chunk-cache-reading-contract.ts";
 import { describeRestore } from "./chunk-cache-restore-contract.ts";
@@ -11,6 +12,7 @@ export function chunkCacheContract(name: string, createHarness: () => Promise<Ch
     describeAppend(createHarness);
     describeReading(createHarness);
     describeRestore(createHarness);
+    describeEras(createHarness);
     describeSchedules(createHarness);
   });
 }

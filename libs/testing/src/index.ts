@@ -26,6 +26,7 @@ export { MemoryPartitionLeases, type MemoryPartitionLeasesOptions } from "./memo
 export { partitionLeasesContract, type PartitionLeasesUnderTest } from "./partition-leases-contract.ts";
 export { waitUntil } from "./servers/readiness.ts";
 export { VerifyingReader, type ReaderOptions } from "./verifying-reader.ts";
+export { startFaultProxy, type FaultProxy } from "./fault-proxy.ts";
 export { liveFeedContract, type LiveFeedUnderTest } from "./live-feed-contract.ts";
 export { appendTexts, freshStreamId, outgoing, textPayload, type LogUnderTest } from "./log-under-test.ts";
 export { MemoryEdgePeers } from "./memory-edge-peers.ts";

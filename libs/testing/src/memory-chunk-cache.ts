@@ -7,6 +7,7 @@ import {
   type AppliedEntry,
   type CachedChunk,
   type Checkpoint,
+  type Divergence,
   type ChunkCache,
   type LogEntry,
   type PageBounds,
@@ -74,6 +75,7 @@ export class MemoryChunkCache implements ChunkCache {
     if (
       standing === null ||
       standing.logCreatedMs !== batch.checkpoint.logCreatedMs ||
+      (standing.era ?? 0) !== (batch.checkpoint.era ?? 0) ||
       standing.brokerSequence < batch.readAfter
     ) {
       return { kind: "rewind", checkpoint: standing };
@@ -85,7 +87,7 @@ export class MemoryChunkCache implements ChunkCache {
     for (const entry of batch.entries) {
       const draft = drafts.get(entry.streamId) ?? this.#draftOf(entry.streamId);
       drafts.set(entry.streamId, draft);
-      const applied = this.#applyEntry(draft, entry, standing.brokerSequence);
+      const applied = this.#applyEntry(draft, entry, standing.brokerSequence, batch.divergences);
       if (applied === null) unproven.add(entry.streamId);
       else entries.push(applied);
     }
@@ -163,6 +165,21 @@ export class MemoryChunkCache implements ChunkCache {
     return state.checkpoint;
   }
 
+  async replaceCheckpoint(
+    partition: number,
+    expected: Checkpoint,
+    next: Checkpoint,
+  ): Promise<Checkpoint | null> {
+    const state = this.#partition(partition);
+    const isExpected =
+      state.checkpoint?.brokerSequence === expected.brokerSequence &&
+      state.checkpoint.timestampMs === expected.timestampMs &&
+      state.checkpoint.logCreatedMs === expected.logCreatedMs &&
+      (state.checkpoint.era ?? 0) === (expected.era ?? 0);
+    if (isExpected) state.checkpoint = { ...next };
+    return state.checkpoint;
+  }
+
   /** Everything is lost. */
   flush(): void {
     this.#partitions = new Map();
@@ -199,11 +216,16 @@ export class MemoryChunkCache implements ChunkCache {
   }
 
   /** Null where the entry's number is unproven. */
-  #applyEntry(draft: Draft, entry: LogEntry, checkpoint: number): AppliedEntry | null {
+  #applyEntry(
+    draft: Draft,
+    entry: LogEntry,
+    checkpoint: number,
+    divergences: readonly Divergence[] = [],
+  ): AppliedEntry | null {
     const before = draft.record?.info.head ?? null;
     const duplicate = { first: (before?.sequence ?? 0) + 1, count: 0, status: before?.status ?? "open" };
     if (entry.brokerSequence <= checkpoint) return duplicate;
-    const numbering = numberEntry(before, entry);
+    const numbering = numberEntry(before, entry, divergences);
     if (numbering.kind === "duplicate") return duplicate;
     if (numbering.kind === "unproven") return null;
 

@@ -1,4 +1,4 @@
-import { partitionOf, type OutgoingMessage, type StoredMessage } from "@sluice/core";
+import { partitionOf, type Divergence, type OutgoingMessage, type StoredMessage } from "@sluice/core";
 
 export interface MemoryLogOptions {
   partitions?: number;
@@ -22,6 +22,8 @@ export class MemoryLog {
   isReachable = true;
   fullness = 0;
   createdMs: number;
+  /** Ascending; see PartitionLog. */
+  divergences: readonly Divergence[] = [];
   readonly #now: () => number;
   #messages: StoredMessage[] = [];
   #firstSequence: number;
@@ -113,6 +115,7 @@ export class MemoryLog {
   /** Deletes the log and makes a new one of the same name. */
   recreate(): void {
     this.#messages = [];
+    this.divergences = [];
     this.createdMs = Math.max(this.#now(), this.#lastSequence + 1);
     this.#firstSequence = this.createdMs;
     this.#lastSequence = this.createdMs - 1;

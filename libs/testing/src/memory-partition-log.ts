@@ -6,6 +6,7 @@ import {
   type PartitionReader,
   type StoredMessage,
 } from "@sluice/core";
+import { addDivergence, eraOf } from "@sluice/core";
 import type { MemoryLog } from "./memory-log.ts";
 
 export interface MemoryRejection {
@@ -36,8 +37,14 @@ export class MemoryPartitionLog implements PartitionLog {
 
   async facts(): Promise<LogFacts> {
     this.#demandReachable();
-    const { createdMs, firstSequence, lastSequence, maxAgeMs, isFull, fullness } = this.log;
-    return { createdMs, firstSequence, lastSequence, maxAgeMs, fullness: isFull ? 1 : fullness };
+    const { createdMs, firstSequence, lastSequence, maxAgeMs, divergences, isFull, fullness } = this.log;
+    return { createdMs, firstSequence, lastSequence, maxAgeMs, divergences, fullness: isFull ? 1 : fullness };
+  }
+
+  async recordDivergence(after: number, knownEra: number): Promise<void> {
+    this.#demandReachable();
+    const { divergences } = this.log;
+    if (eraOf(divergences) === knownEra) this.log.divergences = addDivergence(divergences, after, Date.now());
   }
 
   async timestampAt(brokerSequence: number): Promise<number | null> {

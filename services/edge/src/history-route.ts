@@ -1,6 +1,6 @@
-import { StreamError } from "@sluice/core";
+import { StreamError, type StartPoint } from "@sluice/core";
 import { Router, type Request, type RequestHandler, type Response } from "express";
-import { queryNumber, readStart } from "./cursor.ts";
+import { queryNumber, queryValue, readStart } from "./cursor.ts";
 import { findCursor, readHistory, type HistoryPage } from "./history.ts";
 import { Patience } from "./patience.ts";
 import { readStreamId, type RouteParts } from "./route-parts.ts";
@@ -21,11 +21,12 @@ function serveHistory(parts: RouteParts): RequestHandler {
   const { metrics, settings } = parts.context;
   return async (request, response) => {
     const streamId = readStreamId(request.params["streamId"]);
+    const start = readHistoryStart(request);
     const limit = Math.min(Math.max(queryNumber(request, "limit", DEFAULT_CHUNKS), 1), MAX_CHUNKS);
     const waitMs = Math.min(queryNumber(request, "wait", 0) * 1000, settings.maxWaitMs);
     parts.pressure.admit(request.ip ?? "");
     try {
-      const page = await findPage(parts, { streamId, request, response, limit, waitMs });
+      const page = await findPage(parts, { streamId, start, response, limit, waitMs });
       if (response.closed) return;
       if (page === null) throw new StreamError("STREAM_NOT_FOUND", `there is no stream ${streamId}`);
       if (page.status === "deleted")
@@ -39,9 +40,15 @@ function serveHistory(parts: RouteParts): RequestHandler {
   };
 }
 
+/** `after`, else as for events. */
+function readHistoryStart(request: Request): StartPoint {
+  if (!queryValue(request, "after")) return readStart(request);
+  return { kind: "after", sequence: queryNumber(request, "after", 0) };
+}
+
 interface Poll {
   streamId: string;
-  request: Request;
+  start: StartPoint;
   response: Response;
   limit: number;
   waitMs: number;
@@ -49,38 +56,42 @@ interface Poll {
 
 /** Reads until there is something to tell or the time is over; null: there is no such stream. */
 async function findPage(parts: RouteParts, poll: Poll): Promise<HistoryPage | null> {
-  const { streamId, request, response, limit, waitMs } = poll;
   const { lookUp } = parts.context;
-  const bounds = { maxChunks: limit, maxBytes: MAX_BYTES };
-  const start =
-    queryNumber(request, "after", -1) >= 0
-      ? { kind: "after" as const, sequence: queryNumber(request, "after", 0) }
-      : readStart(request);
-  if (waitMs === 0) {
+  const { streamId, start, waitMs } = poll;
+  const bounds = { maxChunks: poll.limit, maxBytes: MAX_BYTES };
+  const read = async (): Promise<{ page: HistoryPage; cursor: number } | null> => {
     const cursor = await findCursor(lookUp, streamId, start);
-    return cursor === null ? null : readHistory(lookUp, streamId, cursor, bounds);
-  }
-  const gone = new AbortController();
-  const signal = AbortSignal.any([gone.signal, AbortSignal.timeout(waitMs), parts.closing]);
-  response.once("close", () => gone.abort());
+    if (cursor === null) return null;
+    const page = await readHistory(lookUp, streamId, cursor, bounds);
+    return page && { page, cursor };
+  };
+  if (waitMs === 0) return (await read())?.page ?? null;
+
   const waiter = parts.hub.watch(streamId);
   const patience = new Patience(waitMs);
-  signal.addEventListener("abort", () => patience.cancel(), { once: true });
+  const over = new AbortController();
+  over.signal.addEventListener("abort", () => patience.cancel(), { once: true });
+  const stopWaiting = (): void => over.abort();
+  const timer = setTimeout(stopWaiting, waitMs);
+  parts.closing.addEventListener("abort", stopWaiting);
+  poll.response.once("close", stopWaiting);
   try {
     for (;;) {
       await waiter.confirmed();
-      const cursor = await findCursor(lookUp, streamId, start);
-      const page = cursor === null ? null : await readHistory(lookUp, streamId, cursor, bounds);
-      if (page !== null && cursor !== null && !hasNews(page, cursor)) {
+      const found = await read();
+      if (found !== null) {
+        if (hasNews(found.page, found.cursor)) return found.page;
         waiter.markKnown();
-        await waiter.past(cursor, signal);
-        return signal.aborted ? page : await readHistory(lookUp, streamId, cursor, bounds);
+        await waiter.past(found.cursor, over.signal);
+        if (over.signal.aborted) return found.page;
+        return await readHistory(lookUp, streamId, found.cursor, bounds);
       }
-      if (page !== null || signal.aborted || !(await patience.pause())) return page;
+      if (over.signal.aborted || !(await patience.pause())) return null;
     }
   } finally {
+    clearTimeout(timer);
+    parts.closing.removeEventListener("abort", stopWaiting);
     waiter.leave();
-    gone.abort();
   }
 }
 

@@ -7,6 +7,7 @@ import {
   type StreamStatus,
 } from "@sluice/core";
 import type { GapReason } from "@sluice/protocol";
+import { gapReason } from "./gap-reason.ts";
 import { HEAD_ONLY, type ChunkPage, type LookUp } from "./look-up.ts";
 
 /** A range that can't be had, or a position that never was: `reset` goes on after `head`. */
@@ -62,7 +63,7 @@ export async function readHistory(
   }
   const to = lastMissing(rebuilt, after, answer);
   if (to === after) return pageAfter(rebuilt, after, []);
-  return pageAfter(rebuilt, to, [{ from: after + 1, to, reason: "expired" }]);
+  return pageAfter(rebuilt, to, [{ from: after + 1, to, reason: gapReason(after + 1, to) }]);
 }
 
 /** Where the first hole ends; `after` where there is none. What isn't in the cache after a rebuild is nowhere. */

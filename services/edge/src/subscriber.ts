@@ -8,6 +8,7 @@ import {
 } from "@sluice/core";
 import { compactFrames, deletedFrame, gapFrame, resetFrame } from "@sluice/protocol";
 import type { EdgeContext } from "./context.ts";
+import { gapReason } from "./gap-reason.ts";
 import { HEAD_ONLY, type ChunkPage, type PageChunk } from "./look-up.ts";
 import type { Outlet } from "./outlet.ts";
 import { Patience } from "./patience.ts";
@@ -288,9 +289,10 @@ export class Subscriber implements FeedListener {
   #declareGap(to: number): void {
     const from = this.#merge.cursor + 1;
     if (to < from) return;
-    this.#context.metrics.gaps.inc({ reason: "expired" });
+    const reason = gapReason(from, to);
+    this.#context.metrics.gaps.inc({ reason });
     const { streamId } = this;
-    this.#outlet?.push(Buffer.from(gapFrame({ streamId, from, to, reason: "expired" })), 0);
+    this.#outlet?.push(Buffer.from(gapFrame({ streamId, from, to, reason })), 0);
     this.#merge.skipTo(to);
   }
 

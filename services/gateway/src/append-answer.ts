@@ -1,11 +1,11 @@
 import type { SendReceipt } from "@sluice/producer";
 
-/** What has been stored of one request, as its answer tells it. Sequences are left out where they can't be known. */
+/** What has been stored of one request, as its answer tells it. Sequences are null where they can't be known. */
 export class AppendTally {
   #accepted = 0;
-  #first: number | undefined;
-  #last: number | undefined;
-  #brokerSequence: number | undefined;
+  #first: number | null = null;
+  #last: number | null = null;
+  #brokerSequence: number | null = null;
 
   add(receipts: readonly SendReceipt[]): void {
     this.#accepted += receipts.length;
@@ -21,12 +21,12 @@ export class AppendTally {
     return this.#accepted;
   }
 
-  toJson(): Record<string, number> {
+  toJson(): Record<string, number | null> {
     return {
       accepted: this.#accepted,
-      ...(this.#first === undefined ? {} : { first_sequence: this.#first }),
-      ...(this.#last === undefined ? {} : { last_sequence: this.#last }),
-      ...(this.#brokerSequence === undefined ? {} : { broker_sequence: this.#brokerSequence }),
+      first_sequence: this.#first,
+      last_sequence: this.#last,
+      broker_sequence: this.#brokerSequence,
     };
   }
 }

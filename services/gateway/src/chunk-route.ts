@@ -1,5 +1,6 @@
 import { StreamError, type ChunkDraft } from "@sluice/core";
-import type { StreamManager } from "@sluice/producer";
+import type { StreamHandle, StreamManager } from "@sluice/producer";
+import { HEADERS, parseSequence } from "@sluice/protocol";
 import express, { type Request, type RequestHandler, type Response } from "express";
 import { AppendTally } from "./append-answer.ts";
 import { appendLines } from "./append-lines.ts";
@@ -22,6 +23,8 @@ const LINGER_MS = 1_000;
 /**
  * `POST /streams/:streamId/chunks`: one chunk, an array (stored together or not at all), or NDJSON, which is appended as
  * it arrives. Several requests for one stream, here or at other gateways, interleave; each keeps its order.
+ * With a header `Sluice-Sequence` the first chunk must take that number, and nobody may write in between: a sender that
+ * lost an answer repeats its request, and learns from the refusal's `head_sequence` that the chunks are there.
  */
 export function chunkRoute(parts: ChunkRouteParts): RequestHandler[] {
   const readJson = express.json({ limit: parts.maxBodyBytes, type: JSON_TYPE, strict: false });
@@ -30,7 +33,7 @@ export function chunkRoute(parts: ChunkRouteParts): RequestHandler[] {
     const tally = new AppendTally();
     try {
       await parts.uploads.run(async (signal) => {
-        await using handle = await parts.manager.openStream(streamId, { mode: "shared" });
+        await using handle = await openHandle(parts.manager, streamId, request);
         if (request.is(NDJSON_TYPE) !== false) {
           lingerWhenRefused(request, response);
           request.setTimeout(parts.uploadIdleTimeoutMs, () => request.destroy());
@@ -49,6 +52,20 @@ export function chunkRoute(parts: ChunkRouteParts): RequestHandler[] {
     response.json({ stream_id: streamId, ...tally.toJson() });
   };
   return [demandChunks, readJson, append];
+}
+
+function openHandle(manager: StreamManager, streamId: string, request: Request): Promise<StreamHandle> {
+  const wanted = request.get(HEADERS.sequence);
+  if (wanted === undefined) return manager.openStream(streamId, { mode: "shared" });
+  const sequence = parseSequence(wanted);
+  if (sequence !== null && sequence > 0) return manager.openStreamAt(streamId, sequence);
+  throw new StreamError(
+    "INVALID_REQUEST",
+    `${HEADERS.sequence} must be the number of the first chunk, from 1`,
+    {
+      details: { field: HEADERS.sequence },
+    },
+  );
 }
 
 const demandChunks: RequestHandler = (request, _response, next) => {

@@ -1,3 +1,4 @@
+import { HEADERS } from "@sluice/protocol";
 import type { RequestHandler } from "express";
 
 /** Lets pages of any origin call, and read what answers say in headers. No credentials: there are no cookies here. */
@@ -9,7 +10,7 @@ export const allowAnyOrigin: RequestHandler = (request, response, next) => {
     return;
   }
   response.setHeader("Access-Control-Allow-Methods", "GET, POST, DELETE, OPTIONS");
-  response.setHeader("Access-Control-Allow-Headers", "Content-Type");
+  response.setHeader("Access-Control-Allow-Headers", `Content-Type, ${HEADERS.sequence}`);
   response.setHeader("Access-Control-Max-Age", "86400");
   response.status(204).end();
 };

@@ -71,7 +71,9 @@ function createStream(parts: StreamRouteParts): RequestHandler {
 async function demandUnused(parts: StreamRouteParts, streamId: string): Promise<void> {
   const info = await parts.cache.readInfo(streamId);
   if (info === null) return;
-  demandNotDeleted(info);
+  if (info.head.status === "deleted") {
+    throw new StreamError("STREAM_DELETED", `stream ${streamId} was deleted: choose another id`);
+  }
   throw new StreamError("STREAM_EXISTS", `stream ${streamId} exists: append to it, or choose another id`);
 }
 
@@ -90,16 +92,15 @@ function readStatus(parts: StreamRouteParts): RequestHandler {
   return async (request, response) => {
     const streamId = checkId(String(request.params["streamId"]));
     const info = (await parts.cache.readInfo(streamId)) ?? (await rebuild(parts, streamId));
-    demandNotDeleted(info);
     response.json({
       stream_id: streamId,
       status: info.head.status,
       head_sequence: info.head.sequence,
       chunk_count: info.chunkCount,
       byte_count: info.byteCount,
-      created_at: info.createdMs,
-      updated_at: info.updatedMs,
-      ended_at: info.endedMs,
+      created_ms: info.createdMs,
+      updated_ms: info.updatedMs,
+      ended_ms: info.endedMs,
       options: info.options === null ? null : readOptions(info.options),
     });
   };
@@ -138,12 +139,6 @@ function deleteStream(parts: StreamRouteParts): RequestHandler {
 function checkId(streamId: string): string {
   if (isStreamId(streamId)) return streamId;
   throw new StreamError("INVALID_STREAM_ID", "a stream id is 1 to 128 of A-Z a-z 0-9 _ -");
-}
-
-function demandNotDeleted(info: StreamInfo): void {
-  if (info.head.status === "deleted") {
-    throw new StreamError("STREAM_DELETED", `stream ${info.streamId} was deleted`);
-  }
 }
 
 /** Anyone may have published them: what isn't JSON is told as it is. */

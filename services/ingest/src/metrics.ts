@@ -50,6 +50,11 @@ export function createIngestMetrics(registry: Registry) {
       help: "Times the cache was found to have fallen back",
       registers,
     }),
+    divergences: new Counter({
+      name: "sluice_ingest_divergences_total",
+      help: "Times the log was found to have lost what was applied already",
+      registers,
+    }),
     retries: new Counter({
       name: "sluice_ingest_retries_total",
       help: "Calls repeated because log or cache were away",

@@ -1,8 +1,10 @@
 import {
   StreamError,
   type AppendBatch,
+  type AppliedEntry,
   type Checkpoint,
   type ChunkCache,
+  type Divergence,
   type LiveFeed,
   type LogEntry,
   type PartitionLog,
@@ -18,6 +20,7 @@ import { liveRangesOf } from "./live-ranges.ts";
 import type { IngestMetrics } from "./metrics.ts";
 import { Mutex } from "./mutex.ts";
 import type { RebuildGate } from "./rebuild-gate.ts";
+import { settlePosition } from "./position.ts";
 import { Rebuilder } from "./rebuilder.ts";
 import { rejectElements } from "./rejections.ts";
 import type { IngestSettings } from "./settings.ts";
@@ -56,8 +59,9 @@ export class PartitionOwner {
   #reader: PartitionReader | null = null;
   /** Everything of the partition up to this broker sequence was read without a hole and applied. */
   #position: Checkpoint = { brokerSequence: 0, timestampMs: 0, logCreatedMs: 0 };
-  /** Set when the cache was found to have fallen back: where to, or null where it has forgotten all. */
-  #fallback: { checkpoint: Checkpoint | null } | null = null;
+  #divergences: readonly Divergence[] = [];
+  /** Set when cache or log may have fallen back: the position has to be settled anew. */
+  #isInDoubt = false;
   #running: Promise<void> | null = null;
 
   constructor(partition: number, dependencies: PartitionDependencies) {
@@ -106,9 +110,8 @@ export class PartitionOwner {
    * back: without this an idle partition would never notice.
    */
   observeCheckpoint(checkpoint: Checkpoint | null, positionBefore: number): void {
-    if (this.#reader === null || (checkpoint !== null && checkpoint.brokerSequence >= positionBefore)) return;
-    this.#fallback = { checkpoint };
-    void this.#reader.close();
+    if (checkpoint !== null && checkpoint.brokerSequence >= positionBefore) return;
+    this.#doubt();
   }
 
   get #isClosing(): boolean {
@@ -117,23 +120,39 @@ export class PartitionOwner {
 
   async #run(): Promise<void> {
     const { liveFeed } = this.#dependencies;
-    this.#position = await this.#patiently(() => this.#readOrSeedCheckpoint());
+    this.#position = await this.#settle();
     this.#subscriptions = [
       liveFeed.answerBarriers(this.partition),
+      // Whatever the connection was lost to may have put an older log in the place of ours.
+      liveFeed.onReconnect(() => this.#doubt()),
       liveFeed.answerRebuilds(this.partition, (streamId) => this.#rebuildOnRequest(streamId)),
     ];
     this.#tail.start(() => this.position);
     while (!this.#isClosing) {
-      if (this.#fallback !== null) await this.#rewind(this.#fallback.checkpoint);
+      if (this.#isInDoubt) await this.#rewind();
       await this.#readFromPosition();
     }
   }
 
-  async #rewind(checkpoint: Checkpoint | null): Promise<void> {
-    this.#fallback = null;
+  async #settle(): Promise<Checkpoint> {
+    const settled = await this.#patiently(() => settlePosition(this.partition, this.#dependencies));
+    this.#divergences = settled.divergences;
+    return settled.position;
+  }
+
+  #doubt(): void {
+    if (this.#reader === null) return;
+    this.#isInDoubt = true;
+    void this.#reader.close();
+  }
+
+  async #rewind(): Promise<void> {
+    this.#isInDoubt = false;
+    const before = this.position;
+    this.#position = await this.#settle();
+    if (this.position >= before) return;
     this.#dependencies.metrics.rewinds.inc();
-    this.#position = checkpoint ?? (await this.#patiently(() => this.#readOrSeedCheckpoint()));
-    this.#logger.warn({ position: this.position }, "cache fell back, reading again");
+    this.#logger.warn({ before, position: this.position }, "cache fell back, reading again");
   }
 
   /** Until closed, or until the position has to be set anew. */
@@ -148,7 +167,7 @@ export class PartitionOwner {
     this.#reader = reader;
     try {
       for (;;) {
-        if (this.#isClosing || this.#fallback !== null) return;
+        if (this.#isClosing || this.#isInDoubt) return;
         const messages = await reader.next(settings.maxBatchMessages);
         if (messages === null) return;
         await this.#turn.run(() => this.#apply(messages));
@@ -173,15 +192,17 @@ export class PartitionOwner {
         brokerSequence: lastMessage.brokerSequence,
         timestampMs: lastMessage.timestampMs,
         logCreatedMs: this.#position.logCreatedMs,
+        ...(this.#position.era === undefined ? {} : { era: this.#position.era }),
       },
       entries,
+      divergences: this.#divergences,
     };
     for (;;) {
       const startedMs = performance.now();
       const outcome = await this.#patiently(() => cache.append(batch));
       metrics.appendSeconds.observe((performance.now() - startedMs) / 1000);
       if (outcome.kind === "rewind") {
-        this.#fallback = { checkpoint: outcome.checkpoint };
+        this.#isInDoubt = true;
         return;
       }
       if (outcome.kind === "unproven") {
@@ -189,6 +210,7 @@ export class PartitionOwner {
         continue;
       }
       this.#position = batch.checkpoint;
+      this.#noteSkipped(entries, outcome.entries);
       const ranges = liveRangesOf(entries, outcome.entries);
       for (const { streamId, range } of ranges) {
         liveFeed.publishRange(streamId, range);
@@ -199,6 +221,18 @@ export class PartitionOwner {
         outcome.entries.reduce((sum, entry) => sum + entry.count, 0),
       );
       return;
+    }
+  }
+
+  /**
+   * What was written before, by another owner or by a call of ours whose answer got lost, may never have been told:
+   * whoever wrote it can have died in between. Its last chunk would wait for the edges' slowest check.
+   */
+  #noteSkipped(entries: readonly LogEntry[], applied: readonly AppliedEntry[]): void {
+    for (const [index, { first, count, status }] of applied.entries()) {
+      const streamId = entries[index]?.streamId;
+      if (count > 0 || first === 1 || streamId === undefined) continue;
+      this.#tail.note(streamId, first - 1, status !== "open");
     }
   }
 
@@ -213,28 +247,17 @@ export class PartitionOwner {
   /** An append found a stream that nothing proves: only the log before it can tell, and only as far as we had read. */
   async #rebuildWithinTurn(streamId: string): Promise<void> {
     this.#dependencies.metrics.rebuilds.inc({ cause: "append" });
-    await this.#patiently(() => this.#rebuilder.rebuild(streamId, (task) => task(this.position)));
+    await this.#patiently(() =>
+      this.#rebuilder.rebuild(streamId, this.#divergences, (task) => task(this.position)),
+    );
   }
 
   async #rebuildOnRequest(streamId: string): Promise<RebuildAnswer> {
     return this.#dependencies.rebuilds.run(streamId, () => {
       this.#dependencies.metrics.rebuilds.inc({ cause: "request" });
-      return this.#rebuilder.rebuild(streamId, (task) => this.#turn.run(() => task(this.position)));
-    });
-  }
-
-  /** Where nothing is known, starts early enough for everything that could still be in the cache. */
-  async #readOrSeedCheckpoint(): Promise<Checkpoint> {
-    const { cache, log, settings } = this.#dependencies;
-    const known = await cache.readCheckpoint(this.partition);
-    if (known !== null) return known;
-    const facts = await log.facts();
-    const brokerSequence = await log.positionBefore(Date.now() - settings.chunkTtlSeconds * 1000);
-    const timestampMs = (await log.timestampAt(brokerSequence)) ?? 0;
-    return cache.seedCheckpoint(this.partition, {
-      brokerSequence,
-      timestampMs,
-      logCreatedMs: facts.createdMs,
+      return this.#rebuilder.rebuild(streamId, this.#divergences, (task) =>
+        this.#turn.run(() => task(this.position)),
+      );
     });
   }
 

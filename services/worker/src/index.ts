@@ -5,3 +5,4 @@ export { ModelError, type Model, type ModelEvent, type TokenUsage } from "./mode
 export { OpenAiModel, type OpenAiSettings } from "./openai-model.ts";
 export { readDocuments } from "./repository-documents.ts";
 export { createWorker, type Worker, type WorkerParts, type WorkerSettings } from "./worker.ts";
+export { WorkerMetrics } from "./worker-metrics.ts";

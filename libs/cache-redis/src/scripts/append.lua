@@ -10,6 +10,7 @@
               default_ttl     seconds that chunks live where neither they nor their stream say otherwise
               meta_ttl        seconds that a stream's record lives
               json_infix      what stands between a chunk's sequence and its body
+              divergences     of the log, ascending: { broker sequence after which, time recorded = era }
               streams         per stream: what its chunks' JSON begins with, up to the sequence
               entries         per message, in log order:
                 { stream (from 1), broker sequence, timestamp, first sequence or 0 where the message proves none,
@@ -32,7 +33,30 @@ local bodies, body_offset = ARGV, 2
 local MAX_ZADD_ARGUMENTS = 4000
 
 local read_after, default_ttl, meta_ttl, infix = plan.read_after, plan.default_ttl, plan.meta_ttl, plan.json_infix
+local divergences = plan.divergences
 local format = string.format
+
+-- Where a number changes its meaning: see `numberEntry`.
+local MAX_ELEMENTS_PER_MESSAGE = 1024
+
+local function is_across_divergence(after, up_to)
+  for _, divergence in ipairs(divergences) do
+    if after <= divergence[1] and divergence[1] < up_to then
+      return true
+    end
+  end
+  return false
+end
+
+-- A record of an earlier era may stand on a message that the log has lost: it then stands at the divergence.
+local function realigned(broker_sequence, era)
+  for _, divergence in ipairs(divergences) do
+    if divergence[2] > era then
+      broker_sequence = math.min(broker_sequence, divergence[1])
+    end
+  end
+  return broker_sequence
+end
 
 local standing_json = redis.call("GET", checkpoint_key)
 if not standing_json then
@@ -40,17 +64,18 @@ if not standing_json then
 end
 local standing = cjson.decode(standing_json)
 local checkpoint = cjson.decode(checkpoint_json)
-if standing.log_created_ms ~= checkpoint.log_created_ms or standing.broker_sequence < read_after then
+if standing.log_created_ms ~= checkpoint.log_created_ms or (standing.era or 0) ~= (checkpoint.era or 0)
+  or standing.broker_sequence < read_after then
   return { "rewind", standing_json }
 end
 
 local function load_stream(number)
   local record = redis.call("HMGET", KEYS[2 * number + 1], "sequence", "broker_sequence", "status", "chunk_count",
-    "byte_count", "chunk_ttl", "default_ttl", "options")
+    "byte_count", "chunk_ttl", "default_ttl", "options", "era")
   return {
     exists = record[1] ~= false,
     sequence = tonumber(record[1] or 0),
-    broker_sequence = tonumber(record[2] or 0),
+    broker_sequence = realigned(tonumber(record[2] or 0), tonumber(record[9] or 0)),
     status = record[3] or "open",
     chunk_count = tonumber(record[4] or 0),
     byte_count = tonumber(record[5] or 0),
@@ -120,6 +145,9 @@ local function take_entry(stream, prefix, entry)
   local is_tombstone = end_status == "deleted"
 
   stream.is_changed = true
+  if stream.exists and is_across_divergence(stream.broker_sequence, broker_sequence) then
+    proven_first = broker_sequence * MAX_ELEMENTS_PER_MESSAGE
+  end
   stream.broker_sequence = broker_sequence
   if stream.status ~= "open" and not (is_tombstone and stream.status ~= "deleted") then
     report(stream.sequence + 1, 0, stream.status)
@@ -161,7 +189,7 @@ for _, entry in ipairs(plan.entries) do
   end
   if broker_sequence <= standing.broker_sequence or (stream.exists and broker_sequence <= stream.broker_sequence) then
     report(stream.sequence + 1, 0, stream.status)
-  elseif not stream.exists and entry[4] == 0 then
+  elseif not stream.exists and (entry[4] == 0 or (entry[4] > 1 and is_across_divergence(0, broker_sequence))) then
     if not stream.is_unproven then
       stream.is_unproven = true
       unproven[#unproven + 1] = number
@@ -219,6 +247,7 @@ local function write_record(key, stream)
       fields[#fields + 1] = type(value) == "number" and format("%.0f", value) or value
     end
   end
+  add("era", #divergences > 0 and divergences[#divergences][2])
   add("created_ms", stream.created_ms)
   add("updated_ms", stream.updated_ms)
   add("ended_ms", stream.ended_ms)

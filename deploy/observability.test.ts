@@ -1,0 +1,91 @@
+import { describe, expect, test } from "vitest";
+import { readManifests, readText, readYaml } from "./deployment-files.ts";
+import { SERVICE_CATALOG } from "./service-catalog.ts";
+
+interface RuleFile {
+  readonly groups: readonly {
+    readonly rules: readonly { readonly record?: string; readonly alert?: string; readonly expr: string }[];
+  }[];
+}
+
+interface Dashboard {
+  readonly panels: readonly {
+    readonly title: string;
+    readonly targets?: readonly { readonly expr: string }[];
+  }[];
+}
+
+/** Labels that Prometheus gives to every series, by the scrape configurations. */
+const TARGET_LABELS = ["instance", "job", "component", "namespace", "pod", "service", "le"];
+
+const rulesOf = (file: string) => (readYaml(file) as RuleFile).groups.flatMap(({ rules }) => rules);
+const recording = rulesOf("deploy/prometheus/recording-rules.yml");
+const alerts = rulesOf("deploy/prometheus/alerts.yml");
+const recorded = new Set(recording.map(({ record }) => record));
+const dashboard = JSON.parse(readText("deploy/grafana/sluice.json")) as Dashboard;
+
+/** All series that the services export, with the labels that each may carry. */
+async function exportedSeries(): Promise<Map<string, readonly string[]>> {
+  const series = new Map<string, readonly string[]>();
+  for (const { registry } of SERVICE_CATALOG.values()) {
+    for (const { name, type } of await registry.getMetricsAsJSON()) {
+      const metric = registry.getSingleMetric(name) as { labelNames?: string[] } | undefined;
+      const suffixes = String(type) === "histogram" ? ["_bucket", "_sum", "_count"] : [""];
+      for (const suffix of suffixes) series.set(name + suffix, metric?.labelNames ?? []);
+    }
+  }
+  return series;
+}
+
+const expressions: [where: string, expression: string][] = [
+  ...recording.map(({ record, expr }): [string, string] => [`rule ${record ?? ""}`, expr]),
+  ...alerts.map(({ alert, expr }): [string, string] => [`alert ${alert ?? ""}`, expr]),
+  ...dashboard.panels.flatMap(({ title, targets = [] }) =>
+    targets.map(({ expr }): [string, string] => [`panel ${title}`, expr]),
+  ),
+];
+
+describe("rules and dashboard", () => {
+  test.each(expressions)("%s asks only for series that exist", async (_where, expression) => {
+    const series = await exportedSeries();
+    const names = expression.match(/\bsluice[_:][a-z0-9_:]+/g) ?? [];
+    expect(names.filter((name) => !series.has(name) && !recorded.has(name))).toEqual([]);
+    // Prometheus' own, the only one that isn't ours: an expression without any would prove nothing.
+    expect(names.length > 0 || expression.startsWith('up{job="sluice"}')).toBe(true);
+  });
+
+  test.each(expressions)("%s uses only labels that those have", async (_where, expression) => {
+    const series = await exportedSeries();
+    // A recorded series keeps the labels that its rule sums by.
+    const sources = [
+      expression,
+      ...recording.flatMap(({ record, expr }) =>
+        record !== undefined && expression.includes(record) ? expr : [],
+      ),
+    ];
+    const names = sources.flatMap((source) => source.match(/\bsluice_[a-z0-9_]+/g) ?? []);
+    const known = new Set([...TARGET_LABELS, ...names.flatMap((name) => series.get(name) ?? [])]);
+    const selected = [...expression.matchAll(/[{,]\s*(\w+)\s*(?:=~|!~|!=|=)/g)].map(
+      ([, label = ""]) => label,
+    );
+    const grouped = [...expression.matchAll(/\bby \(([^)]*)\)/g)].flatMap(([, list = ""]) =>
+      list.split(/,\s*/),
+    );
+    expect([...selected, ...grouped].filter((label) => !known.has(label))).toEqual([]);
+  });
+
+  test("the autoscaler's metric is exported and served by the adapter", async () => {
+    const scaler = readManifests().find(({ file }) => file.endsWith("edge-autoscaler.yaml"));
+    const metric = scaler?.spec.metrics?.find(({ pods }) => pods !== undefined)?.pods?.metric.name ?? "";
+    expect([...(await exportedSeries()).keys()]).toContain(metric);
+    expect(readText("deploy/prometheus/adapter-values.yaml")).toContain(`seriesQuery: '${metric}{`);
+  });
+});
+
+test("OPERATIONS.md has a section for each alert, and for no other", () => {
+  const sections = [...readText("deploy/OPERATIONS.md").matchAll(/^### (Sluice\w+)$/gm)].map(
+    ([, name]) => name,
+  );
+  expect(new Set(sections)).toEqual(new Set(alerts.map(({ alert }) => alert)));
+  expect(sections).toHaveLength(alerts.length);
+});
