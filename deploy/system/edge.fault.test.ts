@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { gaugeOf, startStack, type Stack } from "./stack.ts";
 
 const STREAMS = 60;
-const READERS_PER_STREAM = 10;
+const READERS_PER_STREAM = 34;
 const EDGES = ["edge-1", "edge-2", "edge-3"];
 const DRAIN_MS = 3_000;
 const PACE_MS = 100;
@@ -35,7 +35,7 @@ async function produceUntil(streamId: string, isOver: () => boolean): Promise<nu
   return count;
 }
 
-test("a rolling restart of three edges under 600 connections loses nothing, and spreads the reconnects over the drain time", async () => {
+test("a rolling restart of three edges under 2,040 connections loses nothing, and spreads the reconnects over the drain time", async () => {
   const cutsMs: number[] = [];
   const ids = Array.from({ length: STREAMS }, (_, stream) => `rolling-${stream}`);
   let isOver = false;
@@ -62,12 +62,13 @@ test("a rolling restart of three edges under 600 connections loses nothing, and 
   for (const name of EDGES) {
     const edge = stack.service(name);
     const connections = await gaugeOf(edge.url, "sluice_edge_connections");
-    expect(connections).toBeGreaterThan(30);
+    expect(connections).toBeGreaterThan(100);
     cutsMs.length = 0;
     await edge.restart();
     const cuts = cutsMs.toSorted((left, right) => left - right);
     expect(cuts.length).toBeGreaterThanOrEqual(connections);
-    // Even over the time: none of its quarters has much more than a quarter of the cuts.
+    // Even over the time: none of its quarters has much more than a quarter of them. (A pod that drains still accepts,
+    // and refuses: such a reader counts once more.)
     const first = cuts[0] ?? 0;
     const quarters = [0, 1, 2, 3].map((quarter) => {
       const from = first + (quarter * DRAIN_MS) / 4;
@@ -85,7 +86,4 @@ test("a rolling restart of three edges under 600 connections loses nothing, and 
     expect(reader.endedWith).toBe("complete");
     expect(reader.chunks).toBe(lengths[Math.floor(index / READERS_PER_STREAM)]);
   }
-  process.stderr.write(
-    `MEASURED ${readers.length} readers, ${readers.reduce((a, r) => a + r.connections, 0)} connections, ${readers.reduce((a, r) => a + r.chunks, 0)} chunks\n`,
-  );
 }, 180_000);

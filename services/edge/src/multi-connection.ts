@@ -1,4 +1,4 @@
-import { StreamError } from "@sluice/core";
+import { StreamError, type StartPoint } from "@sluice/core";
 import {
   connectionFrame,
   encodeMultiPosition,
@@ -13,7 +13,7 @@ import type { Connection } from "./connection.ts";
 import type { Hub } from "./hub.ts";
 import type { Outlet } from "./outlet.ts";
 import { Patience } from "./patience.ts";
-import type { Opening, Reading, Subscriber } from "./subscriber.ts";
+import type { Opening, Subscriber } from "./subscriber.ts";
 import { Turns } from "./turns.ts";
 
 interface Followed {
@@ -38,6 +38,7 @@ export class MultiConnection {
   readonly #hub: Hub;
   /** The streams of the URL, in its order. */
   readonly #listed: readonly string[];
+  readonly #isCompact: boolean;
   readonly #streams = new Map<string, Followed>();
   readonly #dropped = new Set<string>();
   readonly #patiences = new Set<Patience>();
@@ -48,8 +49,9 @@ export class MultiConnection {
   #sentPosition = "";
   #isClosed = false;
 
-  constructor(id: string, hub: Hub, listed: readonly string[]) {
+  constructor(id: string, hub: Hub, listed: readonly string[], isCompact: boolean) {
     this.id = id;
+    this.#isCompact = isCompact;
     this.#hub = hub;
     this.#listed = listed;
   }
@@ -59,8 +61,8 @@ export class MultiConnection {
   }
 
   /** Before `opened`. @throws StreamError OVERLOADED */
-  follow(streamId: string, reading: Reading): void {
-    this.#streams.set(streamId, { subscriber: this.#hub.join(streamId, reading), state: "opening" });
+  follow(streamId: string, start: StartPoint): void {
+    this.#streams.set(streamId, this.#join(streamId, start));
   }
 
   /** Before `opened`: a stream of the URL that was dropped on an earlier connection. */
@@ -111,12 +113,12 @@ export class MultiConnection {
    * @throws StreamError ALREADY_FOLLOWED, INVALID_REQUEST (no more fit), STREAM_NOT_FOUND, STREAM_DELETED, OVERLOADED,
    * CACHE_UNAVAILABLE, CONNECTION; CONNECTION_NOT_FOUND where the connection ended meanwhile
    */
-  async add(streamId: string, reading: Reading): Promise<void> {
+  async add(streamId: string, start: StartPoint): Promise<void> {
     const previous = this.#streams.get(streamId);
     if (previous !== undefined && previous.state !== "over")
       throw new StreamError("ALREADY_FOLLOWED", `the connection follows ${streamId} already`);
     this.#assertRoomFor(streamId);
-    const followed: Followed = { subscriber: this.#hub.join(streamId, reading), state: "opening" };
+    const followed = this.#join(streamId, start);
     this.#streams.set(streamId, followed);
     try {
       const opening = await followed.subscriber.open(false);
@@ -154,6 +156,10 @@ export class MultiConnection {
     this.#isClosed = true;
     for (const patience of this.#patiences) patience.cancel();
     for (const { subscriber } of this.#streams.values()) subscriber.leave();
+  }
+
+  #join(streamId: string, start: StartPoint): Followed {
+    return { subscriber: this.#hub.join(streamId, { start, isCompact: this.#isCompact }), state: "opening" };
   }
 
   /** @returns whether there is something to send */

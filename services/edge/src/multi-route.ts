@@ -22,11 +22,11 @@ export async function serveMany(parts: RouteParts, request: Request, response: R
   parts.pressure.admit(request.ip ?? "");
   if (position.isResumed) metrics.reconnections.inc();
 
-  const multi = new MultiConnection(parts.tracker.createId(), parts.hub, listed);
+  const multi = new MultiConnection(parts.tracker.createId(), parts.hub, listed, isCompact);
   response.once("close", () => multi.close());
   try {
     for (const streamId of position.dropped) multi.leaveOut(streamId);
-    for (const [streamId, start] of position.starts) multi.follow(streamId, { start, isCompact });
+    for (const [streamId, start] of position.starts) multi.follow(streamId, start);
     const hasNews = await multi.opened(waitMs);
     if (response.closed) return;
     assertOpen(parts);

@@ -22,7 +22,7 @@ export function edgePod(tracker: ConnectionTracker): EdgePod {
         );
       }
       if (change.kind === "drop") tracked.multi.drop(change.streamId);
-      else await tracked.multi.add(change.streamId, { start: change.start, isCompact: false });
+      else await tracked.multi.add(change.streamId, change.start);
     },
     listConnections: (query) => tracker.list(query),
   };
