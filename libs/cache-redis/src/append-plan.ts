@@ -38,7 +38,7 @@ export function planAppend(
     default_ttl: ttls.chunkTtlSeconds,
     meta_ttl: ttls.metaTtlSeconds,
     json_infix: JSON_INFIX,
-    divergences: (batch.divergences ?? []).map(({ after, recordedMs }) => [after, recordedMs]),
+    divergences: (batch.divergences ?? []).map((each) => [each.after, each.lostUntilMs, each.resumesAt]),
     streams: streamIds.map(jsonPrefix),
     entries,
   };
@@ -90,19 +90,22 @@ export function readAppendReply(reply: unknown, streamIds: readonly string[]): A
     case "unproven":
       return { kind: "unproven", streamIds: rest.map((number) => streamIds[Number(number) - 1] ?? "") };
     case "applied":
-      return { kind: "applied", entries: readAppliedEntries(rest) };
+      return { kind: "applied", entries: readAppliedEntries(String(rest[0])) };
     default:
       throw new Error(`append.lua answered ${String(kind)}`);
   }
 }
 
-function readAppliedEntries(fields: readonly (Buffer | number | null)[]): AppliedEntry[] {
+/** `first count status`, again and again. */
+function readAppliedEntries(text: string): AppliedEntry[] {
+  if (text === "") return [];
+  const words = text.split(" ");
   const entries: AppliedEntry[] = [];
-  for (let index = 0; index < fields.length; index += 3) {
+  for (let index = 0; index < words.length; index += 3) {
     entries.push({
-      first: Number(fields[index]),
-      count: Number(fields[index + 1]),
-      status: String(fields[index + 2]) as StreamStatus,
+      first: Number(words[index]),
+      count: Number(words[index + 1]),
+      status: words[index + 2] as StreamStatus,
     });
   }
   return entries;

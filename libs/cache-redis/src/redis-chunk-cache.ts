@@ -145,7 +145,6 @@ function encodeCompletion({
     updated_ms: info.updatedMs,
     ended_ms: info.endedMs ?? -1,
     options: info.options ?? "",
-    era: info.head.era ?? 0,
   };
 }
 
@@ -156,7 +155,6 @@ function decodeInfo(streamId: string, fields: Record<string, string>): StreamInf
       sequence: Number(fields["sequence"]),
       brokerSequence: Number(fields["broker_sequence"]),
       status: fields["status"] as StreamStatus,
-      ...(fields["era"] === undefined ? {} : { era: Number(fields["era"]) }),
     },
     chunkCount: Number(fields["chunk_count"]),
     byteCount: Number(fields["byte_count"]),

@@ -23,7 +23,7 @@ export {
   type StreamInfo,
   type StreamPage,
 } from "./chunk-cache.ts";
-export { addDivergence, eraOf, realign, type Divergence } from "./divergence.ts";
+export { addDivergence, positionOf, realign, type Divergence } from "./divergence.ts";
 export {
   type ConnectionPage,
   type ConnectionQuery,

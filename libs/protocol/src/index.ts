@@ -10,7 +10,7 @@ export {
 } from "./chunk-schema.ts";
 export { compactFrames } from "./compact-frames.ts";
 export { decodeLiveMessage, encodeLiveMessage } from "./live-message.ts";
-export { decodeMessage, splitPayload } from "./message-decoder.ts";
+export { decodeMessage, splitPayload, withoutHeartbeats } from "./message-decoder.ts";
 export {
   connectionFrame,
   idFrame,
