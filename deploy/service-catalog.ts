@@ -20,7 +20,7 @@ export const SERVICE_CATALOG: ReadonlyMap<string, CatalogEntry> = new Map<string
       createEdgeMetrics(registry, {
         connections: () => 0,
         streams: () => 0,
-        subscribers: () => ({ replay: 0, live: 0, lagging: 0, ended: 0 }),
+        subscribers: () => ({ replay: 0, live: 0, lagging: 0, ended: 0, waiting: 0 }),
       }),
     ),
   ],

@@ -5,6 +5,7 @@ import { StreamManager } from "@sluice/producer";
 import { createLogger, createRegistry, Lifecycle, listen, loadConfig } from "@sluice/runtime";
 import {
   MemoryChunkCache,
+  MemoryEdgePeers,
   MemoryLiveBus,
   MemoryLiveFeed,
   MemoryLog,
@@ -70,6 +71,7 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
     const edge = createEdge({
       cache,
       liveFeed: new MemoryLiveFeed(bus),
+      peers: new MemoryEdgePeers(),
       partitions: log.partitions,
       settings: DEFAULT_EDGE_SETTINGS,
       logger,

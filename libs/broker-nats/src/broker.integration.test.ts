@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe } from "vitest";
 import {
+  edgePeersContract,
   liveFeedContract,
   partitionLogContract,
   promptDeskContract,
@@ -11,6 +12,7 @@ import {
 import { streamSubject } from "@sluice/protocol";
 import { ensureLog } from "./log-setup.ts";
 import { connectNats } from "./nats-connection.ts";
+import { NatsEdgePeers } from "./nats-edge-peers.ts";
 import { NatsLiveFeed } from "./nats-live-feed.ts";
 import { NatsPartitionLog } from "./nats-partition-log.ts";
 import { NatsPromptDesk } from "./nats-prompt-desk.ts";
@@ -56,6 +58,20 @@ describe("on a NATS server", () => {
       edge: new NatsLiveFeed(edge),
       reconnectEdge: () => edge.connection.reconnect(),
       close: async () => void (await Promise.all([owner.close(), edge.close()])),
+    };
+  });
+
+  edgePeersContract("NatsEdgePeers", async () => {
+    const names = ["asker", "pod 1", "pod 2"] as const;
+    const [asker, first, second] = await Promise.all(
+      names.map((name) => connectNats({ servers: server.url, name })),
+    );
+    if (asker === undefined || first === undefined || second === undefined) throw new Error("three links");
+    return {
+      asker: new NatsEdgePeers(asker),
+      pods: [new NatsEdgePeers(first), new NatsEdgePeers(second)],
+      settle: async () => void (await Promise.all([first.connection.flush(), second.connection.flush()])),
+      close: async () => void (await Promise.all([asker.close(), first.close(), second.close()])),
     };
   });
 

@@ -6,6 +6,7 @@ export {
   type LogOptions,
 } from "./log-setup.ts";
 export { connectNats, NatsLink, type NatsOptions } from "./nats-connection.ts";
+export { NatsEdgePeers } from "./nats-edge-peers.ts";
 export { NatsLiveFeed, type LiveFeedOptions } from "./nats-live-feed.ts";
 export { NatsPartitionLog } from "./nats-partition-log.ts";
 export { NatsPromptDesk } from "./nats-prompt-desk.ts";

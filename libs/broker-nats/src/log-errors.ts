@@ -1,5 +1,10 @@
 import { JetStreamApiError } from "@nats-io/jetstream";
-import { ClosedConnectionError, DrainingConnectionError, RequestError } from "@nats-io/nats-core";
+import {
+  ClosedConnectionError,
+  DrainingConnectionError,
+  NoRespondersError,
+  RequestError,
+} from "@nats-io/nats-core";
 import { StreamError } from "@sluice/core";
 
 /** JetStream's error numbers that we act on. */
@@ -25,6 +30,8 @@ export function jetStreamErrorCode(error: unknown): number | null {
 export function isNoResponders(error: unknown): boolean {
   // JetStream wraps it as "not enabled"; the truth is in the cause.
   const request = error instanceof Error && error.cause instanceof RequestError ? error.cause : error;
+  // And a request for many answers throws it as it is.
+  if (request instanceof NoRespondersError) return true;
   return request instanceof RequestError && request.isNoResponders();
 }
 

@@ -68,6 +68,9 @@ export interface PageBounds {
   maxBytes: number;
 }
 
+/** Where a reader begins: after a sequence (0: at the beginning), or with the last ones, as of the moment it is looked up. */
+export type StartPoint = { kind: "after"; sequence: number } | { kind: "tail"; count: number };
+
 /** What is known of a stream as a whole. Outlives its chunks (7 days), so that late readers learn how it ended. */
 export interface StreamInfo {
   streamId: string;

@@ -22,10 +22,19 @@ export {
   type OpenStream,
   type PageBounds,
   type RestoredPage,
+  type StartPoint,
   type StreamInfo,
   type StreamPage,
 } from "./chunk-cache.ts";
 export { addDivergence, positionOf, realign, type Divergence } from "./divergence.ts";
+export {
+  type ConnectionPage,
+  type ConnectionQuery,
+  type ConnectionRecord,
+  type EdgePeers,
+  type EdgePod,
+  type StreamChange,
+} from "./edge-peers.ts";
 export { type LiveFeed, type RebuildAnswer, type Subscription, type TailAnnouncement } from "./live-feed.ts";
 export { type LogElement, type LogEntry, type StoredMessage } from "./log-entry.ts";
 export { type PartitionLeases } from "./partition-leases.ts";

@@ -11,6 +11,8 @@ const CODES = {
   INVALID_CHUNK: { status: 422, retryable: false },
   CHUNK_TOO_LARGE: { status: 413, retryable: false },
   NOT_FOUND: { status: 404, retryable: false },
+  CONNECTION_NOT_FOUND: { status: 404, retryable: false },
+  ALREADY_FOLLOWED: { status: 409, retryable: false },
   FENCED: { status: 409, retryable: false },
   BUFFER_OVERFLOW: { status: 503, retryable: true },
   BACKPRESSURE_EXCEEDED: { status: 503, retryable: true },

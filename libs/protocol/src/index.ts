@@ -8,16 +8,35 @@ export {
   parseChunkDraft,
   type ParsedChunkDraft,
 } from "./chunk-schema.ts";
+export { compactFrames } from "./compact-frames.ts";
 export { decodeLiveMessage, encodeLiveMessage } from "./live-message.ts";
 export { decodeMessage, splitPayload, withoutHeartbeats } from "./message-decoder.ts";
+export {
+  connectionFrame,
+  idFrame,
+  streamNoticeFrame,
+  withoutIds,
+  type StreamNotice,
+} from "./multi-frames.ts";
+export {
+  decodeMultiPosition,
+  encodeMultiPosition,
+  fitsEventId,
+  MAX_STREAMS_PER_CONNECTION,
+  type MultiPosition,
+} from "./multi-position.ts";
 export { PROBLEM_CONTENT_TYPE, problemOf, type Problem } from "./problem.ts";
 export { checkpointKey, chunksKey, leaseKey, MEMBERS_KEY, metaKey, openStreamsKey } from "./redis-keys.ts";
 export { decodeResumeToken, encodeResumeToken, parseSequence } from "./resume-token.ts";
 export {
+  connectionPageSchema,
+  connectionQuerySchema,
   promptAnswerSchema,
   promptSchema,
   rebuildAnswerSchema,
   rebuildRequestSchema,
+  streamChangeAnswerSchema,
+  streamChangeSchema,
   tailAnnouncementSchema,
 } from "./service-messages.ts";
 export {
@@ -32,12 +51,14 @@ export {
 } from "./sse-frames.ts";
 export { cacheTtlOfOptions, streamOptionsSchema, type StreamOptions } from "./stream-options.ts";
 export {
+  ALL_EDGES_SUBJECT,
   BEAT_SUBJECTS,
   beatSubject,
   CHUNKS_STREAM,
   chunkSubject,
   chunkTransformTarget,
   DEFAULT_PARTITIONS,
+  edgeSubject,
   HEADERS,
   hereSubject,
   liveSubject,

@@ -2,17 +2,25 @@ import { isStreamErrorCode, SERVICE_END_CODES, STREAM_ERROR_CODES, StreamError }
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
+import { chunkJsonHead } from "./chunk-json.ts";
 import { MAX_CACHE_TTL_SECONDS, MAX_CHUNK_BYTES, parseChunkDraft } from "./chunk-schema.ts";
+import { compactFrames } from "./compact-frames.ts";
 import { decodeLiveMessage } from "./live-message.ts";
 import { decodeMessage } from "./message-decoder.ts";
+import { connectionFrame, idFrame, streamNoticeFrame } from "./multi-frames.ts";
+import { encodeMultiPosition } from "./multi-position.ts";
 import { problemOf } from "./problem.ts";
 import { checkpointKey, chunksKey, leaseKey, MEMBERS_KEY, metaKey, openStreamsKey } from "./redis-keys.ts";
 import { decodeResumeToken } from "./resume-token.ts";
 import {
+  connectionPageSchema,
+  connectionQuerySchema,
   promptAnswerSchema,
   promptSchema,
   rebuildAnswerSchema,
   rebuildRequestSchema,
+  streamChangeAnswerSchema,
+  streamChangeSchema,
   tailAnnouncementSchema,
 } from "./service-messages.ts";
 import { cachedChunkFrame, deletedFrame, elementFrames, gapFrame, resetFrame } from "./sse-frames.ts";
@@ -51,8 +59,26 @@ describe("PROTOCOL.md", () => {
       "prompt",
       "prompt-answer",
     ];
-    const checked = [...json, "rebuild-request", "rebuild-answer"].map((kind) => `json ${kind}`);
-    const others = ["sh", "sse", "sse gap", "sse deleted", "text live", "text token"];
+    const services = [
+      "rebuild-request",
+      "rebuild-answer",
+      "stream-change",
+      "stream-change-answer",
+      "connection-query",
+      "connection-page",
+      "history",
+    ];
+    const checked = [...json, ...services].map((kind) => `json ${kind}`);
+    const others = [
+      "sh",
+      "sse",
+      "sse gap",
+      "sse deleted",
+      "sse compact",
+      "sse many",
+      "text live",
+      "text token",
+    ];
     expect(new Set(kinds)).toEqual(new Set([...checked, ...others]));
   });
 
@@ -86,12 +112,55 @@ describe("PROTOCOL.md", () => {
     expect(examples("sse deleted").map((frame) => `${frame}\n`)).toEqual([deletedFrame("abc", 10)]);
   });
 
+  it("shows the frame that a run of texts becomes", () => {
+    const texts = ["Hello", ", ", "world"].map((content) => ({ type: "Text", content }));
+    const chunks = texts.map((text, index) => {
+      const message = { ...BARE_MESSAGE, timestampMs: 1_700_000_000_000 + index };
+      const entry = decodeMessage(
+        { ...message, payload: Buffer.from(JSON.stringify(text)) },
+        MAX_CHUNK_BYTES,
+      );
+      const [element] = entry.elements;
+      if (element?.kind !== "chunk") throw new Error("not a chunk");
+      return { sequence: index + 1, json: Buffer.from(chunkJsonHead("abc", index + 1) + element.body) };
+    });
+    expect(examples("sse compact").map((frame) => `${frame}\n`)).toEqual([
+      Buffer.from(compactFrames("abc", chunks)).toString(),
+    ]);
+  });
+
+  it("shows the frames of a connection that carries many streams", () => {
+    const position = encodeMultiPosition({ listed: [42, 71], added: [] });
+    expect(examples("sse many")).toEqual([
+      connectionFrame("k3J9xQ2m.w8Zr1bTn5LcVd0Ye", ["a", "b"]) +
+        streamNoticeFrame("b", { state: "ended", sequence: 71 }) +
+        idFrame(position),
+    ]);
+  });
+
+  it("shows a page of history with chunks and a gap as they are told elsewhere", () => {
+    const count = z.int().nonnegative();
+    const page = z.strictObject({
+      stream_id: z.string(),
+      chunks: z.array(z.looseObject({ stream_id: z.string(), sequence: count })),
+      next_after: count,
+      head: count,
+      status: z.enum(["open", "completed", "errored", "cancelled", "deleted"]),
+      gaps: z.array(z.strictObject({ from: count, to: count, reason: z.string() })),
+    });
+    for (const example of jsonExamples("history")) expect(page.parse(example)).toEqual(example);
+  });
+
   it("shows messages between services that are valid", () => {
     const schemas = {
       options: streamOptionsSchema,
       tail: tailAnnouncementSchema,
       "rebuild-request": rebuildRequestSchema,
       "rebuild-answer": rebuildAnswerSchema,
+      "stream-change": streamChangeSchema,
+      "stream-change-answer": streamChangeAnswerSchema,
+      "connection-query": connectionQuerySchema,
+      "connection-page": connectionPageSchema,
       prompt: promptSchema,
       "prompt-answer": promptAnswerSchema,
     };

@@ -21,6 +21,39 @@ export const rebuildAnswerSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("failed"), message: z.string() }),
 ]);
 
+const start = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("after"), sequence }),
+  z.object({ kind: z.literal("tail"), count: sequence }),
+]);
+
+export const streamChangeSchema = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("add"), connectionId: z.string(), streamId: z.string(), start }),
+  z.object({ kind: z.literal("drop"), connectionId: z.string(), streamId: z.string() }),
+]);
+
+export const streamChangeAnswerSchema = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("done") }),
+  z.object({ kind: z.literal("refused"), code: z.string(), message: z.string() }),
+]);
+
+export const connectionQuerySchema = z.object({ after: z.string(), limit: sequence });
+
+export const connectionPageSchema = z.object({
+  connections: z.array(
+    z.object({
+      connectionId: z.string(),
+      streams: z.array(
+        z.object({ streamId: z.string(), lastSequence: sequence.nullable(), phase: z.string() }),
+      ),
+      connectedMs: sequence,
+      lastSeenMs: sequence,
+      address: z.string(),
+      userAgent: z.string(),
+    }),
+  ),
+  hasMore: z.boolean(),
+});
+
 export const promptSchema = z.object({ streamId: z.string(), prompt: z.string() });
 
 export const promptAnswerSchema = z.discriminatedUnion("kind", [

@@ -26,6 +26,8 @@ export const BEAT_SUBJECTS = "beat.*";
 export const TAIL_SUBJECTS = "tail.*";
 export const hereSubject = (partition: number): string => `here.${partition}`;
 export const rebuildSubject = (partition: number): string => `rebuild.${partition}`;
+export const edgeSubject = (podId: string): string => `edge.${podId}`;
+export const ALL_EDGES_SUBJECT = "edges";
 export const PROMPT_SUBJECT = "prompt";
 export const WORKER_QUEUE = "workers";
 

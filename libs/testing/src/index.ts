@@ -14,6 +14,7 @@ export type { NatsCluster, NatsOptions, RedisOptions, ServerHandle } from "./ser
 export { chunkCacheContract } from "./chunk-cache-contract.ts";
 export { CACHE_PARTITIONS, type ChunkCacheUnderTest } from "./chunk-cache-under-test.ts";
 export { runSchedule, schedules, type ScheduleStep } from "./chunk-cache-schedule.ts";
+export { edgePeersContract, type EdgePeersUnderTest } from "./edge-peers-contract.ts";
 export { logEntry, rejectedElement, textElement } from "./log-entry-samples.ts";
 export { memoryChunkCacheUnderTest } from "./memory-chunk-cache-under-test.ts";
 export {
@@ -28,6 +29,8 @@ export { VerifyingReader, type ReaderOptions } from "./verifying-reader.ts";
 export { startFaultProxy, type FaultProxy } from "./fault-proxy.ts";
 export { liveFeedContract, type LiveFeedUnderTest } from "./live-feed-contract.ts";
 export { appendTexts, freshStreamId, outgoing, textPayload, type LogUnderTest } from "./log-under-test.ts";
+export { MemoryEdgePeers } from "./memory-edge-peers.ts";
+export { memoryEdgePorts, memoryWorld, type MemoryEdgePorts, type MemoryWorld } from "./memory-edge-ports.ts";
 export { MemoryLiveBus, MemoryLiveFeed } from "./memory-live-feed.ts";
 export { MemoryLog, type MemoryLogOptions } from "./memory-log.ts";
 export { MemoryPartitionLog, type MemoryRejection } from "./memory-partition-log.ts";

@@ -4,6 +4,7 @@ export {
   type MemoryCacheSnapshot,
   type MemoryChunkCacheOptions,
 } from "./memory-chunk-cache.ts";
+export { MemoryEdgePeers } from "./memory-edge-peers.ts";
 export { MemoryLiveBus, MemoryLiveFeed } from "./memory-live-feed.ts";
 export { MemoryLog, type MemoryLogOptions } from "./memory-log.ts";
 export { MemoryPartitionLeases, type MemoryPartitionLeasesOptions } from "./memory-partition-leases.ts";

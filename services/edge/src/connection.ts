@@ -8,6 +8,13 @@ type ConnectionSettings = Pick<
   "bufferSize" | "maxBufferBytes" | "backpressureThreshold" | "stallTimeoutMs"
 >;
 
+export interface ConnectionOptions {
+  /** What is to be sent is gathered this long; 0: until the end of the tick. */
+  coalesceMs?: number;
+  /** Asked before each write for what is to follow the frames of the tick. */
+  trailer?: () => Uint8Array | null;
+}
+
 /**
  * The writing end of one SSE response whose headers are out. Frames are queued and leave in order, one write a tick.
  *
@@ -20,6 +27,9 @@ export class Connection {
   readonly #tick: WriteTick;
   readonly #settings: ConnectionSettings;
   readonly #metrics: EdgeMetrics;
+  readonly #coalesceMs: number;
+  readonly #trailer: () => Uint8Array | null;
+  #coalesceTimer: NodeJS.Timeout | undefined;
   #queue: Uint8Array[] = [];
   #queuedChunks = 0;
   #queuedBytes = 0;
@@ -32,7 +42,18 @@ export class Connection {
   /** Heartbeat rounds since the last write; kept here so that silence needs no clock. */
   silentRounds = 0;
 
-  constructor(response: ServerResponse, tick: WriteTick, settings: ConnectionSettings, metrics: EdgeMetrics) {
+  /** When the client last took all that it was sent; with SSE there is no other sign of life. */
+  lastSeenMs = Date.now();
+
+  constructor(
+    response: ServerResponse,
+    tick: WriteTick,
+    settings: ConnectionSettings,
+    metrics: EdgeMetrics,
+    options: ConnectionOptions = {},
+  ) {
+    this.#coalesceMs = options.coalesceMs ?? 0;
+    this.#trailer = options.trailer ?? (() => null);
     this.#response = response;
     this.#tick = tick;
     this.#settings = settings;
@@ -100,7 +121,7 @@ export class Connection {
     if (lastFrames !== undefined) this.push(lastFrames, 0);
     if (this.#isEnding || this.#isClosed) return;
     this.#isEnding = true;
-    if (!this.#isBlocked) this.#schedule();
+    if (!this.#isBlocked) this.#scheduleNow();
   }
 
   /** Cuts the connection, whatever waits. */
@@ -117,7 +138,15 @@ export class Connection {
     } else this.#write();
   }
 
+  /** More than half of the buffer isn't gathered any longer: the rest is for what comes until it is written. */
   #schedule(): void {
+    if (this.#coalesceMs === 0 || this.#queuedBytes > this.#settings.maxBufferBytes / 2) this.#scheduleNow();
+    else this.#coalesceTimer ??= setTimeout(() => this.#scheduleNow(), this.#coalesceMs);
+  }
+
+  #scheduleNow(): void {
+    clearTimeout(this.#coalesceTimer);
+    this.#coalesceTimer = undefined;
     if (this.#isScheduled) return;
     this.#isScheduled = true;
     this.#tick.schedule(this);
@@ -125,6 +154,12 @@ export class Connection {
 
   #write(): void {
     if (this.#queue.length > 0) {
+      const trailer = this.#trailer();
+      if (trailer !== null) {
+        this.#queue.push(trailer);
+        this.#queuedBytes += trailer.byteLength;
+      }
+      this.#metrics.writes.inc();
       this.#metrics.chunksSent.inc(this.#queuedChunks);
       this.#metrics.bytesSent.inc(this.#queuedBytes);
       this.#response.write(this.#tick.join(this.#queue));
@@ -139,7 +174,7 @@ export class Connection {
     } else if (this.#response.writableNeedDrain) {
       this.#response.setTimeout(this.#settings.stallTimeoutMs);
       return;
-    }
+    } else this.lastSeenMs = Date.now();
     this.#wakeWaiters();
   }
 
@@ -151,6 +186,7 @@ export class Connection {
   }
 
   #onClose(): void {
+    clearTimeout(this.#coalesceTimer);
     this.#isClosed = true;
     this.#queue = [];
     this.#queuedBytes = 0;

@@ -1,18 +1,10 @@
-import { MemoryChunkCache, MemoryLiveBus, MemoryLiveFeed } from "@sluice/testing";
+import { memoryEdgePorts } from "@sluice/testing";
 import { expect, test } from "vitest";
 import type { EdgeSettings } from "./settings.ts";
 import { sequencesTo, startBench } from "./test-bench.ts";
 
 function start(settings: Partial<EdgeSettings> = {}) {
-  const bus = new MemoryLiveBus();
-  const ports = {
-    cache: new MemoryChunkCache({ partitions: 4 }),
-    edgeFeed: new MemoryLiveFeed(bus),
-    ingestFeed: new MemoryLiveFeed(bus),
-    partitions: 4,
-    countSubscriptions: () => bus.openSubscriptions,
-  };
-  return startBench(ports, settings);
+  return startBench(memoryEdgePorts(), settings);
 }
 
 test("a draining edge closes its readers one after another, each told when to come again, none with a loss", async () => {

@@ -1,19 +1,24 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ChunkCache, LiveFeed } from "@sluice/core";
+import type { ChunkCache, EdgePeers, LiveFeed } from "@sluice/core";
 import { noSuchRoute, problemHandler, type Logger } from "@sluice/runtime";
-import express, { type Express } from "express";
+import express, { type Express, type Router } from "express";
 import type { Registry } from "prom-client";
-import type { Connection } from "./connection.ts";
+import { ConnectionAges } from "./connection-ages.ts";
+import { connectionAdminRoutes, connectionRoutes } from "./connection-routes.ts";
+import { ConnectionTracker } from "./connection-tracker.ts";
 import type { EdgeContext } from "./context.ts";
 import { closeStaggered } from "./drain.ts";
+import { eventRoutes } from "./event-routes.ts";
 import { HeadChecks } from "./head-checks.ts";
 import { Heartbeats } from "./heartbeats.ts";
+import { historyRoute } from "./history-route.ts";
 import { Hub } from "./hub.ts";
 import { LookUp } from "./look-up.ts";
 import { createEdgeMetrics } from "./metrics.ts";
+import { edgePod, PeerDesk } from "./peer-desk.ts";
 import { Pressure, type Load } from "./pressure.ts";
 import { cors } from "./response-headers.ts";
-import { streamRoutes } from "./routes.ts";
+import type { RouteParts } from "./route-parts.ts";
 import type { EdgeSettings } from "./settings.ts";
 import { TailWatch } from "./tail-watch.ts";
 import { WriteTick } from "./write-tick.ts";
@@ -21,6 +26,7 @@ import { WriteTick } from "./write-tick.ts";
 export interface EdgeParts {
   cache: ChunkCache;
   liveFeed: LiveFeed;
+  peers: EdgePeers;
   /** Of the log. */
   partitions: number;
   settings: Readonly<EdgeSettings>;
@@ -33,6 +39,8 @@ export interface EdgeParts {
 /** One edge pod, without the server that listens. */
 export interface Edge {
   readonly app: Express;
+  /** What only operators may reach. */
+  readonly adminRoutes: Router;
   /** For the readiness check: null, or what is missing in a few words. */
   problem(): string | null;
   /**
@@ -48,11 +56,12 @@ export interface Edge {
 
 export function createEdge(parts: EdgeParts): Edge {
   const { cache, liveFeed, partitions, settings, logger } = parts;
-  const connections = new Set<Connection>();
+  const tracker = new ConnectionTracker();
+  const { connections } = tracker;
   const metrics = createEdgeMetrics(parts.registry, {
     connections: () => connections.size,
     streams: () => hub.size,
-    subscribers: () => hub.countSubscribers(),
+    subscribers: () => hub.countListeners(),
   });
   const lookUp = new LookUp({ cache, liveFeed, partitions, settings, metrics });
   const context: EdgeContext = { liveFeed, lookUp, settings, metrics, logger };
@@ -62,7 +71,20 @@ export function createEdge(parts: EdgeParts): Edge {
   const heartbeats = new Heartbeats(connections, settings.heartbeatIntervalMs);
   const pressure = new Pressure(connections, settings, metrics, parts.measureLoad);
 
-  let state: "open" | "draining" | "closing" = "open";
+  const ages = new ConnectionAges(tracker, settings, metrics);
+  const desk = new PeerDesk(parts.peers, tracker, settings);
+  const serving = parts.peers.serve(tracker.podId, edgePod(tracker));
+  const closing = new AbortController();
+  const routeParts: RouteParts = {
+    context,
+    hub,
+    pressure,
+    tick: new WriteTick(),
+    tracker,
+    closing: closing.signal,
+  };
+
+  let state: "open" | "draining" = "open";
   let draining: Promise<void> | undefined;
 
   const app = express();
@@ -70,37 +92,34 @@ export function createEdge(parts: EdgeParts): Edge {
   app.disable("etag");
   app.set("trust proxy", settings.trustedProxies);
   app.use(cors(settings.corsOrigins));
-  app.use(
-    streamRoutes({
-      context,
-      hub,
-      pressure,
-      tick: new WriteTick(),
-      connections,
-      isClosing: () => state === "closing",
-    }),
-  );
+  app.use(eventRoutes(routeParts));
+  app.use(historyRoute(routeParts));
+  app.use(connectionRoutes(routeParts, desk));
   app.use(noSuchRoute);
   app.use(problemHandler(logger));
 
   const runDrain = async (): Promise<void> => {
-    if (state === "open") state = "draining";
+    state = "draining";
     logger.info({ connections: connections.size }, "draining");
     await sleep(settings.drainNoticeMs);
-    state = "closing";
+    closing.abort();
     await closeStaggered(connections, settings);
     logger.info({ connections: connections.size }, "drained");
   };
 
   return {
     app,
+    adminRoutes: connectionAdminRoutes(tracker, desk, logger),
     problem: () => {
       if (state !== "open") return "draining";
       return liveFeed.isConnected() ? pressure.problem : "no connection to NATS";
     },
     drain: () => (draining ??= runDrain()),
     close: () => {
-      state = "closing";
+      state = "draining";
+      closing.abort();
+      serving.close();
+      ages.close();
       tailWatch.close();
       headChecks.close();
       heartbeats.close();
@@ -110,7 +129,7 @@ export function createEdge(parts: EdgeParts): Edge {
     },
     census: () => ({
       connections: connections.size,
-      subscribers: Object.values(hub.countSubscribers()).reduce((sum, count) => sum + count, 0),
+      subscribers: Object.values(hub.countListeners()).reduce((sum, count) => sum + count, 0),
       streams: hub.size,
     }),
   };

@@ -1,7 +1,8 @@
 import { StreamError, type Phase } from "@sluice/core";
 import type { EdgeContext } from "./context.ts";
-import { StreamFeed } from "./stream-feed.ts";
-import { Subscriber } from "./subscriber.ts";
+import { HeadWaiter } from "./head-waiter.ts";
+import { StreamFeed, type FeedListener } from "./stream-feed.ts";
+import { Subscriber, type Reading } from "./subscriber.ts";
 
 /** The streams that this pod follows. One feed a stream, however many readers it has. */
 export class Hub {
@@ -25,30 +26,42 @@ export class Hub {
     return this.#feeds.values();
   }
 
-  countSubscribers(): Record<Phase, number> {
-    const counts = { replay: 0, live: 0, lagging: 0, ended: 0 };
+  countListeners(): Record<Phase | "waiting", number> {
+    const counts = { replay: 0, live: 0, lagging: 0, ended: 0, waiting: 0 };
     for (const feed of this.#feeds.values()) {
-      for (const subscriber of feed.subscribers) counts[subscriber.phase]++;
+      for (const listener of feed.listeners) counts[listener.phase]++;
     }
     return counts;
   }
 
   /**
-   * A new reader of a stream, at a position; it holds live data from now on. The caller sees to it that it leaves.
+   * A new reader of a stream; it holds live data from now on. The caller sees to it that it leaves.
    * @throws StreamError OVERLOADED where too many streams are followed
    */
-  join(streamId: string, cursor: number): Subscriber {
-    const feed = this.#feeds.get(streamId) ?? this.#follow(streamId);
-    clearTimeout(this.#lingering.get(feed));
-    this.#lingering.delete(feed);
-    const subscriber = new Subscriber(feed, cursor, this.#context, (leaving) => this.#onLeave(feed, leaving));
-    feed.subscribers.add(subscriber);
-    return subscriber;
+  join(streamId: string, reading: Reading): Subscriber {
+    return this.#attach(streamId, (feed, onLeave) => new Subscriber(feed, reading, this.#context, onLeave));
+  }
+
+  /** Someone who waits for a stream to go on; otherwise as `join`. */
+  watch(streamId: string): HeadWaiter {
+    return this.#attach(streamId, (feed, onLeave) => new HeadWaiter(feed, onLeave));
   }
 
   /** Drops everything; readers are to be disconnected before. */
   close(): void {
     for (const feed of this.#feeds.values()) this.#drop(feed);
+  }
+
+  #attach<Listener extends FeedListener>(
+    streamId: string,
+    create: (feed: StreamFeed, onLeave: (listener: Listener) => void) => Listener,
+  ): Listener {
+    const feed = this.#feeds.get(streamId) ?? this.#follow(streamId);
+    clearTimeout(this.#lingering.get(feed));
+    this.#lingering.delete(feed);
+    const listener = create(feed, (leaving) => this.#onLeave(feed, leaving));
+    feed.listeners.add(listener);
+    return listener;
   }
 
   #follow(streamId: string): StreamFeed {
@@ -61,9 +74,9 @@ export class Hub {
     return feed;
   }
 
-  #onLeave(feed: StreamFeed, subscriber: Subscriber): void {
-    feed.subscribers.delete(subscriber);
-    if (feed.subscribers.size > 0 || this.#feeds.get(feed.streamId) !== feed) return;
+  #onLeave(feed: StreamFeed, listener: FeedListener): void {
+    feed.listeners.delete(listener);
+    if (feed.listeners.size > 0 || this.#feeds.get(feed.streamId) !== feed) return;
     if (!feed.isKnown) {
       this.#drop(feed);
       return;

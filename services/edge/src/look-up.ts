@@ -1,9 +1,11 @@
 import {
   partitionOf,
   StreamError,
+  type CachedChunk,
   type ChunkCache,
   type LiveFeed,
   type Page,
+  type PageBounds,
   type RebuildAnswer,
   type StreamStatus,
 } from "@sluice/core";
@@ -11,8 +13,26 @@ import { cachedChunkFrame } from "@sluice/protocol";
 import type { EdgeMetrics } from "./metrics.ts";
 import type { EdgeSettings } from "./settings.ts";
 
-/** A page of the cache, ready to send. */
-export interface FramePage extends Page<{ sequence: number; frame: Uint8Array }> {
+/** A chunk of a page; its frame is made once, however many readers the page is for. */
+export class PageChunk implements CachedChunk {
+  readonly sequence: number;
+  readonly json: Uint8Array;
+  readonly #streamId: string;
+  #frame: Uint8Array | undefined;
+
+  constructor(streamId: string, chunk: CachedChunk) {
+    this.#streamId = streamId;
+    this.sequence = chunk.sequence;
+    this.json = chunk.json;
+  }
+
+  get frame(): Uint8Array {
+    return (this.#frame ??= cachedChunkFrame(this.#streamId, this));
+  }
+}
+
+/** A page of the cache. */
+export interface ChunkPage extends Page<PageChunk> {
   status: StreamStatus;
 }
 
@@ -26,7 +46,8 @@ export interface StreamStanding {
 // Without this bound a scan over random ids fills the heap with ids that don't exist.
 const MAX_UNKNOWN_STREAMS = 10_000;
 
-const HEAD_ONLY = { maxChunks: 1, maxBytes: 1 };
+/** For whom only the head and the status matter. */
+export const HEAD_ONLY: PageBounds = { maxChunks: 1, maxBytes: 1 };
 
 type LookUpSettings = Pick<EdgeSettings, "pageChunks" | "pageBytes" | "rebuildTimeoutMs" | "unknownTtlMs">;
 
@@ -39,8 +60,9 @@ export class LookUp {
   readonly #liveFeed: LiveFeed;
   readonly #partitions: number;
   readonly #settings: LookUpSettings;
+  readonly #pageBounds: PageBounds;
   readonly #metrics: EdgeMetrics;
-  readonly #startingReads = new Map<string, Promise<FramePage | null>>();
+  readonly #startingReads = new Map<string, Promise<ChunkPage | null>>();
   readonly #rebuilds = new Map<string, Promise<RebuildAnswer | null>>();
   /** When each unknown stream may be asked for again, ms; in the order of asking. */
   readonly #unknownUntilMs = new Map<string, number>();
@@ -56,6 +78,7 @@ export class LookUp {
     this.#liveFeed = options.liveFeed;
     this.#partitions = options.partitions;
     this.#settings = options.settings;
+    this.#pageBounds = { maxChunks: options.settings.pageChunks, maxBytes: options.settings.pageBytes };
     this.#metrics = options.metrics;
   }
 
@@ -68,13 +91,17 @@ export class LookUp {
    * Equal requests of one tick share a read, which begins after the last of them: a lost live message makes all
    * readers of a stream ask at once. A read that has begun is never shared, it could be older than the request.
    */
-  readPage(streamId: string, after: number): Promise<FramePage | null> {
-    const key = `${after} ${streamId}`;
+  readPage(
+    streamId: string,
+    after: number,
+    bounds: PageBounds = this.#pageBounds,
+  ): Promise<ChunkPage | null> {
+    const key = `${after} ${bounds.maxChunks} ${bounds.maxBytes} ${streamId}`;
     const starting = this.#startingReads.get(key);
     if (starting !== undefined) return starting;
     const read = Promise.resolve().then(() => {
       this.#startingReads.delete(key);
-      return this.#readFrames(streamId, after);
+      return this.#readCache(streamId, after, bounds);
     });
     this.#startingReads.set(key, read);
     return read;
@@ -86,9 +113,13 @@ export class LookUp {
    * @returns null: there is no such stream
    * @throws StreamError CONNECTION where ingest doesn't answer
    */
-  async find(streamId: string, after: number): Promise<FramePage | null> {
+  async find(
+    streamId: string,
+    after: number,
+    bounds: PageBounds = this.#pageBounds,
+  ): Promise<ChunkPage | null> {
     if (this.#isKnownUnknown(streamId)) return null;
-    const page = await this.readPage(streamId, after);
+    const page = await this.readPage(streamId, after, bounds);
     if (page !== null) return page;
     const answer = await this.rebuild(streamId);
     if (answer === null) {
@@ -98,7 +129,7 @@ export class LookUp {
       this.#rememberUnknown(streamId);
       return null;
     }
-    const rebuilt = await this.readPage(streamId, after);
+    const rebuilt = await this.readPage(streamId, after, bounds);
     if (rebuilt === null)
       throw new StreamError("CACHE_UNAVAILABLE", "the stream could not be brought back; try again");
     return rebuilt;
@@ -133,17 +164,13 @@ export class LookUp {
     return answer;
   }
 
-  async #readFrames(streamId: string, after: number): Promise<FramePage | null> {
-    const { pageChunks, pageBytes } = this.#settings;
-    const page = await this.#cache.readPage(streamId, after, { maxChunks: pageChunks, maxBytes: pageBytes });
+  async #readCache(streamId: string, after: number, bounds: PageBounds): Promise<ChunkPage | null> {
+    const page = await this.#cache.readPage(streamId, after, bounds);
     if (page === null || (page.head > after && page.chunks[0]?.sequence !== after + 1))
       this.#metrics.cacheMisses.inc();
     else this.#metrics.cacheHits.inc();
     if (page === null) return null;
-    const chunks = page.chunks.map((chunk) => ({
-      sequence: chunk.sequence,
-      frame: cachedChunkFrame(streamId, chunk),
-    }));
+    const chunks = page.chunks.map((chunk) => new PageChunk(streamId, chunk));
     return { chunks, head: page.head, hasEnded: page.hasEnded, status: page.status };
   }
 

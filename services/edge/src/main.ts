@@ -1,4 +1,4 @@
-import { awaitLog, connectNats, NatsLiveFeed } from "@sluice/broker-nats";
+import { awaitLog, connectNats, NatsEdgePeers, NatsLiveFeed } from "@sluice/broker-nats";
 import { createRedis, RedisChunkCache } from "@sluice/cache-redis";
 import {
   createLogger,
@@ -37,12 +37,14 @@ await runMain(async () => {
 
   const registry = createRegistry("edge");
   const cache = new RedisChunkCache(redis, { partitions });
-  const edge = createEdge({ cache, liveFeed, partitions, settings, logger, registry });
+  const peers = new NatsEdgePeers(link);
+  const edge = createEdge({ cache, liveFeed, peers, partitions, settings, logger, registry });
   lifecycle.add("edge", () => edge.close());
   const admin = await startAdminServer({
     host: config.ADMIN_HOST,
     port: config.ADMIN_PORT,
     registry,
+    routes: edge.adminRoutes,
     readiness: {
       edge: () => edge.problem(),
       redis: () =>

@@ -5,13 +5,21 @@ import type { Phase } from "@sluice/core";
 export interface EdgeCensus {
   connections(): number;
   streams(): number;
-  subscribers(): Readonly<Record<Phase, number>>;
+  /** By phase; `waiting`: long polls. */
+  subscribers(): Readonly<Record<Phase | "waiting", number>>;
 }
 
 /** Without labels by stream or client: the number of series must not grow with the traffic. */
 export interface EdgeMetrics {
   chunksSent: Counter;
   bytesSent: Counter;
+  /** Chunks sent per write: how much the write tick gathers. */
+  writes: Counter;
+  /** SSE responses begun. With `reconnections` it gives the share of readers that came back. */
+  opened: Counter;
+  /** Connections ended because they were old, so that load evens out over the pods. */
+  aged: Counter;
+  historyPages: Counter;
   /** Holes in the live feed that were filled from the cache. */
   repairs: Counter;
   rebuildRequests: Counter<"outcome">;
@@ -29,6 +37,8 @@ export interface EdgeMetrics {
   headChecks: Counter;
   shed: Counter;
   replaySeconds: Histogram;
+  replayChunks: Histogram;
+  replayBytes: Histogram;
   liveLagSeconds: Histogram;
 }
 
@@ -50,6 +60,17 @@ export function createEdgeMetrics(registry: Registry, census: EdgeCensus): EdgeM
       },
     });
   };
+  const share = (suffix: string, help: string, part: Counter, whole: Counter): void => {
+    void new Gauge({
+      name: name(suffix),
+      help,
+      registers,
+      async collect() {
+        const total = await countOf(whole);
+        this.set(total === 0 ? 0 : (await countOf(part)) / total);
+      },
+    });
+  };
   gauge("connections", "Open SSE responses", () => census.connections());
   gauge("streams", "Streams followed", () => census.streams());
   void new Gauge({
@@ -61,9 +82,13 @@ export function createEdgeMetrics(registry: Registry, census: EdgeCensus): EdgeM
       for (const [phase, count] of Object.entries(census.subscribers())) this.set({ phase }, count);
     },
   });
-  return {
+  const metrics: EdgeMetrics = {
     chunksSent: counter("chunks_sent_total", "Chunks handed to sockets"),
     bytesSent: counter("sent_bytes_total", "Bytes of frames handed to sockets"),
+    writes: counter("writes_total", "Writes to sockets; chunks sent by writes is what a write gathers"),
+    opened: counter("opened_total", "SSE responses begun"),
+    aged: counter("aged_total", "Connections ended because they were old"),
+    historyPages: counter("history_pages_total", "Pages of history answered as JSON or NDJSON"),
     repairs: counter("repairs_total", "Holes in the live feed filled from the cache"),
     rebuildRequests: labelled(
       "rebuild_requests_total",
@@ -87,6 +112,18 @@ export function createEdgeMetrics(registry: Registry, census: EdgeCensus): EdgeM
       buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
       registers,
     }),
+    replayChunks: new Histogram({
+      name: name("replay_chunks"),
+      help: "Chunks replayed until the first time at the head",
+      buckets: [0, 1, 10, 100, 1_000, 10_000, 100_000],
+      registers,
+    }),
+    replayBytes: new Histogram({
+      name: name("replay_bytes"),
+      help: "Bytes of frames replayed until the first time at the head",
+      buckets: [0, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000],
+      registers,
+    }),
     liveLagSeconds: new Histogram({
       name: name("live_lag_seconds"),
       help: "From a chunk's timestamp to its hand-over to subscribers, sampled",
@@ -94,4 +131,27 @@ export function createEdgeMetrics(registry: Registry, census: EdgeCensus): EdgeM
       registers,
     }),
   };
+  const { chunksSent, bytesSent, cacheHits, cacheMisses, opened, reconnections } = metrics;
+  share("chunk_bytes_average", "Bytes sent by chunks sent", bytesSent, chunksSent);
+  share(
+    "reconnection_ratio",
+    "Share of the responses begun whose reader had been here before",
+    reconnections,
+    opened,
+  );
+  void new Gauge({
+    name: name("cache_hit_ratio"),
+    help: "Share of the page reads that found what was asked for",
+    registers,
+    async collect() {
+      const hits = await countOf(cacheHits);
+      const reads = hits + (await countOf(cacheMisses));
+      this.set(reads === 0 ? 0 : hits / reads);
+    },
+  });
+  return metrics;
+}
+
+async function countOf(counter: Counter): Promise<number> {
+  return (await counter.get()).values[0]?.value ?? 0;
 }

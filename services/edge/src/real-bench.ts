@@ -1,4 +1,4 @@
-import { awaitLog, connectNats, ensureLog, NatsLiveFeed } from "@sluice/broker-nats";
+import { awaitLog, connectNats, ensureLog, NatsEdgePeers, NatsLiveFeed } from "@sluice/broker-nats";
 import { createRedis, RedisChunkCache } from "@sluice/cache-redis";
 import type { EdgeSettings } from "./settings.ts";
 import { startBench, type Bench } from "./test-bench.ts";
@@ -32,6 +32,7 @@ export async function openRealBench(
   const ports = {
     cache: new RedisChunkCache(client, { partitions }),
     edgeFeed: new NatsLiveFeed(edgeLink),
+    peers: new NatsEdgePeers(edgeLink),
     ingestFeed: new NatsLiveFeed(ingestLink),
     partitions,
     countSubscriptions: () => 0,

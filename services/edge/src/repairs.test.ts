@@ -1,5 +1,5 @@
 import { StreamError } from "@sluice/core";
-import { MemoryChunkCache, MemoryLiveBus, MemoryLiveFeed } from "@sluice/testing";
+import { memoryEdgePorts } from "@sluice/testing";
 import { describe, expect, test, vi } from "vitest";
 import { HeadChecks } from "./head-checks.ts";
 import { DEFAULT_EDGE_SETTINGS, type EdgeSettings } from "./settings.ts";
@@ -8,15 +8,7 @@ import { eventually, sequencesTo, startBench } from "./test-bench.ts";
 import { createLogger } from "@sluice/runtime";
 
 function start(settings: Partial<EdgeSettings> = {}) {
-  const bus = new MemoryLiveBus();
-  const ports = {
-    cache: new MemoryChunkCache({ partitions: 4 }),
-    edgeFeed: new MemoryLiveFeed(bus),
-    ingestFeed: new MemoryLiveFeed(bus),
-    partitions: 4,
-    countSubscriptions: () => bus.openSubscriptions,
-  };
-  return startBench(ports, settings);
+  return startBench(memoryEdgePorts(), settings);
 }
 
 /** A reader who has had everything of stream `s`, and then the live message of chunk 3 gets lost. */

@@ -1,20 +1,12 @@
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { StreamError } from "@sluice/core";
-import { MemoryChunkCache, MemoryLiveBus, MemoryLiveFeed } from "@sluice/testing";
+import { memoryEdgePorts } from "@sluice/testing";
 import { describe, expect, test } from "vitest";
 import type { EdgeSettings } from "./settings.ts";
 import { eventually, sequencesTo, startBench } from "./test-bench.ts";
 
 function start(settings: Partial<EdgeSettings> = {}) {
-  const bus = new MemoryLiveBus();
-  const ports = {
-    cache: new MemoryChunkCache({ partitions: 4 }),
-    edgeFeed: new MemoryLiveFeed(bus),
-    ingestFeed: new MemoryLiveFeed(bus),
-    partitions: 4,
-    countSubscriptions: () => bus.openSubscriptions,
-  };
-  return startBench(ports, settings);
+  return startBench(memoryEdgePorts(), settings);
 }
 
 /** A stream `s` with texts 1 … 5, open. */
@@ -42,6 +34,10 @@ describe("a position", () => {
       4,
     ],
     ["the query before a token", `&last_event_id=3&resume_token=${token("s:1")}`, {}, 4],
+    ["tail, how many of the last", "&tail=2", {}, 4],
+    ["tail, where there are fewer", "&tail=9", {}, 1],
+    ["the header before tail", "&tail=1", { "Last-Event-ID": "1" }, 2],
+    ["from before tail", "&from=2&tail=1", {}, 2],
     ["a token before from", `&resume_token=${token("s:3")}&from=1`, {}, 4],
     ["an empty header as none", "&from=5", { "Last-Event-ID": "" }, 5],
   ])("is read from %s", async (_what, query, headers: Record<string, string>, first) => {
@@ -62,6 +58,7 @@ describe("a position", () => {
     ],
     ["a header that is no sequence", "/stream?stream_id=s", { "Last-Event-ID": "abc" }, "INVALID_REQUEST"],
     ["from zero", "/stream?stream_id=s&from=0", {}, "INVALID_REQUEST"],
+    ["a tail that is no number", "/stream?stream_id=s&tail=-1", {}, "INVALID_REQUEST"],
     ["a doubled parameter", "/stream?stream_id=s&from=1&from=2", {}, "INVALID_REQUEST"],
     ["a wait that is no number", "/stream?stream_id=s&wait=long", {}, "INVALID_REQUEST"],
     ["no stream id", "/stream", {}, "INVALID_STREAM_ID"],
@@ -84,7 +81,9 @@ describe("a response", () => {
       "cache-control": "no-cache, no-transform",
       "x-accel-buffering": "no",
       "access-control-allow-origin": "*",
-      "access-control-expose-headers": "Sluice-Resume-Token, Retry-After",
+      "access-control-expose-headers": expect.stringMatching(
+        /^Sluice-Resume-Token, Sluice-Connection-Id, .*Retry-After$/,
+      ),
     });
     for (const reader of readers) await reader.until("retry", () => reader.retries.length === 1);
     const delays = readers.map((reader) => reader.retries[0] ?? 0);

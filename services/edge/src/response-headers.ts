@@ -3,6 +3,21 @@ import type { RequestHandler, Response } from "express";
 /** Where a reader finds the token of the position it began at. */
 export const RESUME_TOKEN_HEADER = "Sluice-Resume-Token";
 
+/** Under which name a connection is listed, and streams can be added to one that carries many. */
+export const CONNECTION_ID_HEADER = "Sluice-Connection-Id";
+
+const EXPOSED = [
+  RESUME_TOKEN_HEADER,
+  CONNECTION_ID_HEADER,
+  "Sluice-Next-After",
+  "Sluice-Head",
+  "Sluice-Status",
+  "Sluice-Gaps",
+  "Retry-After",
+].join(", ");
+
+const METHODS = "GET, HEAD, POST, DELETE, OPTIONS";
+
 /** `no-transform` and `X-Accel-Buffering` keep proxies from compressing or gathering what must arrive at once. */
 export function setStreamHeaders(response: Response): void {
   response.setHeader("Content-Type", "text/event-stream; charset=utf-8");
@@ -23,13 +38,13 @@ export function cors(origins: string): RequestHandler {
       if (origin !== undefined && allowed.has(origin))
         response.setHeader("Access-Control-Allow-Origin", origin);
     }
-    response.setHeader("Access-Control-Expose-Headers", `${RESUME_TOKEN_HEADER}, Retry-After`);
+    response.setHeader("Access-Control-Expose-Headers", EXPOSED);
     if (request.method !== "OPTIONS") {
       next();
       return;
     }
-    response.setHeader("Allow", "GET, HEAD, OPTIONS");
-    response.setHeader("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS");
+    response.setHeader("Allow", METHODS);
+    response.setHeader("Access-Control-Allow-Methods", METHODS);
     response.setHeader("Access-Control-Allow-Headers", "Accept, Cache-Control, Last-Event-ID, Sluice-Client");
     response.setHeader("Access-Control-Max-Age", DAY_SECONDS);
     response.status(204).end();

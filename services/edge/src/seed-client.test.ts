@@ -1,18 +1,10 @@
-import { MemoryChunkCache, MemoryLiveBus, MemoryLiveFeed } from "@sluice/testing";
+import { memoryEdgePorts } from "@sluice/testing";
 import { EventSource } from "eventsource";
 import { describe, expect, test } from "vitest";
 import { eventually, sequencesTo, startBench } from "./test-bench.ts";
 
 function start() {
-  const bus = new MemoryLiveBus();
-  const ports = {
-    cache: new MemoryChunkCache({ partitions: 4 }),
-    edgeFeed: new MemoryLiveFeed(bus),
-    ingestFeed: new MemoryLiveFeed(bus),
-    partitions: 4,
-    countSubscriptions: () => bus.openSubscriptions,
-  };
-  return startBench(ports, { retryMs: 20 });
+  return startBench(memoryEdgePorts(), { retryMs: 20 });
 }
 
 interface SeedChunk {

@@ -40,6 +40,13 @@ export interface EdgeSettings {
   maxWaitMs: number;
   /** Middle of the reconnect delay that clients are told; each is told another, from half to one and a half. */
   retryMs: number;
+  /**
+   * A connection older than this (each by up to a fifth more or less) is ended, and its reader comes again: so load evens
+   * out after pods were added. 0: none is.
+   */
+  maxConnectionAgeMs: number;
+  /** How long another pod, or all of them, may take to answer about their connections. */
+  peerTimeoutMs: number;
   /** Origins that browsers may read from: `*`, or a list separated by commas; empty: none but our own. */
   corsOrigins: string;
   /** Reverse proxies in front whose X-Forwarded-For is believed. */
@@ -82,6 +89,8 @@ export const DEFAULT_EDGE_SETTINGS: Readonly<EdgeSettings> = Object.freeze({
   unknownTtlMs: 1_000,
   maxWaitMs: 30_000,
   retryMs: 2_000,
+  maxConnectionAgeMs: 3_600_000,
+  peerTimeoutMs: 5_000,
   corsOrigins: "*",
   trustedProxies: 0,
   maxConnections: 20_000,

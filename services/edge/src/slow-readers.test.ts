@@ -1,4 +1,4 @@
-import { MemoryChunkCache, MemoryLiveBus, MemoryLiveFeed } from "@sluice/testing";
+import { memoryEdgePorts } from "@sluice/testing";
 import { describe, expect, test } from "vitest";
 import type { EdgeSettings } from "./settings.ts";
 import { eventually, sequencesTo, startBench } from "./test-bench.ts";
@@ -7,15 +7,7 @@ function start(
   settings: Partial<EdgeSettings> = {},
   measureLoad?: () => { rssBytes: number; heapShare: number; loopDelayMs: number },
 ) {
-  const bus = new MemoryLiveBus();
-  const ports = {
-    cache: new MemoryChunkCache({ partitions: 4 }),
-    edgeFeed: new MemoryLiveFeed(bus),
-    ingestFeed: new MemoryLiveFeed(bus),
-    partitions: 4,
-    countSubscriptions: () => bus.openSubscriptions,
-    ...(measureLoad === undefined ? {} : { measureLoad }),
-  };
+  const ports = { ...memoryEdgePorts(), ...(measureLoad === undefined ? {} : { measureLoad }) };
   return startBench(ports, settings);
 }
 

@@ -1,12 +1,22 @@
-import type { LiveRange, Subscription } from "@sluice/core";
+import type { LiveRange, Phase, Subscription } from "@sluice/core";
 import type { EdgeContext } from "./context.ts";
-import type { Subscriber } from "./subscriber.ts";
 
 // One live range in so many has its age measured: enough for a histogram, too few to cost anything.
 const LAG_SAMPLE_EVERY = 16;
 
+/** Whoever wants to know how a stream goes on. */
+export interface FeedListener {
+  /** `waiting`: not a reader, only waits for the stream to go on. */
+  readonly phase: Phase | "waiting";
+  onLive(range: LiveRange): void;
+  /** The stream has come to `head`, whether or not the live feed said so. */
+  catchUp(head: number): void;
+  /** The stream can't be followed here any more. */
+  disconnect(): void;
+}
+
 /**
- * One stream as this pod follows it: a single live subscription, handed on to every subscriber.
+ * One stream as this pod follows it: a single live subscription, handed on to every listener.
  *
  * Invariant: a subscriber in phase `live` has everything up to `newestLive`. So whether a head that somebody
  * announces was missed is one comparison, however many subscribers there are.
@@ -14,7 +24,7 @@ const LAG_SAMPLE_EVERY = 16;
 export class StreamFeed {
   readonly streamId: string;
   readonly partition: number;
-  readonly subscribers = new Set<Subscriber>();
+  readonly listeners = new Set<FeedListener>();
   readonly #context: EdgeContext;
   readonly #subscription: Subscription;
   #newestLive = 0;
@@ -71,14 +81,14 @@ export class StreamFeed {
    */
   async checkHead(): Promise<void> {
     await this.confirmed();
-    if (this.#isClosed || this.subscribers.size === 0) return;
+    if (this.#isClosed || this.listeners.size === 0) return;
     const { lookUp, metrics } = this.#context;
     metrics.headChecks.inc();
     const standing = await lookUp.readStanding(this.streamId);
     if (standing === null) {
       const answer = await lookUp.rebuild(this.streamId);
       if (answer?.kind === "restored") this.#catchUp(answer.head);
-      if (answer?.kind === "unknown") for (const subscriber of this.subscribers) subscriber.disconnect();
+      if (answer?.kind === "unknown") for (const listener of this.listeners) listener.disconnect();
       return;
     }
     this.#catchUp(standing.hasEnded ? Infinity : standing.head);
@@ -94,13 +104,13 @@ export class StreamFeed {
 
   #dispatch(range: LiveRange): void {
     if (range.last > this.#newestLive) this.#newestLive = range.last;
-    for (const subscriber of this.subscribers) subscriber.onLive(range);
+    for (const listener of this.listeners) listener.onLive(range);
     if (this.#rangeCount++ % LAG_SAMPLE_EVERY === 0) this.#measureLag(range);
   }
 
   #catchUp(head: number): void {
     if (this.#isClosed) return;
-    for (const subscriber of this.subscribers) subscriber.catchUp(head);
+    for (const listener of this.listeners) listener.catchUp(head);
   }
 
   async #runBarrier(): Promise<void> {

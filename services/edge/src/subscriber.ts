@@ -1,13 +1,29 @@
-import { isJump, ReplayMerge, type LiveRange, type Phase, type RebuildAnswer } from "@sluice/core";
-import { deletedFrame, gapFrame, resetFrame } from "@sluice/protocol";
-import type { Connection } from "./connection.ts";
+import {
+  ReplayMerge,
+  type LiveRange,
+  type PageVerdict,
+  type Phase,
+  type RebuildAnswer,
+  type StartPoint,
+} from "@sluice/core";
+import { compactFrames, deletedFrame, gapFrame, resetFrame } from "@sluice/protocol";
 import type { EdgeContext } from "./context.ts";
-import type { FramePage } from "./look-up.ts";
+import { gapReason } from "./gap-reason.ts";
+import { HEAD_ONLY, type ChunkPage, type PageChunk } from "./look-up.ts";
+import type { Outlet } from "./outlet.ts";
 import { Patience } from "./patience.ts";
-import type { StreamFeed } from "./stream-feed.ts";
+import { ReplayMeter } from "./replay-meter.ts";
+import type { FeedListener, StreamFeed } from "./stream-feed.ts";
 
 /** What a reader who has just come is to be told. */
 export type Opening = "unknown" | "deleted" | "at-end" | "ready";
+
+/** How a reader wants a stream. */
+export interface Reading {
+  start: StartPoint;
+  /** What is replayed comes with runs of Text chunks joined. */
+  isCompact: boolean;
+}
 
 /**
  * One stream on one connection. Drives core's ReplayMerge: it says which sequence goes out next, this class fetches
@@ -17,33 +33,41 @@ export type Opening = "unknown" | "deleted" | "at-end" | "ready";
  *
  * Whatever can't be resolved within `patienceMs` ends the connection: the reader resumes where it was, elsewhere.
  */
-export class Subscriber {
+export class Subscriber implements FeedListener {
   readonly #feed: StreamFeed;
   readonly #context: EdgeContext;
   readonly #onLeave: (subscriber: Subscriber) => void;
   readonly #merge: ReplayMerge;
   readonly #patience: Patience;
-  readonly #joinedMs = performance.now();
-  #connection: Connection | null = null;
-  #firstPage: FramePage | null = null;
+  readonly #isCompact: boolean;
+  readonly #meter: ReplayMeter;
+  /** How many of the last chunks are wanted, until it is known which those are. */
+  #tailCount: number | null;
+  #outlet: Outlet | null = null;
+  #firstPage: ChunkPage | null = null;
   /** The cursor at which ingest last said that all it has is in the cache now. */
   #restoredAt = -1;
   #isReplaying = false;
   #hasLeft = false;
-  #hasCaughtUp = false;
 
   /** The feed must call `onLive` from now on: what it says is held until `start`. */
   constructor(
     feed: StreamFeed,
-    cursor: number,
+    { start, isCompact }: Reading,
     context: EdgeContext,
     onLeave: (subscriber: Subscriber) => void,
   ) {
     this.#feed = feed;
     this.#context = context;
     this.#onLeave = onLeave;
+    this.#isCompact = isCompact;
+    this.#tailCount = start.kind === "tail" ? start.count : null;
+    this.#meter = new ReplayMeter(context.metrics);
     const { maxHeldChunks, maxHeldBytes, patienceMs } = context.settings;
-    this.#merge = new ReplayMerge(cursor, { maxChunks: maxHeldChunks, maxBytes: maxHeldBytes });
+    this.#merge = new ReplayMerge(start.kind === "after" ? start.sequence : 0, {
+      maxChunks: maxHeldChunks,
+      maxBytes: maxHeldBytes,
+    });
     this.#patience = new Patience(patienceMs);
   }
 
@@ -51,36 +75,48 @@ export class Subscriber {
     return this.#merge.phase;
   }
 
+  get streamId(): string {
+    return this.#feed.streamId;
+  }
+
+  /** The last sequence that was sent, or that the reader came with; null while it isn't known where it begins. */
+  get cursor(): number | null {
+    return this.#tailCount === null ? this.#merge.cursor : null;
+  }
+
   /**
    * Finds out how to answer the request, before anything is sent. Repeatable.
+   * @param keepsPage the page that is read for it is the first one sent; else it is read when its turn comes
    * @throws StreamError CACHE_UNAVAILABLE, CONNECTION: can't be told now
    */
-  async open(): Promise<Opening> {
+  async open(keepsPage = true): Promise<Opening> {
+    const { lookUp } = this.#context;
     await this.#feed.confirmed();
+    if (!(await this.#findStart())) return "unknown";
     this.#merge.onPageRequested();
-    const page = await this.#context.lookUp.find(this.#feed.streamId, this.#merge.cursor);
+    const page = await lookUp.find(this.streamId, this.#merge.cursor, keepsPage ? undefined : HEAD_ONLY);
     if (page === null) return "unknown";
     this.#feed.isKnown = true;
     if (page.status === "deleted") return "deleted";
     if (page.hasEnded && page.head <= this.#merge.cursor) return "at-end";
-    this.#firstPage = page;
+    this.#firstPage = keepsPage ? page : null;
     return "ready";
   }
 
   /** Sends from here on. Once, after `open` said ready. */
-  start(connection: Connection): void {
-    this.#connection = connection;
+  start(outlet: Outlet): void {
+    this.#outlet = outlet;
     const page = this.#firstPage;
     this.#firstPage = null;
     void this.#replay(page);
   }
 
   onLive(range: LiveRange): void {
-    const connection = this.#connection;
+    const outlet = this.#outlet;
     const chunks = range.last - range.first + 1;
-    if (connection !== null && this.#merge.phase === "live") {
-      if (!connection.hasRoomFor(chunks, range.frames?.byteLength ?? 0)) {
-        this.#lag(connection);
+    if (outlet !== null && this.#merge.phase === "live") {
+      if (!outlet.hasRoomFor(chunks, range.frames?.byteLength ?? 0)) {
+        this.#lag(outlet);
         return;
       }
     }
@@ -90,8 +126,8 @@ export class Subscriber {
       this.#context.metrics.repairs.inc();
       void this.#replay(null);
     } else if (range.frames !== null) {
-      connection?.push(range.frames, chunks);
-      if (this.#merge.phase === "ended") this.disconnect();
+      outlet?.push(range.frames, chunks);
+      if (this.#merge.phase === "ended") this.#finish();
     }
   }
 
@@ -103,9 +139,9 @@ export class Subscriber {
     void this.#replay(null);
   }
 
-  /** Ends the response after what is queued. Before the stream's end it means: come again. */
+  /** Ends the response after what is queued: the reader comes again. */
   disconnect(): void {
-    this.#connection?.end();
+    this.#outlet?.giveUp();
     this.leave();
   }
 
@@ -117,19 +153,34 @@ export class Subscriber {
     this.#onLeave(this);
   }
 
+  #finish(): void {
+    this.#outlet?.finish();
+    this.leave();
+  }
+
+  /** Turns "the last so many" into a sequence. @returns false where there is no such stream */
+  async #findStart(): Promise<boolean> {
+    if (this.#tailCount === null) return true;
+    const standing = await this.#context.lookUp.find(this.streamId, Number.MAX_SAFE_INTEGER, HEAD_ONLY);
+    if (standing === null) return false;
+    this.#merge.resetTo(Math.max(0, standing.head - this.#tailCount));
+    this.#tailCount = null;
+    return true;
+  }
+
   /** Reads pages and sends them until the reader is at the head, or gone. */
-  async #replay(firstPage: FramePage | null): Promise<void> {
-    if (this.#isReplaying || this.#connection === null) return;
+  async #replay(firstPage: ChunkPage | null): Promise<void> {
+    if (this.#isReplaying || this.#outlet === null) return;
     this.#isReplaying = true;
     let page = firstPage;
     while (!this.#hasLeft && this.#merge.phase === "replay") {
       const before = this.#merge.cursor;
-      await this.#replayPage(this.#connection, page);
+      await this.#replayPage(this.#outlet, page);
       page = null;
       if (this.#merge.cursor > before) this.#patience.renew();
       else if (this.#merge.phase === "replay" && !this.#hasLeft && !(await this.#patience.pause())) {
         this.#context.logger.warn(
-          { streamId: this.#feed.streamId, cursor: before },
+          { streamId: this.streamId, cursor: before },
           "gave a reader up, it may resume",
         );
         this.disconnect();
@@ -137,44 +188,51 @@ export class Subscriber {
     }
     this.#isReplaying = false;
     if (this.#hasLeft) return;
-    if (!this.#hasCaughtUp) {
-      this.#hasCaughtUp = true;
-      this.#context.metrics.replaySeconds.observe((performance.now() - this.#joinedMs) / 1000);
-    }
+    this.#meter.end();
     this.#patience.renew();
-    if (this.#merge.phase === "ended") this.disconnect();
+    if (this.#merge.phase === "ended") this.#finish();
   }
 
   /** One step; a step that fails is as one in vain. */
-  async #replayPage(connection: Connection, firstPage: FramePage | null): Promise<void> {
+  async #replayPage(outlet: Outlet, firstPage: ChunkPage | null): Promise<void> {
     const { lookUp, logger } = this.#context;
-    const { streamId } = this.#feed;
     try {
-      await connection.drained();
-      if (this.#hasLeft) return;
-      if (firstPage === null) this.#merge.onPageRequested();
-      const page = firstPage ?? (await lookUp.readPage(streamId, this.#merge.cursor));
-      if (this.#hasLeft) return;
-      if (page === null) await this.#askForAll();
-      else await this.#send(connection, page);
+      const ask = await outlet.inTurn(async () => {
+        if (this.#hasLeft) return null;
+        if (firstPage === null) this.#merge.onPageRequested();
+        const page = firstPage ?? (await lookUp.readPage(this.streamId, this.#merge.cursor));
+        if (this.#hasLeft) return null;
+        return page === null ? () => this.#askForAll() : this.#send(outlet, page);
+      });
+      await ask?.();
     } catch (error) {
-      logger.debug({ err: error, streamId }, "could not read on");
+      logger.debug({ err: error, streamId: this.streamId }, "could not read on");
     }
   }
 
-  async #send(connection: Connection, page: FramePage): Promise<void> {
+  /** @returns what ingest has to be asked before it can go on, null: nothing */
+  #send(outlet: Outlet, page: ChunkPage): (() => Promise<void>) | null {
     if (page.status === "deleted") {
-      connection.push(Buffer.from(deletedFrame(this.#feed.streamId, page.head)), 0);
-      this.disconnect();
-      return;
+      outlet.push(Buffer.from(deletedFrame(this.streamId, page.head)), 0);
+      this.#finish();
+      return null;
     }
     const verdict = this.#merge.onPage(page);
-    for (const chunk of verdict.chunks) connection.push(chunk.frame, 1);
+    this.#pushChunks(outlet, verdict);
     for (const range of verdict.ranges) {
-      if (range.frames !== null) connection.push(range.frames, range.last - range.first + 1);
+      if (range.frames !== null) outlet.push(range.frames, range.last - range.first + 1);
     }
-    if (verdict.next === "rebuild") await this.#askForHole(page);
-    else if (verdict.next === "behind") await this.#askWhetherAhead(page);
+    if (verdict.next === "rebuild") return () => this.#askForHole(page);
+    return verdict.next === "behind" ? () => this.#askWhetherAhead(page) : null;
+  }
+
+  #pushChunks(outlet: Outlet, { chunks }: PageVerdict<PageChunk>): void {
+    const push = (frames: Uint8Array, count: number): void => {
+      this.#meter.add(count, frames.byteLength);
+      outlet.push(frames, count);
+    };
+    if (!this.#isCompact) for (const chunk of chunks) push(chunk.frame, 1);
+    else if (chunks.length > 0) push(compactFrames(this.streamId, chunks), chunks.length);
   }
 
   /** The cache has lost the record itself. */
@@ -188,7 +246,7 @@ export class Subscriber {
    * The page doesn't have what comes next. What is still missing after the log was laid into the cache, while
    * something later is there, isn't in the log.
    */
-  async #askForHole(page: FramePage): Promise<void> {
+  async #askForHole(page: ChunkPage): Promise<void> {
     const { cursor } = this.#merge;
     const next = page.chunks.find((chunk) => chunk.sequence > cursor)?.sequence;
     if (this.#restoredAt === cursor && next !== undefined) {
@@ -203,9 +261,9 @@ export class Subscriber {
   }
 
   /** The reader claims to have more than the cache: only the log can tell whether that is so. */
-  async #askWhetherAhead(page: FramePage): Promise<void> {
+  async #askWhetherAhead(page: ChunkPage): Promise<void> {
     if (page.hasEnded) {
-      this.disconnect();
+      this.#finish();
       return;
     }
     const answer = await this.#rebuild();
@@ -214,13 +272,13 @@ export class Subscriber {
     const { cursor } = this.#merge;
     if (head >= cursor) return;
     this.#context.metrics.gaps.inc({ reason: "cursor_ahead" });
-    this.#connection?.push(Buffer.from(resetFrame({ streamId: this.#feed.streamId, cursor, head })), 0);
+    this.#outlet?.push(Buffer.from(resetFrame({ streamId: this.streamId, cursor, head })), 0);
     this.#merge.resetTo(head);
     this.#patience.renew();
   }
 
   #rebuild(): Promise<RebuildAnswer | null> {
-    return this.#context.lookUp.rebuild(this.#feed.streamId);
+    return this.#context.lookUp.rebuild(this.streamId);
   }
 
   #declareExpired(answer: Extract<RebuildAnswer, { kind: "restored" }>): void {
@@ -231,18 +289,18 @@ export class Subscriber {
   #declareGap(to: number): void {
     const from = this.#merge.cursor + 1;
     if (to < from) return;
-    const reason = isJump(to + 1) && !isJump(from) ? "new_era" : "expired";
+    const reason = gapReason(from, to);
     this.#context.metrics.gaps.inc({ reason });
-    const { streamId } = this.#feed;
-    this.#connection?.push(Buffer.from(gapFrame({ streamId, from, to, reason })), 0);
+    const { streamId } = this;
+    this.#outlet?.push(Buffer.from(gapFrame({ streamId, from, to, reason })), 0);
     this.#merge.skipTo(to);
   }
 
-  #lag(connection: Connection): void {
+  #lag(outlet: Outlet): void {
     this.#context.metrics.lagging.inc();
-    connection.countBackpressure();
+    outlet.countBackpressure();
     this.#merge.lag();
-    void connection.drained().then(() => {
+    void outlet.drained().then(() => {
       if (this.#hasLeft) return;
       this.#merge.resume();
       void this.#replay(null);

@@ -1,6 +1,7 @@
 import {
   partitionOf,
   type ChunkCache,
+  type EdgePeers,
   type EndStatus,
   type LiveFeed,
   type LiveRange,
@@ -21,6 +22,7 @@ interface BenchPorts<Cache extends ChunkCache, Feed extends LiveFeed> {
   edgeFeed: Feed;
   ingestFeed: Feed;
   partitions: number;
+  peers: EdgePeers;
   /** Subscriptions that are open on either feed; checked at the end. */
   countSubscriptions: () => number;
   measureLoad?: () => Load;
@@ -47,6 +49,7 @@ export async function startBench<Cache extends ChunkCache, Feed extends LiveFeed
   const edge = createEdge({
     cache,
     liveFeed: edgeFeed,
+    peers: ports.peers,
     partitions,
     settings: {
       ...DEFAULT_EDGE_SETTINGS,

@@ -26,7 +26,7 @@ export class TestReader {
     response.setEncoding("utf8");
     response.on("data", (text: string) => {
       parser.feed(text);
-      const id = /^id: (\d+)$/m.exec(text.slice(text.lastIndexOf("id: ")))?.[1];
+      const id = /^id: (\S+)$/m.exec(text.slice(text.lastIndexOf("id: ")))?.[1];
       if (id !== undefined) this.lastEventId = id;
       this.#wake();
     });

@@ -294,6 +294,22 @@ test("a chunk that was written, but not told because the answer got lost, is ann
   tails.close();
 });
 
+test("a message that comes again after its stream's record was lost ends nothing", async () => {
+  const world = createWorld();
+  const replica = world.start();
+  await expect.poll(() => ownedBy(world)).toEqual(ALL);
+  replica.lostAnswers = 1;
+  world.publish("s", ["a", "b"], 0);
+  await expect
+    .poll(() => world.cache.readInfo("s"), { interval: 2 })
+    .toMatchObject({ head: { sequence: 2 } });
+  world.cache.dropMeta("s");
+  // The batch whose answer got lost is repeated before anything that comes after it.
+  world.publish("s", ["c"], 2);
+  await expect.poll(() => world.cache.readInfo("s")).toMatchObject({ head: { sequence: 3, status: "open" } });
+  expect(world.log.messages).toHaveLength(2);
+});
+
 /** Runs a world of random trouble. @returns where a number carried another chunk than its position in the log says */
 async function explore(seed: number): Promise<string[]> {
   const world = createWorld(seed);

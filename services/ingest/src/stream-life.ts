@@ -121,6 +121,8 @@ export class StreamLife {
     if (beatIntervalMs === null) this.#watch.forget(streamId);
     else this.#watch.watch(streamId, beatIntervalMs, brokerSequence, nowMs);
 
+    // What was applied before may be told after its record was lost: without totals.
+    if (outcome.createdMs === 0) return;
     const error = exceededLimit(outcome, entry.timestampMs, this.#limits);
     if (error === null) return;
     const head = { sequence: outcome.first + outcome.count - 1, brokerSequence };

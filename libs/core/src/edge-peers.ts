@@ -1,0 +1,57 @@
+import type { StartPoint } from "./chunk-cache.ts";
+import type { Subscription } from "./live-feed.ts";
+
+/** A reader's connection as an operator sees it. */
+export interface ConnectionRecord {
+  /** `<pod>.<random>`. Whoever knows it may change what the connection follows: for the reader and for operators only. */
+  connectionId: string;
+  /** `phase` as in ReplayMerge; `lastSequence` null where it isn't known yet where the reader begins. */
+  streams: readonly { streamId: string; lastSequence: number | null; phase: string }[];
+  connectedMs: number;
+  /** When the client last took all that it was sent. */
+  lastSeenMs: number;
+  /** Behind trusted proxies: the one that they name. */
+  address: string;
+  userAgent: string;
+}
+
+/** Connections in the order of their ids. */
+export interface ConnectionPage {
+  connections: readonly ConnectionRecord[];
+  /** There are more after the last of these. */
+  hasMore: boolean;
+}
+
+export interface ConnectionQuery {
+  /** The last connection id of the page before; empty: from the first. */
+  after: string;
+  limit: number;
+}
+
+/** A stream to be added to a connection that is open, or to be taken off it. */
+export type StreamChange =
+  | { kind: "add"; connectionId: string; streamId: string; start: StartPoint }
+  | { kind: "drop"; connectionId: string; streamId: string };
+
+/** What one edge pod does when another asks. */
+export interface EdgePod {
+  /** @throws StreamError CONNECTION_NOT_FOUND, ALREADY_FOLLOWED, or what opening the stream is refused with */
+  changeStreams(change: StreamChange): Promise<void>;
+  listConnections(query: ConnectionQuery): ConnectionPage;
+}
+
+/** The way from one edge pod to the others: a reader's connection is in one, requests about it reach any. */
+export interface EdgePeers {
+  /** Answers for a pod. `podId`: of the characters of a stream id, different for each running process. */
+  serve(podId: string, pod: EdgePod): Subscription;
+
+  /**
+   * Lets the pod do it.
+   * @throws StreamError CONNECTION_NOT_FOUND where there is no such pod; CONNECTION without an answer in time; else what
+   * the pod refused with
+   */
+  changeStreams(podId: string, change: StreamChange, timeoutMs: number): Promise<void>;
+
+  /** One page of each pod that answers within the time, in no order; a pod that doesn't is missing. */
+  listConnections(query: ConnectionQuery, timeoutMs: number): Promise<readonly ConnectionPage[]>;
+}

@@ -1,0 +1,42 @@
+import type { StreamErrorCode } from "@sluice/core";
+
+/** What becomes of one stream of a connection that carries many. `sequence`: the last one that was sent of it. */
+export type StreamNotice =
+  | { state: "following" | "ended" | "dropped"; sequence: number | null }
+  | { state: "refused"; code: StreamErrorCode; detail: string };
+
+/** Opens a connection of many streams: under this id streams can be added to it and dropped. */
+export function connectionFrame(connectionId: string, streamIds: readonly string[]): string {
+  return frame("connection", { connection_id: connectionId, streams: streamIds });
+}
+
+export function streamNoticeFrame(streamId: string, notice: StreamNotice): string {
+  return frame("stream", { stream_id: streamId, ...notice });
+}
+
+/** Moves the client's position and fires nothing. @param id not empty: an empty one would reset the position */
+export function idFrame(id: string): string {
+  return `id: ${id}\n\n`;
+}
+
+const FRAME_END = Buffer.from("\n\n");
+const ID_FIELD = Buffer.from("id: ");
+const NEWLINE = 0x0a;
+
+/** Whole frames without their ids; a frame that was nothing else is gone. */
+export function withoutIds(frames: Uint8Array): Uint8Array {
+  const bytes = Buffer.from(frames.buffer, frames.byteOffset, frames.byteLength);
+  const parts: Uint8Array[] = [];
+  for (let at = 0; at < bytes.byteLength;) {
+    const end = bytes.indexOf(FRAME_END, at) + FRAME_END.byteLength;
+    const hasId = bytes.subarray(at, at + ID_FIELD.byteLength).equals(ID_FIELD);
+    const from = hasId ? bytes.indexOf(NEWLINE, at) + 1 : at;
+    if (end - from > 1) parts.push(bytes.subarray(from, end));
+    at = end;
+  }
+  return Buffer.concat(parts);
+}
+
+function frame(event: string, data: object): string {
+  return `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
+}

@@ -1,0 +1,93 @@
+import { randomBytes } from "node:crypto";
+import type { ConnectionPage, ConnectionQuery, ConnectionRecord } from "@sluice/core";
+import type { Connection } from "./connection.ts";
+import type { MultiConnection } from "./multi-connection.ts";
+import type { Subscriber } from "./subscriber.ts";
+
+/** One open SSE response: whose it is and what it carries. */
+export interface TrackedConnection {
+  readonly id: string;
+  readonly connection: Connection;
+  readonly connectedMs: number;
+  readonly address: string;
+  readonly userAgent: string;
+  subscribers(): Iterable<Subscriber>;
+  /** Null: it carries the one stream that it was opened for. */
+  readonly multi: MultiConnection | null;
+}
+
+// Readers send what they like; without this bound it is kept as often as there are connections.
+const MAX_USER_AGENT = 256;
+
+// A page travels as one NATS message between pods, and the default limit of those is 1 MiB.
+const MAX_PAGE_CHARACTERS = 256 * 1024;
+
+/** The connections of this pod. One that is over is out of it at once: sockets that died silently stall, and are cut. */
+export class ConnectionTracker {
+  /** Different for each running process, so that an id leads to the pod that has the connection. */
+  readonly podId = randomBytes(6).toString("base64url");
+  readonly #tracked = new Map<string, TrackedConnection>();
+  readonly #connections = new Set<Connection>();
+
+  get connections(): ReadonlySet<Connection> {
+    return this.#connections;
+  }
+
+  get all(): Iterable<TrackedConnection> {
+    return this.#tracked.values();
+  }
+
+  /** Not to be guessed: who knows it may change what the connection follows. */
+  createId(): string {
+    return `${this.podId}.${randomBytes(12).toString("base64url")}`;
+  }
+
+  add(tracked: TrackedConnection): void {
+    this.#tracked.set(tracked.id, { ...tracked, userAgent: tracked.userAgent.slice(0, MAX_USER_AGENT) });
+    this.#connections.add(tracked.connection);
+  }
+
+  delete({ id, connection }: TrackedConnection): void {
+    this.#tracked.delete(id);
+    this.#connections.delete(connection);
+  }
+
+  get(connectionId: string): TrackedConnection | undefined {
+    return this.#tracked.get(connectionId);
+  }
+
+  list({ after, limit }: ConnectionQuery): ConnectionPage {
+    const following = [...this.#tracked.keys()].filter((id) => id > after).toSorted(byId);
+    const connections: ConnectionRecord[] = [];
+    let characters = 0;
+    for (const id of following.slice(0, limit)) {
+      const tracked = this.#tracked.get(id);
+      if (tracked === undefined) continue;
+      const record = recordOf(tracked);
+      characters += JSON.stringify(record).length;
+      if (characters > MAX_PAGE_CHARACTERS && connections.length > 0) break;
+      connections.push(record);
+    }
+    return { connections, hasMore: connections.length < following.length };
+  }
+}
+
+/** By code units, as `after` compares: not by language, in which two pods may differ. */
+export function byId(left: string, right: string): number {
+  return left < right ? -1 : Number(left > right);
+}
+
+/** The pod of a connection id; null where it can't be one. */
+export function podOf(connectionId: string): string | null {
+  return /^([\w-]{8})\.[\w-]{16}$/.exec(connectionId)?.[1] ?? null;
+}
+
+function recordOf(tracked: TrackedConnection): ConnectionRecord {
+  const streams = Array.from(tracked.subscribers(), ({ streamId, cursor, phase }) => ({
+    streamId,
+    lastSequence: cursor,
+    phase,
+  }));
+  const { id, connectedMs, connection, address, userAgent } = tracked;
+  return { connectionId: id, streams, connectedMs, lastSeenMs: connection.lastSeenMs, address, userAgent };
+}

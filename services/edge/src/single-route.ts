@@ -1,0 +1,67 @@
+import { StreamError } from "@sluice/core";
+import { encodeResumeToken } from "@sluice/protocol";
+import type { Request, Response } from "express";
+import { queryNumber, readPosition, readsCompact } from "./cursor.ts";
+import { soleOutlet } from "./outlet.ts";
+import { Patience } from "./patience.ts";
+import { openConnection, readCoalesceMs } from "./response-connection.ts";
+import { CONNECTION_ID_HEADER, RESUME_TOKEN_HEADER, setStreamHeaders } from "./response-headers.ts";
+import { assertOpen, type RouteParts } from "./route-parts.ts";
+import type { Opening, Subscriber } from "./subscriber.ts";
+
+/** One stream on a connection of its own. @throws StreamError before anything is sent */
+export async function serveOne(
+  parts: RouteParts,
+  request: Request,
+  response: Response,
+  streamId: string,
+): Promise<void> {
+  const { metrics, settings } = parts.context;
+  const position = readPosition(request, streamId);
+  const reading = { start: position.start, isCompact: readsCompact(request) };
+  const coalesceMs = readCoalesceMs(request);
+  const waitMs = Math.min(queryNumber(request, "wait", 0) * 1000, settings.maxWaitMs);
+  assertOpen(parts);
+  parts.pressure.admit(request.ip ?? "");
+  if (position.isResumed) metrics.reconnections.inc();
+
+  const subscriber = parts.hub.join(streamId, reading);
+  response.once("close", () => subscriber.leave());
+  try {
+    const opening = await openWithin(subscriber, waitMs, response);
+    if (response.closed) return;
+    if (opening === "unknown") throw new StreamError("STREAM_NOT_FOUND", `there is no stream ${streamId}`);
+    if (opening === "deleted") throw new StreamError("STREAM_DELETED", `stream ${streamId} was deleted`);
+    assertOpen(parts);
+
+    response.setHeader(RESUME_TOKEN_HEADER, encodeResumeToken(streamId, subscriber.cursor ?? 0));
+    if (opening === "at-end") {
+      // The one answer after which EventSource doesn't come again.
+      response.setHeader("Cache-Control", "no-cache");
+      response.status(204).end();
+      return;
+    }
+    const id = parts.tracker.createId();
+    setStreamHeaders(response);
+    response.setHeader(CONNECTION_ID_HEADER, id);
+    if (request.method === "HEAD") {
+      response.end();
+      return;
+    }
+    const carried = { id, multi: null, subscribers: () => [subscriber] };
+    subscriber.start(soleOutlet(openConnection(parts, request, response, carried, { coalesceMs })));
+  } catch (error) {
+    subscriber.leave();
+    throw error;
+  }
+}
+
+/** Readers of bare publishes may come before the stream: they are kept for a while, with no answer yet. */
+async function openWithin(subscriber: Subscriber, waitMs: number, response: Response): Promise<Opening> {
+  const patience = new Patience(waitMs);
+  response.once("close", () => patience.cancel());
+  let opening = await subscriber.open();
+  while (opening === "unknown" && !response.closed && (await patience.pause()))
+    opening = await subscriber.open();
+  return opening;
+}
