@@ -36,6 +36,7 @@ export interface AppliedEntry {
   status: StreamStatus;
   /** It was applied before, and changed nothing. */
   isDuplicate: boolean;
+  /** The stream's totals with this entry; zeros for a duplicate of a stream whose record is lost. */
   chunkCount: number;
   byteCount: number;
   createdMs: number;
