@@ -29,6 +29,8 @@ const SEEK_INTERVAL_MS = 200;
 export class Ownership {
   readonly #options: OwnershipOptions;
   readonly #owners = new Map<number, PartitionOwner>();
+  /** Dropped owners that haven't stopped yet. The leases of the others don't wait for them. */
+  readonly #stopping = new Set<Promise<void>>();
   #renewedMs = -Infinity;
   #share = 0;
   #isClosed = false;
@@ -102,13 +104,23 @@ export class Ownership {
         if (isHeld) return owner.observeCheckpoint(checkpoint, positionBefore);
         metrics.leasesLost.inc();
         logger.warn({ partition }, "lease lost");
-        await this.#drop(partition, owner);
+        void this.#drop(partition, owner);
       }),
     );
     this.#renewedMs = startedMs;
-    for (const [partition, owner] of [...this.#owners].slice(this.#share)) {
-      await this.#drop(partition, owner);
+    for (const [partition, owner] of [...this.#owners].slice(this.#share))
+      void this.#handOver(partition, owner);
+  }
+
+  /** Not to be waited for by a round: an owner stops when its batch is written, or its rebuild done. */
+  async #handOver(partition: number, owner: PartitionOwner): Promise<void> {
+    const { self, leases, logger } = this.#options;
+    await this.#drop(partition, owner);
+    try {
       await leases.release(partition, self);
+    } catch (error) {
+      if (!(error instanceof StreamError)) throw error;
+      logger.warn({ err: error, partition }, "a lease is left to run out");
     }
   }
 
@@ -134,28 +146,24 @@ export class Ownership {
   /** Without renewal the leases have run out, and others may have taken over. */
   async #dropExpired(): Promise<void> {
     if (this.isRenewed) return;
-    for (const [partition, owner] of this.#owners) await this.#drop(partition, owner);
+    for (const [partition, owner] of this.#owners) void this.#drop(partition, owner);
   }
 
-  async #drop(partition: number, owner: PartitionOwner): Promise<void> {
+  /** @returns when the owner has stopped */
+  #drop(partition: number, owner: PartitionOwner): Promise<void> {
     this.#owners.delete(partition);
     this.#options.metrics.partitionsOwned.set(this.#owners.size);
-    await owner.close();
+    const stopped = owner.close().finally(() => this.#stopping.delete(stopped));
+    this.#stopping.add(stopped);
+    return stopped;
   }
 
   async #leave(): Promise<void> {
     const { self, leases, logger } = this.#options;
-    try {
-      await leases.withdraw(self);
-      await Promise.all(
-        [...this.#owners].map(async ([partition, owner]) => {
-          await this.#drop(partition, owner);
-          await leases.release(partition, self);
-        }),
-      );
-    } catch (error) {
-      logger.warn({ err: error }, "leases are left to run out");
-      await Promise.all([...this.#owners].map(([partition, owner]) => this.#drop(partition, owner)));
-    }
+    await leases.withdraw(self).catch((error: unknown) => {
+      logger.warn({ err: error }, "this member is left to be forgotten");
+    });
+    await Promise.all([...this.#owners].map(([partition, owner]) => this.#handOver(partition, owner)));
+    await Promise.all(this.#stopping);
   }
 }

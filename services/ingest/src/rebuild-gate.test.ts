@@ -36,3 +36,20 @@ test("no more rebuilds run at once than allowed, and all get their turn, also af
   expect(most).toBe(3);
   expect(outcomes.filter((outcome) => outcome.status === "fulfilled")).toHaveLength(40);
 });
+
+test("behind a thousand that wait, the next is refused at once, and told to try again", async () => {
+  const gate = new RebuildGate(1);
+  let open = (): void => {};
+  const opened = new Promise<void>((resolve) => (open = resolve));
+  const rebuild = async (): Promise<RebuildAnswer> => {
+    await opened;
+    return ANSWER;
+  };
+  const all = Array.from({ length: 1_001 }, (_, index) => gate.run(`s${index}`, rebuild));
+  await expect(gate.run("late", rebuild)).rejects.toMatchObject({ code: "OVERLOADED", retryable: true });
+  const shared = gate.run("s7", rebuild);
+  open();
+  await expect(shared).resolves.toEqual(ANSWER);
+  expect(await Promise.all(all)).toHaveLength(1_001);
+  await expect(gate.run("late", rebuild)).resolves.toEqual(ANSWER);
+});
