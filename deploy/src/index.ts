@@ -1,1 +1,1 @@
-export {};
+export { gaugeOf, startStack, type Stack, type StackOptions } from "../system/stack.ts";

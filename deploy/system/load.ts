@@ -58,8 +58,7 @@ export class Load {
   readonly #ending = new AbortController();
   readonly #joining: Promise<void>[] = [];
   #writing: Promise<unknown> = Promise.resolve();
-  /** Of a send, in a way that producers don't have to expect. */
-  #failure: unknown = null;
+  #failure: Error | null = null;
 
   private constructor(options: LoadOptions) {
     this.#options = options;
@@ -74,7 +73,9 @@ export class Load {
       load.#joining.push(load.#joinLater(stream, index));
     }
     load.#writing = Promise.all(load.streams.map((stream) => load.#write(stream)));
-    load.#writing.catch((error: unknown) => (load.#failure = error));
+    load.#writing.catch((error: unknown) => {
+      load.#failure = new Error("a send failed in a way that producers need not expect", { cause: error });
+    });
     await load.#until("the first chunk of all streams", START_TIMEOUT_MS, () => {
       return load.#firstReaders.every((reader) => reader.lastSequence > 0);
     });
@@ -97,6 +98,13 @@ export class Load {
   /** Streams whose first reader has been told the end. */
   get endsSeen(): number {
     return this.#firstReaders.filter((reader) => reader.endedWith !== null).length;
+  }
+
+  /** Streams whose first reader lacks something that is acknowledged. */
+  get behind(): number {
+    return this.streams.filter((stream, index) => {
+      return (this.#firstReaders[index]?.lastSequence ?? 0) < stream.acknowledged;
+    }).length;
   }
 
   /** Resolves when that many more chunks of every stream were acknowledged: proves that all are running. */

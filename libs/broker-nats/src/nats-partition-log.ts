@@ -2,6 +2,7 @@ import { headers, millis } from "@nats-io/nats-core";
 import {
   partitionOf,
   type ConsumeBounds,
+  type Divergence,
   type LogFacts,
   type PartitionLog,
   type PartitionReader,
@@ -50,8 +51,12 @@ export class NatsPartitionLog implements PartitionLog {
     };
   }
 
-  recordDivergence(after: number, knownEra: number): Promise<void> {
-    return recordDivergence(this.#link, after, knownEra);
+  recordDivergence(
+    after: number,
+    lost: { brokerSequence: number; timestampMs: number },
+    known: readonly Divergence[],
+  ): Promise<void> {
+    return recordDivergence(this.#link, after, lost, known);
   }
 
   async timestampAt(brokerSequence: number): Promise<number | null> {

@@ -47,7 +47,7 @@ export function planAppend(
     meta_ttl: ttls.metaTtlSeconds,
     json_infix: JSON_INFIX,
     ids: streamIds,
-    divergences: (batch.divergences ?? []).map(({ after, recordedMs }) => [after, recordedMs]),
+    divergences: (batch.divergences ?? []).map((each) => [each.after, each.lostUntilMs, each.resumesAt]),
     streams: streamIds.map(jsonPrefix),
     entries,
   };
@@ -100,23 +100,28 @@ export function readAppendReply(reply: unknown, streamIds: readonly string[]): A
     case "unproven":
       return { kind: "unproven", streamIds: rest.map((number) => streamIds[Number(number) - 1] ?? "") };
     case "applied":
-      return { kind: "applied", entries: readAppliedEntries(rest) };
+      return { kind: "applied", entries: readAppliedEntries(String(rest[0])) };
     default:
       throw new Error(`append.lua answered ${String(kind)}`);
   }
 }
 
-function readAppliedEntries(fields: readonly (Buffer | number | null)[]): AppliedEntry[] {
+const WORDS_PER_ENTRY = 7;
+
+/** `first count status duplicate chunks bytes created`, again and again. */
+function readAppliedEntries(text: string): AppliedEntry[] {
+  if (text === "") return [];
+  const words = text.split(" ");
   const entries: AppliedEntry[] = [];
-  for (let index = 0; index < fields.length; index += 7) {
+  for (let index = 0; index < words.length; index += WORDS_PER_ENTRY) {
     entries.push({
-      first: Number(fields[index]),
-      count: Number(fields[index + 1]),
-      status: String(fields[index + 2]) as StreamStatus,
-      isDuplicate: fields[index + 3] === 1,
-      chunkCount: Number(fields[index + 4]),
-      byteCount: Number(fields[index + 5]),
-      createdMs: Number(fields[index + 6]),
+      first: Number(words[index]),
+      count: Number(words[index + 1]),
+      status: words[index + 2] as StreamStatus,
+      isDuplicate: words[index + 3] === "1",
+      chunkCount: Number(words[index + 4]),
+      byteCount: Number(words[index + 5]),
+      createdMs: Number(words[index + 6]),
     });
   }
   return entries;

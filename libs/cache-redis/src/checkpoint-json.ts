@@ -6,7 +6,6 @@ export function encodeCheckpoint(checkpoint: Checkpoint): string {
     broker_sequence: checkpoint.brokerSequence,
     timestamp_ms: checkpoint.timestampMs,
     log_created_ms: checkpoint.logCreatedMs,
-    era: checkpoint.era ?? 0,
   });
 }
 
@@ -15,12 +14,10 @@ export function decodeCheckpoint(text: string): Checkpoint {
     broker_sequence: number;
     timestamp_ms: number;
     log_created_ms: number;
-    era?: number;
   };
   return {
     brokerSequence: stored.broker_sequence,
     timestampMs: stored.timestamp_ms,
     logCreatedMs: stored.log_created_ms,
-    ...(stored.era === undefined || stored.era === 0 ? {} : { era: stored.era }),
   };
 }

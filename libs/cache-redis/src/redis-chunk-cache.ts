@@ -181,7 +181,6 @@ function encodeCompletion({
     ended_ms: info.endedMs ?? -1,
     options: info.options ?? "",
     beat_ms: info.beatIntervalMs ?? 0,
-    era: info.head.era ?? 0,
   };
 }
 
@@ -192,7 +191,6 @@ function decodeInfo(streamId: string, fields: Record<string, string>): StreamInf
       sequence: Number(fields["sequence"]),
       brokerSequence: Number(fields["broker_sequence"]),
       status: fields["status"] as StreamStatus,
-      ...(fields["era"] === undefined ? {} : { era: Number(fields["era"]) }),
     },
     chunkCount: Number(fields["chunk_count"]),
     byteCount: Number(fields["byte_count"]),

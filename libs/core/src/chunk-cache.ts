@@ -11,8 +11,6 @@ export interface Checkpoint {
   timestampMs: number;
   /** When the log was created, ms. */
   logCreatedMs: number;
-  /** The log's era (see Divergence); absent: it had not diverged. */
-  era?: number;
 }
 
 /** Consecutive messages of one partition. */
@@ -24,7 +22,7 @@ export interface AppendBatch {
   checkpoint: Checkpoint;
   /** In log order. */
   entries: readonly LogEntry[];
-  /** The log's, as far as the ingester knows; absent: none. The checkpoint is of their era. */
+  /** The log's, as far as the ingester knows; absent: none. */
   divergences?: readonly Divergence[];
 }
 

@@ -1,27 +1,35 @@
 /**
  * The log was put back from an older copy of itself, or made anew: what it held after a position is lost, and the
- * positions are used again. What was numbered from the lost part is known to readers, so it must not be numbered twice.
+ * positions are used again. What was numbered from the lost part is known to readers, so no number of it may be given
+ * again.
  */
 export interface Divergence {
   /** The last broker sequence at which the log is still the one that it was. */
   after: number;
-  /** When it was noticed, ms; the name of the *era* that it begins. */
-  recordedMs: number;
-}
-
-/** The era of a log with these divergences; 0: it never diverged. */
-export function eraOf(divergences: readonly Divergence[]): number {
-  return divergences.at(-1)?.recordedMs ?? 0;
+  /** No message of the lost part is younger than this, and every message written since is, ms. */
+  lostUntilMs: number;
+  /** Jumps count the position after `after` as this one: above every position that was numbered before. */
+  resumesAt: number;
 }
 
 /**
- * Where something stands that was at a broker sequence in an earlier era: at the divergence, if the log has lost what it
- * stood on.
+ * What may have been numbered beyond the checkpoints that were seen when a divergence was recorded, in positions.
+ * Without it an owner with a batch still in hand could have told a number that is given again.
  */
-export function realign(brokerSequence: number, era: number, divergences: readonly Divergence[]): number {
+const RESUME_MARGIN = 1_000_000;
+
+/**
+ * Where something stands that was left at a broker sequence by a message of the given time: at the divergence, if the
+ * log has lost that message.
+ */
+export function realign(
+  brokerSequence: number,
+  timestampMs: number,
+  divergences: readonly Divergence[],
+): number {
   let aligned = brokerSequence;
-  for (const { after, recordedMs } of divergences) {
-    if (recordedMs > era) aligned = Math.min(aligned, after);
+  for (const { after, lostUntilMs } of divergences) {
+    if (timestampMs <= lostUntilMs) aligned = Math.min(aligned, after);
   }
   return aligned;
 }
@@ -35,12 +43,24 @@ export function isDivergenceBetween(
   return divergences.some(({ after }) => brokerSequence <= after && after < later);
 }
 
-/** With one more, which begins the newest era. Those behind it are forgotten: nothing that they tell apart is left. */
+/** The position that jumps are made of: the broker sequence, made unique over all divergences. */
+export function positionOf(brokerSequence: number, divergences: readonly Divergence[]): number {
+  const last = divergences.findLast(({ after }) => after < brokerSequence);
+  return last === undefined ? brokerSequence : last.resumesAt + (brokerSequence - last.after - 1);
+}
+
+/**
+ * With one more. Those behind it are forgotten: nothing that they tell apart is left in the log.
+ * @param lost the highest broker sequence that was applied before, and the time of the youngest message that was
+ */
 export function addDivergence(
   divergences: readonly Divergence[],
   after: number,
-  nowMs: number,
+  lost: { brokerSequence: number; timestampMs: number },
 ): readonly Divergence[] {
-  const recordedMs = Math.max(nowMs, eraOf(divergences) + 1);
-  return [...divergences.filter((earlier) => earlier.after < after), { after, recordedMs }];
+  const highest = positionOf(lost.brokerSequence, divergences);
+  // The time, too, for a log that was put back without its last divergence: positions begin as times in ms.
+  const resumesAt = Math.max(highest, lost.timestampMs) + RESUME_MARGIN;
+  const added = { after, lostUntilMs: lost.timestampMs, resumesAt };
+  return [...divergences.filter((earlier) => earlier.after < after), added];
 }

@@ -25,7 +25,7 @@ export {
   type StreamInfo,
   type StreamPage,
 } from "./chunk-cache.ts";
-export { addDivergence, eraOf, realign, type Divergence } from "./divergence.ts";
+export { addDivergence, positionOf, realign, type Divergence } from "./divergence.ts";
 export { type LiveFeed, type RebuildAnswer, type Subscription, type TailAnnouncement } from "./live-feed.ts";
 export { type LogElement, type LogEntry, type StoredMessage } from "./log-entry.ts";
 export { type PartitionLeases } from "./partition-leases.ts";

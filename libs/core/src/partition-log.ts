@@ -10,7 +10,7 @@ export interface LogFacts {
   lastSequence: number;
   /** Messages older than this may have aged out, ms; Infinity: never. */
   maxAgeMs: number;
-  /** What was recorded by `recordDivergence`; ascending in position and in time. */
+  /** What was recorded by `recordDivergence`; ascending. */
   divergences: readonly Divergence[];
   /** How full it is, 0 to 1; 0 where it has no limit. */
   fullness: number;
@@ -44,9 +44,13 @@ export interface PartitionLog {
   facts(): Promise<LogFacts>;
   /**
    * Remembers with the log itself that it has lost what once came after a position, so that every reader of it numbers
-   * alike. Does nothing where the log's era isn't `knownEra` any more: another has noticed, look at the facts again.
+   * alike. Does nothing where a divergence was recorded that `known` doesn't have: look at the facts again.
    */
-  recordDivergence(after: number, knownEra: number): Promise<void>;
+  recordDivergence(
+    after: number,
+    lost: { brokerSequence: number; timestampMs: number },
+    known: readonly Divergence[],
+  ): Promise<void>;
   /** When the message at this position was stored, ms; null if it is gone or never was. */
   timestampAt(brokerSequence: number): Promise<number | null>;
   /** The last position at or before which everything was stored before `timeMs`: reading after it misses nothing newer. */

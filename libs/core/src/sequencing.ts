@@ -1,5 +1,5 @@
 import type { StreamStatus } from "./chunk.ts";
-import { eraOf, isDivergenceBetween, realign, type Divergence } from "./divergence.ts";
+import { isDivergenceBetween, positionOf, type Divergence } from "./divergence.ts";
 import type { LogEntry } from "./log-entry.ts";
 
 /** Where a stream stands in the numbering: all that is needed to number its next message. */
@@ -9,8 +9,6 @@ export interface StreamHead {
   /** Broker sequence of the last message that was numbered into it (or came after the end). */
   brokerSequence: number;
   status: StreamStatus;
-  /** The log's era when this head was computed (see Divergence); absent: it had not diverged. */
-  era?: number;
 }
 
 export type Numbering =
@@ -30,7 +28,7 @@ export type Numbering =
  * A producer's number above head + 1 is adopted: the record was lost in part, and the hole is restored on demand.
  * Only a tombstone counts after the end: an ended stream can still be deleted, once.
  *
- * A stream that goes on across a divergence of the log jumps, whether it lost anything or not: that is a function of the
+ * `head` is as the divergences leave it (see `realign`). A stream that goes on across a divergence of the log jumps, whether it lost anything or not: that is a function of the
  * log and its divergences, and no number comes twice.
  */
 export function numberEntry(
@@ -38,27 +36,26 @@ export function numberEntry(
   entry: LogEntry,
   divergences: readonly Divergence[] = [],
 ): Numbering {
-  const from = head === null ? null : realignHead(head, divergences);
-  if (from !== null && entry.brokerSequence <= from.brokerSequence) return { kind: "duplicate" };
-  if (from === null && !provesItsNumber(entry, divergences)) return { kind: "unproven" };
+  if (head !== null && entry.brokerSequence <= head.brokerSequence) return { kind: "duplicate" };
+  if (head === null && !provesItsNumber(entry, divergences)) return { kind: "unproven" };
 
-  const era = divergences.length > 0 ? { era: eraOf(divergences) } : {};
-  const status = from?.status ?? "open";
-  const last = from?.sequence ?? 0;
+  const status = head?.status ?? "open";
+  const last = head?.sequence ?? 0;
   const isAcross =
-    from !== null && isDivergenceBetween(divergences, from.brokerSequence, entry.brokerSequence);
-  const demanded = isAcross ? jumpSequence(entry.brokerSequence) : (entry.firstSequence ?? 0);
+    head !== null && isDivergenceBetween(divergences, head.brokerSequence, entry.brokerSequence);
+  const demanded = isAcross
+    ? jumpSequence(positionOf(entry.brokerSequence, divergences))
+    : (entry.firstSequence ?? 0);
   const first = Math.max(last + 1, demanded);
   if (entry.isTombstone && status !== "deleted") {
     return numbered(first, 1, {
       sequence: first,
       brokerSequence: entry.brokerSequence,
       status: "deleted",
-      ...era,
     });
   }
   if (status !== "open") {
-    return numbered(last + 1, 0, { sequence: last, brokerSequence: entry.brokerSequence, status, ...era });
+    return numbered(last + 1, 0, { sequence: last, brokerSequence: entry.brokerSequence, status });
   }
 
   const terminalIndex = entry.elements.findIndex(
@@ -70,12 +67,7 @@ export function numberEntry(
     sequence: first + count - 1,
     brokerSequence: entry.brokerSequence,
     status: terminal?.kind === "chunk" ? (terminal.endStatus ?? "open") : "open",
-    ...era,
   });
-}
-
-function realignHead(head: StreamHead, divergences: readonly Divergence[]): StreamHead {
-  return { ...head, brokerSequence: realign(head.brokerSequence, head.era ?? 0, divergences) };
 }
 
 /**
@@ -96,11 +88,11 @@ export const MAX_ELEMENTS_PER_MESSAGE = 1024;
 
 /**
  * The number at which a stream goes on when its beginning is unprovable (aged out of the log, and no record left).
- * Larger than any number before it, since a message has at most 1,024 elements; exact in a double up to a broker
+ * `position` is the broker sequence, or what `positionOf` makes of it. Larger than any number before it, since a message has at most 1,024 elements; exact in a double up to a broker
  * sequence of 2^43, and the log starts at its creation time in ms (about 2^41).
  */
-export function jumpSequence(brokerSequence: number): number {
-  return brokerSequence * MAX_ELEMENTS_PER_MESSAGE;
+export function jumpSequence(position: number): number {
+  return position * MAX_ELEMENTS_PER_MESSAGE;
 }
 
 /** Any log's positions are above this: they begin at its creation time, and this is in 2004. */

@@ -9,7 +9,7 @@ export {
   type ParsedChunkDraft,
 } from "./chunk-schema.ts";
 export { decodeLiveMessage, encodeLiveMessage } from "./live-message.ts";
-export { decodeMessage, splitPayload } from "./message-decoder.ts";
+export { decodeMessage, splitPayload, withoutHeartbeats } from "./message-decoder.ts";
 export { PROBLEM_CONTENT_TYPE, problemOf, type Problem } from "./problem.ts";
 export { checkpointKey, chunksKey, leaseKey, MEMBERS_KEY, metaKey, openStreamsKey } from "./redis-keys.ts";
 export { decodeResumeToken, encodeResumeToken, parseSequence } from "./resume-token.ts";

@@ -33,6 +33,11 @@ export function splitPayload(payload: Uint8Array): unknown[] {
   return Array.isArray(value) ? (value as unknown[]) : [value];
 }
 
+/** The values that take a number, in order: an element's index in a `LogEntry` is its index here. */
+export function withoutHeartbeats(values: readonly unknown[]): unknown[] {
+  return values.filter((value) => declaredType(value) !== "Heartbeat");
+}
+
 const MAX_GROWTH = 5;
 
 function decodeElements(message: StoredMessage, maxChunkBytes: number): LogElement[] {
@@ -52,13 +57,11 @@ function decodeElements(message: StoredMessage, maxChunkBytes: number): LogEleme
   // Elements are measured one by one only where the whole could hold one that is too large. Written anew it can grow:
   // `1e20,` becomes 22 bytes.
   const measure = message.payload.byteLength * MAX_GROWTH > maxChunkBytes;
-  return values
-    .filter((value) => declaredType(value) !== "Heartbeat")
-    .map((value) => {
-      const element = decodeElement(value, message.timestampMs, measure ? maxChunkBytes : Infinity);
-      const isEnd = element.kind === "rejected" && ENDS.has(declaredType(value));
-      return isEnd ? refusedEnd(element.reason, message.timestampMs) : element;
-    });
+  return withoutHeartbeats(values).map((value) => {
+    const element = decodeElement(value, message.timestampMs, measure ? maxChunkBytes : Infinity);
+    const isEnd = element.kind === "rejected" && ENDS.has(declaredType(value));
+    return isEnd ? refusedEnd(element.reason, message.timestampMs) : element;
+  });
 }
 
 /**

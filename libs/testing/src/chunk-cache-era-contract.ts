@@ -1,10 +1,4 @@
-import {
-  jumpSequence,
-  type AppendOutcome,
-  type Checkpoint,
-  type ChunkCache,
-  type LogEntry,
-} from "@sluice/core";
+import { jumpSequence, type AppendOutcome, type ChunkCache, type LogEntry } from "@sluice/core";
 import { describe, expect, it } from "vitest";
 import { checkpointAt, contents, write } from "./chunk-cache-steps.ts";
 import type { ChunkCacheUnderTest } from "./chunk-cache-under-test.ts";
@@ -12,9 +6,11 @@ import { logEntry } from "./log-entry-samples.ts";
 
 const BEFORE = [logEntry(1, { firstSequence: 1, texts: ["a", "b"] }), logEntry(2, { texts: ["lost"] })];
 /** The log was put back to where it ended with message 1. */
-const ERA = 7_000;
-const DIVERGENCES = [{ after: 1, recordedMs: ERA }];
-const inEra = (brokerSequence: number): Checkpoint => ({ ...checkpointAt(brokerSequence), era: ERA });
+/** Messages of samples have 1000 + broker sequence as time; those of the new log come later. */
+const LOST_UNTIL_MS = 1_002;
+const NEW_MS = 5_000;
+const RESUMES_AT = 50_000;
+const DIVERGENCES = [{ after: 1, lostUntilMs: LOST_UNTIL_MS, resumesAt: RESUMES_AT }];
 
 /** The log fell back under a cache that had applied all of `BEFORE`: what an owner does about it, and then one batch. */
 async function appendAfterDivergence(
@@ -22,8 +18,8 @@ async function appendAfterDivergence(
   entries: readonly LogEntry[],
 ): Promise<AppendOutcome> {
   await write(cache, 0, BEFORE);
-  await cache.replaceCheckpoint(0, checkpointAt(2), inEra(1));
-  const checkpoint = inEra(entries.at(-1)?.brokerSequence ?? 1);
+  await cache.replaceCheckpoint(0, checkpointAt(2), checkpointAt(1));
+  const checkpoint = checkpointAt(entries.at(-1)?.brokerSequence ?? 1);
   return cache.append({ partition: 0, readAfter: 1, checkpoint, entries, divergences: DIVERGENCES });
 }
 
@@ -42,8 +38,10 @@ export function describeEras(createHarness: () => Promise<ChunkCacheUnderTest>):
     it("lets a stream jump across the divergence, and keeps what readers have got under the old numbers", async () => {
       await using harness = await createHarness();
       const { cache } = harness;
-      const outcome = await appendAfterDivergence(cache, [logEntry(2, { firstSequence: 3, texts: ["new"] })]);
-      const jump = jumpSequence(2);
+      const outcome = await appendAfterDivergence(cache, [
+        logEntry(2, { firstSequence: 3, texts: ["new"], timestampMs: NEW_MS }),
+      ]);
+      const jump = jumpSequence(RESUMES_AT);
       expect(outcome).toMatchObject({
         kind: "applied",
         entries: [{ first: jump, count: 1, status: "open" }],
@@ -59,28 +57,16 @@ export function describeEras(createHarness: () => Promise<ChunkCacheUnderTest>):
     it("jumps once, and goes on from there", async () => {
       await using harness = await createHarness();
       const { cache } = harness;
-      await appendAfterDivergence(cache, [logEntry(2, { texts: ["new"] }), logEntry(3, { texts: ["next"] })]);
-      const later = [logEntry(4, { texts: ["later"] })];
-      const batch = { partition: 0, readAfter: 3, checkpoint: inEra(4), divergences: DIVERGENCES };
+      await appendAfterDivergence(cache, [
+        logEntry(2, { texts: ["new"], timestampMs: NEW_MS }),
+        logEntry(3, { texts: ["next"], timestampMs: NEW_MS }),
+      ]);
+      const later = [logEntry(4, { texts: ["later"], timestampMs: NEW_MS })];
+      const batch = { partition: 0, readAfter: 3, checkpoint: checkpointAt(4), divergences: DIVERGENCES };
       expect(await cache.append({ ...batch, entries: later })).toMatchObject({
-        entries: [{ first: jumpSequence(2) + 2 }],
+        entries: [{ first: jumpSequence(RESUMES_AT) + 2 }],
       });
       expect(await cache.append({ ...batch, entries: later })).toMatchObject({ entries: [{ count: 0 }] });
-    });
-
-    it("writes nothing for an ingester that doesn't know of the divergence, or before the checkpoint does", async () => {
-      await using harness = await createHarness();
-      const { cache } = harness;
-      await write(cache, 0, BEFORE);
-      const batch = { partition: 0, readAfter: 1, entries: [logEntry(3, { texts: ["new"] })] };
-      const knowing = { ...batch, checkpoint: inEra(3), divergences: DIVERGENCES };
-      expect(await cache.append(knowing)).toEqual({ kind: "rewind", checkpoint: checkpointAt(2) });
-      await cache.replaceCheckpoint(0, checkpointAt(2), inEra(1));
-      expect(await cache.append({ ...batch, checkpoint: checkpointAt(3) })).toEqual({
-        kind: "rewind",
-        checkpoint: inEra(1),
-      });
-      expect(await cache.append(knowing)).toMatchObject({ kind: "applied" });
     });
 
     it("begins at 1 with a stream that begins after the divergence", async () => {
@@ -101,14 +87,14 @@ export function describeEras(createHarness: () => Promise<ChunkCacheUnderTest>):
       await using harness = await createHarness();
       const { cache } = harness;
       await appendAfterDivergence(cache, []);
-      const sequence = jumpSequence(2);
+      const sequence = jumpSequence(RESUMES_AT);
       const info = {
         streamId: "s",
-        head: { sequence, brokerSequence: 2, status: "open" as const, era: ERA },
+        head: { sequence, brokerSequence: 2, status: "open" as const },
         chunkCount: 3,
         byteCount: 30,
         createdMs: 1001,
-        updatedMs: 1002,
+        updatedMs: NEW_MS,
         endedMs: null,
         options: null,
         beatIntervalMs: null,
@@ -116,8 +102,11 @@ export function describeEras(createHarness: () => Promise<ChunkCacheUnderTest>):
       const completion = { info, snapshotBrokerSequence: 2, isProven: true };
       await cache.restore({ partition: 0, streamId: "s", chunkTtlSeconds: 300, chunks: [], completion });
       expect((await cache.readInfo("s"))?.head).toEqual(info.head);
-      const again = [logEntry(2, { texts: ["new"] }), logEntry(3, { texts: ["next"] })];
-      const checkpoint = inEra(3);
+      const again = [
+        logEntry(2, { texts: ["new"], timestampMs: NEW_MS }),
+        logEntry(3, { texts: ["next"], timestampMs: NEW_MS }),
+      ];
+      const checkpoint = checkpointAt(3);
       expect(
         await cache.append({
           partition: 0,

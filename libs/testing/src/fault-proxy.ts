@@ -10,13 +10,10 @@ import { NatsPublishFilter } from "./nats-publish-filter.ts";
  */
 export interface FaultProxy extends AsyncDisposable {
   readonly url: string;
-  readonly connections: number;
   /** Holds all bytes, both ways, and new connections' too. */
   pause(): void;
   /** Lets go what was held, in order. */
   resume(): void;
-  /** Resets all connections. New ones are taken. */
-  cut(): void;
   /** From now on messages that clients publish on such subjects get no further. Null: all go through again. */
   withhold(matches: ((subject: string) => boolean) | null): void;
   /** Calls back for each message that was withheld. */
@@ -66,9 +63,6 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
   };
   return {
     url,
-    get connections() {
-      return pairs.size;
-    },
     pause() {
       isPaused = true;
       for (const socket of sockets()) socket.pause();
@@ -76,9 +70,6 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
     resume() {
       isPaused = false;
       for (const socket of sockets()) socket.resume();
-    },
-    cut() {
-      for (const socket of sockets()) socket.resetAndDestroy();
     },
     withhold(which) {
       matches = which;

@@ -1,6 +1,7 @@
 import {
   assertAppendBatch,
   numberEntry,
+  realign,
   partitionOf,
   type AppendBatch,
   type AppendOutcome,
@@ -78,7 +79,6 @@ export class MemoryChunkCache implements ChunkCache {
     if (
       standing === null ||
       standing.logCreatedMs !== batch.checkpoint.logCreatedMs ||
-      (standing.era ?? 0) !== (batch.checkpoint.era ?? 0) ||
       standing.brokerSequence < batch.readAfter
     ) {
       return { kind: "rewind", checkpoint: standing };
@@ -88,7 +88,7 @@ export class MemoryChunkCache implements ChunkCache {
     const unproven = new Set<string>();
     const entries: AppliedEntry[] = [];
     for (const entry of batch.entries) {
-      const draft = drafts.get(entry.streamId) ?? this.#draftOf(entry.streamId);
+      const draft = drafts.get(entry.streamId) ?? this.#draftOf(entry.streamId, batch.divergences);
       drafts.set(entry.streamId, draft);
       const applied = this.#applyEntry(draft, entry, standing.brokerSequence, batch.divergences);
       if (applied === null) unproven.add(entry.streamId);
@@ -195,8 +195,7 @@ export class MemoryChunkCache implements ChunkCache {
     const isExpected =
       state.checkpoint?.brokerSequence === expected.brokerSequence &&
       state.checkpoint.timestampMs === expected.timestampMs &&
-      state.checkpoint.logCreatedMs === expected.logCreatedMs &&
-      (state.checkpoint.era ?? 0) === (expected.era ?? 0);
+      state.checkpoint.logCreatedMs === expected.logCreatedMs;
     if (isExpected) state.checkpoint = { ...next };
     return state.checkpoint;
   }
@@ -288,9 +287,13 @@ export class MemoryChunkCache implements ChunkCache {
     return { ...outcome, ...totalsOf(record) };
   }
 
-  #draftOf(streamId: string): Draft {
-    const { record } = this.#stream(streamId);
-    return { record: structuredClone(record), written: new Map(), ttlSeconds: 0, isChanged: false };
+  #draftOf(streamId: string, divergences: readonly Divergence[] = []): Draft {
+    const record = structuredClone(this.#stream(streamId).record);
+    if (record !== null) {
+      const { head, updatedMs } = record.info;
+      head.brokerSequence = realign(head.brokerSequence, updatedMs, divergences);
+    }
+    return { record, written: new Map(), ttlSeconds: 0, isChanged: false };
   }
 
   #write(streamId: string, draft: Draft): void {

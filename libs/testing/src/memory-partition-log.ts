@@ -6,7 +6,7 @@ import {
   type PartitionReader,
   type StoredMessage,
 } from "@sluice/core";
-import { addDivergence, eraOf } from "@sluice/core";
+import { addDivergence, type Divergence } from "@sluice/core";
 import type { MemoryLog } from "./memory-log.ts";
 
 export interface MemoryRejection {
@@ -41,10 +41,14 @@ export class MemoryPartitionLog implements PartitionLog {
     return { createdMs, firstSequence, lastSequence, maxAgeMs, divergences, fullness: isFull ? 1 : fullness };
   }
 
-  async recordDivergence(after: number, knownEra: number): Promise<void> {
+  async recordDivergence(
+    after: number,
+    lost: { brokerSequence: number; timestampMs: number },
+    known: readonly Divergence[],
+  ): Promise<void> {
     this.#demandReachable();
-    const { divergences } = this.log;
-    if (eraOf(divergences) === knownEra) this.log.divergences = addDivergence(divergences, after, Date.now());
+    if (this.log.divergences.length !== known.length) return;
+    this.log.divergences = addDivergence(known, after, lost);
   }
 
   async timestampAt(brokerSequence: number): Promise<number | null> {

@@ -33,8 +33,7 @@ export function completeRecord(
   if (record === null) return { info: structuredClone(restored), chunkTtlSeconds };
   const { info } = record;
   const isAhead =
-    (restored.head.brokerSequence > info.head.brokerSequence ||
-      (restored.head.era ?? 0) > (info.head.era ?? 0)) &&
+    (restored.head.brokerSequence > info.head.brokerSequence || restored.updatedMs > info.updatedMs) &&
     restored.head.sequence >= info.head.sequence &&
     (info.head.status === "open" ||
       restored.head.status === info.head.status ||

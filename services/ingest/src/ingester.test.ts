@@ -1,4 +1,4 @@
-import { jumpSequence, partitionOf, StreamError, type ChunkCache, type PartitionLeases } from "@sluice/core";
+import { isJump, partitionOf, StreamError, type ChunkCache, type PartitionLeases } from "@sluice/core";
 import { createLogger, createRegistry } from "@sluice/runtime";
 import {
   MemoryChunkCache,
@@ -244,14 +244,15 @@ test("an older copy of the log is noticed: what readers got keeps its numbers, a
   world.publish("s", ["lost"], 2);
   await expect.poll(() => world.cache.readInfo("s")).toMatchObject({ head: { sequence: 3 } });
 
+  // Nobody reads while a copy is put in place: the broker doesn't run.
   world.log.rollBackTo(copied);
+  world.reconnect();
   await delay(2);
   world.publish("s", ["new"], 2);
-  const jump = jumpSequence(world.log.lastSequence);
   world.publish("fresh", ["first"], 0);
-  world.reconnect();
-  await expect.poll(() => world.cache.readInfo("s")).toMatchObject({ head: { sequence: jump } });
-  expect(await world.cache.readInfo("fresh")).toMatchObject({ head: { sequence: 1 } });
+  await expect.poll(async () => isJump((await world.cache.readInfo("s"))?.head.sequence ?? 0)).toBe(true);
+  const jump = (await world.cache.readInfo("s"))?.head.sequence;
+  await expect.poll(() => world.cache.readInfo("fresh")).toMatchObject({ head: { sequence: 1 } });
   expect(world.log.divergences.map((divergence) => divergence.after)).toEqual([copied]);
 
   // Rebuilt from the log alone, each chunk has the number again that it was told under.
@@ -271,11 +272,10 @@ test("a log that was made anew is noticed, and nothing of it is taken for what w
   world.publish("s", ["old"], 0);
   await expect.poll(() => world.cache.readInfo("s")).toMatchObject({ head: { sequence: 1 } });
   world.log.recreate();
-  world.publish("s", ["new"], 0);
   world.reconnect();
-  const jump = jumpSequence(world.log.lastSequence);
+  world.publish("s", ["new"], 0);
   await expect.poll(() => world.read("s")).toEqual(["old", "new"]);
-  expect(await world.cache.readInfo("s")).toMatchObject({ head: { sequence: jump } });
+  expect(isJump((await world.cache.readInfo("s"))?.head.sequence ?? 0)).toBe(true);
 });
 
 test("a chunk that was written, but not told because the answer got lost, is announced with the tails", async () => {

@@ -13,10 +13,10 @@ import {
   type StoredMessage,
   type Subscription,
 } from "@sluice/core";
-import { decodeMessage } from "@sluice/protocol";
 import type { Logger } from "@sluice/runtime";
 import { setTimeout as delay } from "node:timers/promises";
 import { countBatch } from "./batch-count.ts";
+import { batchesOf, type DecodedBatch } from "./batches.ts";
 import { liveRangesOf } from "./live-ranges.ts";
 import type { IngestMetrics, PartitionLag } from "./metrics.ts";
 import { Mutex } from "./mutex.ts";
@@ -176,9 +176,8 @@ export class PartitionOwner {
   }
 
   #doubt(): void {
-    if (this.#reader === null) return;
     this.#isInDoubt = true;
-    void this.#reader.close();
+    void this.#reader?.close();
   }
 
   async #rewind(): Promise<void> {
@@ -206,7 +205,10 @@ export class PartitionOwner {
         const messages = await reader.next(settings.maxBatchMessages);
         if (messages === null) return;
         this.#applying = messages;
-        await this.#turn.run(() => this.#apply(messages));
+        for (const batch of batchesOf(messages, settings.maxChunkBytes)) {
+          if (this.#isClosing || this.#isInDoubt) return;
+          await this.#turn.run(() => this.#apply(batch));
+        }
         this.#applying = [];
       }
     } finally {
@@ -216,11 +218,10 @@ export class PartitionOwner {
     }
   }
 
-  async #apply(messages: readonly StoredMessage[]): Promise<void> {
-    const { cache, liveFeed, log, metrics, settings } = this.#dependencies;
+  async #apply({ messages, entries }: DecodedBatch): Promise<void> {
+    const { cache, liveFeed, log, metrics } = this.#dependencies;
     const lastMessage = messages.at(-1);
     if (lastMessage === undefined) return;
-    const entries = messages.map((message) => decodeMessage(message, settings.maxChunkBytes));
     await rejectElements(log, messages, entries, metrics, this.#logger);
 
     const batch: AppendBatch = {
@@ -230,7 +231,6 @@ export class PartitionOwner {
         brokerSequence: lastMessage.brokerSequence,
         timestampMs: lastMessage.timestampMs,
         logCreatedMs: this.#position.logCreatedMs,
-        ...(this.#position.era === undefined ? {} : { era: this.#position.era }),
       },
       entries,
       divergences: this.#divergences,
@@ -244,7 +244,12 @@ export class PartitionOwner {
         return;
       }
       if (outcome.kind === "unproven") {
-        for (const streamId of outcome.streamIds) await this.#rebuildWithinTurn(streamId);
+        for (const streamId of outcome.streamIds) {
+          if ((await this.#rebuildWithinTurn(streamId)).kind === "restored") continue;
+          // Its messages have left the log while they waited here: what is there now has to be read anew.
+          this.#isInDoubt = true;
+          return;
+        }
         continue;
       }
       this.#position = batch.checkpoint;
@@ -273,9 +278,9 @@ export class PartitionOwner {
   }
 
   /** An append found a stream that nothing proves: only the log before it can tell, and only as far as we had read. */
-  async #rebuildWithinTurn(streamId: string): Promise<void> {
+  async #rebuildWithinTurn(streamId: string): Promise<RebuildAnswer> {
     this.#dependencies.metrics.rebuilds.inc({ cause: "append" });
-    await this.#patiently(() =>
+    return this.#patiently(() =>
       this.#rebuilder.rebuild(streamId, this.#divergences, (task) => task(this.position)),
     );
   }

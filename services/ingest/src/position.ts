@@ -1,5 +1,4 @@
 import {
-  eraOf,
   realign,
   type Checkpoint,
   type ChunkCache,
@@ -20,8 +19,11 @@ export interface PositionDependencies {
 
 /**
  * Where to read a partition on: its checkpoint, once it is certain that the log is still the one that it was taken of.
- * Without a checkpoint, early enough for everything that could still be in the cache. Where the log has diverged, that
- * is recorded with the log, and the checkpoint goes back to the divergence.
+ * Without a checkpoint, early enough for everything that could still be in the cache.
+ *
+ * Where the log has lost what was applied, that is recorded with the log, and the checkpoint goes back to the
+ * divergence. All partitions' checkpoints are looked at: a stream of a partition that lost nothing jumps, too, and must
+ * not be told otherwise before its owner knows.
  */
 export async function settlePosition(
   partition: number,
@@ -29,76 +31,90 @@ export async function settlePosition(
 ): Promise<{ position: Checkpoint; divergences: readonly Divergence[] }> {
   const { log, cache, metrics, logger } = dependencies;
   for (;;) {
+    // In this order: a checkpoint that moves on after the log was asked would seem to be beyond its end.
+    const checkpoints = await readCheckpoints(log, cache);
     const facts = await log.facts();
-    const standing = (await cache.readCheckpoint(partition)) ?? (await seed(partition, facts, dependencies));
-    const era = eraOf(facts.divergences);
-    if (standing.logCreatedMs === facts.createdMs && (standing.era ?? 0) === era) {
-      const after = await divergenceFrom(log, facts, standing);
-      if (after === null) return { position: standing, divergences: facts.divergences };
-      metrics.divergences.inc();
-      logger.error(
-        { partition, checkpoint: standing, after },
-        "the log has lost what was applied: streams jump",
-      );
-      await log.recordDivergence(after, era);
-    } else if (standing.logCreatedMs !== facts.createdMs && !facts.divergences.some(isOfCreation(facts))) {
-      metrics.divergences.inc();
-      logger.error({ partition, checkpoint: standing }, "the log was made anew: streams jump");
-      await log.recordDivergence(facts.createdMs - 1, era);
-    } else {
-      await cache.replaceCheckpoint(partition, standing, await realigned(log, facts, standing));
+    const standing = checkpoints.get(partition);
+    if (standing === undefined) {
+      await seed(partition, facts, dependencies);
+      continue;
     }
+    const after = await divergenceFrom(log, facts, [...checkpoints.values()]);
+    if (after !== null) {
+      metrics.divergences.inc();
+      logger.error({ after, checkpoint: standing }, "the log has lost what was applied: streams jump");
+      await log.recordDivergence(after, furthest([...checkpoints.values()]), facts.divergences);
+      continue;
+    }
+    const position = await aligned(log, facts, standing);
+    if (position === standing) return { position, divergences: facts.divergences };
+    await cache.replaceCheckpoint(partition, standing, position);
   }
 }
 
-/** A log made anew begins with a divergence from the one before it, if there was one that anybody remembers. */
-function isOfCreation(facts: LogFacts): (divergence: Divergence) => boolean {
-  return ({ after }) => after === facts.createdMs - 1;
-}
-
-async function realigned(log: PartitionLog, facts: LogFacts, standing: Checkpoint): Promise<Checkpoint> {
-  const isOfThisLog = standing.logCreatedMs === facts.createdMs;
-  const brokerSequence = isOfThisLog
-    ? realign(standing.brokerSequence, standing.era ?? 0, facts.divergences)
-    : facts.createdMs - 1;
-  return {
-    brokerSequence,
-    timestampMs: (await log.timestampAt(brokerSequence)) ?? 0,
-    logCreatedMs: facts.createdMs,
-    era: eraOf(facts.divergences),
-  };
+async function readCheckpoints(log: PartitionLog, cache: ChunkCache): Promise<Map<number, Checkpoint>> {
+  const partitions = Array.from({ length: log.partitions }, (_, partition) => partition);
+  const found = await Promise.all(partitions.map((partition) => cache.readCheckpoint(partition)));
+  return new Map(found.flatMap((checkpoint, index) => (checkpoint === null ? [] : [[index, checkpoint]])));
 }
 
 async function seed(
   partition: number,
   facts: LogFacts,
   { log, cache, settings }: PositionDependencies,
-): Promise<Checkpoint> {
+): Promise<void> {
   const brokerSequence = await log.positionBefore(Date.now() - settings.chunkTtlSeconds * 1000);
-  const era = eraOf(facts.divergences);
-  return cache.seedCheckpoint(partition, {
-    brokerSequence,
-    timestampMs: (await log.timestampAt(brokerSequence)) ?? 0,
-    logCreatedMs: facts.createdMs,
-    ...(era === 0 ? {} : { era }),
-  });
+  const timestampMs = (await log.timestampAt(brokerSequence)) ?? 0;
+  await cache.seedCheckpoint(partition, { brokerSequence, timestampMs, logCreatedMs: facts.createdMs });
+}
+
+/** Where a checkpoint stands in the log as it is now: itself, or the divergence. */
+async function aligned(log: PartitionLog, facts: LogFacts, standing: Checkpoint): Promise<Checkpoint> {
+  const brokerSequence = alignedSequence(facts, standing);
+  if (brokerSequence === standing.brokerSequence && standing.logCreatedMs === facts.createdMs)
+    return standing;
+  const timestampMs = (await log.timestampAt(brokerSequence)) ?? 0;
+  return { brokerSequence, timestampMs, logCreatedMs: facts.createdMs };
+}
+
+function alignedSequence(facts: LogFacts, { brokerSequence, timestampMs, logCreatedMs }: Checkpoint): number {
+  const isOfThisLog = logCreatedMs === facts.createdMs;
+  return isOfThisLog ? realign(brokerSequence, timestampMs, facts.divergences) : facts.createdMs - 1;
 }
 
 /**
- * Null if the log still holds what the checkpoint was taken of; else the last broker sequence that both have.
- * A log put back from an older copy ends before the checkpoint, or has by now another message in its place. What the
- * copy holds is older than the checkpoint's message, and what was written since is newer. A checkpoint whose message is
- * gone (aged out, deleted) proves nothing, and counts as the same.
+ * The last broker sequence up to which the log is what the checkpoints were taken of; null if it holds all of that, or
+ * the divergence is on record. A log made anew begins with one.
+ * A log put back from an older copy ends before the furthest checkpoint, or has by now another message in its place.
+ * What the copy holds is older than that checkpoint's message, and what was written since is newer. A checkpoint whose
+ * message is gone (aged out, deleted) proves nothing, and counts as the same.
  */
 async function divergenceFrom(
   log: PartitionLog,
-  { lastSequence }: LogFacts,
-  checkpoint: Checkpoint,
+  facts: LogFacts,
+  checkpoints: readonly Checkpoint[],
 ): Promise<number | null> {
-  if (lastSequence >= checkpoint.brokerSequence) {
-    const timestampMs = await log.timestampAt(checkpoint.brokerSequence);
-    const isSame = timestampMs === null || timestampMs === checkpoint.timestampMs;
-    if (isSame || checkpoint.timestampMs === 0) return null;
+  const { createdMs, divergences, lastSequence } = facts;
+  const isMadeAnew = checkpoints.some((checkpoint) => checkpoint.logCreatedMs !== createdMs);
+  if (isMadeAnew && !divergences.some(({ after }) => after === createdMs - 1)) return createdMs - 1;
+
+  const standing = checkpoints.filter(
+    (checkpoint) => alignedSequence(facts, checkpoint) === checkpoint.brokerSequence,
+  );
+  const last = furthest(standing);
+  if (lastSequence >= last.brokerSequence) {
+    const timestampMs = await log.timestampAt(last.brokerSequence);
+    if (timestampMs === null || last.timestampMs === 0 || timestampMs === last.timestampMs) return null;
   }
-  return Math.min(lastSequence, await log.positionBefore(checkpoint.timestampMs + 1));
+  return Math.min(lastSequence, await log.positionBefore(last.timestampMs + 1));
+}
+
+/** The highest position and the latest time among checkpoints; zeros where there are none. */
+function furthest(checkpoints: readonly Checkpoint[]): { brokerSequence: number; timestampMs: number } {
+  let [brokerSequence, timestampMs] = [0, 0];
+  for (const checkpoint of checkpoints) {
+    brokerSequence = Math.max(brokerSequence, checkpoint.brokerSequence);
+    timestampMs = Math.max(timestampMs, checkpoint.timestampMs);
+  }
+  return { brokerSequence, timestampMs };
 }

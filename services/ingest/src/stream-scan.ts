@@ -1,7 +1,7 @@
 import {
-  eraOf,
   jumpSequence,
   numberEntry,
+  positionOf,
   provesItsNumber,
   type CachedChunk,
   type ChunkCache,
@@ -14,8 +14,13 @@ import {
 import { chunkJsonHead, decodeMessage } from "@sluice/protocol";
 import { isBeginning } from "./beginning.ts";
 
-/** Messages read and written at a time: bounds the memory of a rebuild, whatever the stream's length. */
+/** Messages read at a time: bounds the memory of a rebuild, whatever the stream's length. */
 const PAGE_SIZE = 1_000;
+
+// What one call lays into the cache. A page of messages can hold a million chunks, or a gigabyte: Redis would answer
+// nobody for seconds, and not within our time limit, so that the stream never came back.
+const MAX_LAID_CHUNKS = 1_000;
+const MAX_LAID_BYTES = 4 * 1024 * 1024;
 
 export interface StreamScanOptions {
   partition: number;
@@ -64,10 +69,9 @@ export class StreamScan {
     return {
       ...this.#info,
       head: {
-        sequence: jumpSequence(position + 1) - 1,
+        sequence: jumpSequence(positionOf(position + 1, this.#divergences)) - 1,
         brokerSequence: position,
         status: hasEnded ? this.#info.head.status : "open",
-        ...(this.#divergences.length > 0 ? { era: eraOf(this.#divergences) } : {}),
       },
       chunkCount: 0,
       byteCount: 0,
@@ -77,27 +81,33 @@ export class StreamScan {
 
   /** From where it stopped to the stream's last message now. */
   async readOn(): Promise<void> {
-    const { log, cache, partition, maxChunkBytes } = this.#options;
+    const { log, maxChunkBytes } = this.#options;
     for await (const messages of log.readStream(this.streamId, this.upTo, PAGE_SIZE)) {
-      const chunks: CachedChunk[] = [];
+      let chunks: CachedChunk[] = [];
+      let bytes = 0;
       for (const message of messages) {
         const entry = decodeMessage(message, maxChunkBytes);
         if (this.isEmpty) await this.#begin(entry);
-        this.upTo = message.brokerSequence;
         const numbered = this.#number(entry);
-        if (!this.#isUnprovable) chunks.push(...numbered);
+        for (const chunk of this.#isUnprovable ? [] : numbered) {
+          if (chunks.length === MAX_LAID_CHUNKS || bytes + chunk.json.byteLength > MAX_LAID_BYTES) {
+            await this.#lay(chunks);
+            chunks = [];
+            bytes = 0;
+          }
+          chunks.push(chunk);
+          bytes += chunk.json.byteLength;
+        }
       }
-      if (chunks.length > 0) {
-        const chunkTtlSeconds = this.#options.chunkTtlSeconds;
-        await cache.restore({
-          partition,
-          streamId: this.streamId,
-          chunkTtlSeconds,
-          chunks,
-          completion: null,
-        });
-      }
+      await this.#lay(chunks);
+      this.upTo = messages.at(-1)?.brokerSequence ?? this.upTo;
     }
+  }
+
+  async #lay(chunks: readonly CachedChunk[]): Promise<void> {
+    if (chunks.length === 0) return;
+    const { cache, partition, chunkTtlSeconds } = this.#options;
+    await cache.restore({ partition, streamId: this.streamId, chunkTtlSeconds, chunks, completion: null });
   }
 
   async #begin(entry: LogEntry): Promise<void> {
@@ -105,9 +115,8 @@ export class StreamScan {
     const { log, idleLimitMs, now } = this.#options;
     const divergence = await this.#jumpedDivergence(entry);
     if (divergence !== null) {
-      const era = eraOf(this.#divergences);
-      this.#head = { sequence: 0, brokerSequence: divergence, status: "open", era };
-      this.firstAvailable = jumpSequence(entry.brokerSequence);
+      this.#head = { sequence: 0, brokerSequence: divergence, status: "open" };
+      this.firstAvailable = jumpSequence(positionOf(entry.brokerSequence, this.#divergences));
     } else if (provesItsNumber(entry, this.#divergences)) this.firstAvailable = entry.firstSequence;
     else if (entry.firstSequence !== null) this.#isUnprovable = true;
     else if (isBeginning(entry.timestampMs, await log.facts(), idleLimitMs, now())) this.firstAvailable = 1;
@@ -124,7 +133,7 @@ export class StreamScan {
     const last = record?.head.sequence ?? 0;
     return (
       this.#divergences.findLast(
-        ({ after }) => after < entry.brokerSequence && jumpSequence(after + 1) <= last,
+        ({ after, resumesAt }) => after < entry.brokerSequence && jumpSequence(resumesAt) <= last,
       )?.after ?? null
     );
   }

@@ -12,7 +12,7 @@
               meta_ttl        seconds that a stream's record lives
               json_infix      what stands between a chunk's sequence and its body
               ids             per stream: its id
-              divergences     of the log, ascending: { broker sequence after which, time recorded = era }
+              divergences     of the log, ascending: { broker sequence after which, lost until, resumes at }
               streams         per stream: what its chunks' JSON begins with, up to the sequence
               entries         per message, in log order:
                 { stream (from 1), broker sequence, timestamp, first sequence or 0 where the message proves none,
@@ -23,8 +23,9 @@
   ARGV[2]   the checkpoint after the batch, JSON
   ARGV[3…]  bodies of all elements, in order; empty: a rejected one's placeholder
 
-  Returns { "applied", and per message: first, count, status, 1 if it was applied before or 0,
-          the stream's chunk count, byte count and time of creation }, or with nothing written
+  Returns { "applied", "first count status duplicate chunks bytes created first count …" } with the entries' outcomes as
+          one text, since a reply costs its reader by the element: 1 in `duplicate` where an entry was applied before,
+          then how its stream stands; or with nothing written
           { "rewind", checkpoint or nil } or { "unproven", number of a stream, … }
 ]]
 local checkpoint_key = KEYS[1]
@@ -52,10 +53,21 @@ local function is_across_divergence(after, up_to)
   return false
 end
 
--- A record of an earlier era may stand on a message that the log has lost: it then stands at the divergence.
-local function realigned(broker_sequence, era)
+-- The position that jumps are made of: the broker sequence, made unique over all eras.
+local function position_of(broker_sequence)
+  for index = #divergences, 1, -1 do
+    local divergence = divergences[index]
+    if divergence[1] < broker_sequence then
+      return divergence[3] + (broker_sequence - divergence[1] - 1)
+    end
+  end
+  return broker_sequence
+end
+
+-- A record may stand on a message that the log has lost: it then stands at the divergence.
+local function realigned(broker_sequence, updated_ms)
   for _, divergence in ipairs(divergences) do
-    if divergence[2] > era then
+    if updated_ms <= divergence[2] then
       broker_sequence = math.min(broker_sequence, divergence[1])
     end
   end
@@ -68,14 +80,13 @@ if not standing_json then
 end
 local standing = cjson.decode(standing_json)
 local checkpoint = cjson.decode(checkpoint_json)
-if standing.log_created_ms ~= checkpoint.log_created_ms or (standing.era or 0) ~= (checkpoint.era or 0)
-  or standing.broker_sequence < read_after then
+if standing.log_created_ms ~= checkpoint.log_created_ms or standing.broker_sequence < read_after then
   return { "rewind", standing_json }
 end
 
 local function load_stream(number)
   local record = redis.call("HMGET", KEYS[2 * number + 1], "sequence", "broker_sequence", "status", "chunk_count",
-    "byte_count", "chunk_ttl", "default_ttl", "options", "era", "created_ms", "beat_ms")
+    "byte_count", "chunk_ttl", "default_ttl", "options", "updated_ms", "created_ms", "beat_ms")
   return {
     exists = record[1] ~= false,
     sequence = tonumber(record[1] or 0),
@@ -98,18 +109,11 @@ end
 
 local streams = {}
 local unproven = { "unproven" }
-local outcome = { "applied" }
-local outcome_count = 1
+local outcomes = {}
 
 local function report(stream, first, count, is_duplicate)
-  outcome[outcome_count + 1] = first
-  outcome[outcome_count + 2] = count
-  outcome[outcome_count + 3] = stream.status
-  outcome[outcome_count + 4] = is_duplicate and 1 or 0
-  outcome[outcome_count + 5] = stream.chunk_count
-  outcome[outcome_count + 6] = stream.byte_count
-  outcome[outcome_count + 7] = stream.created_ms or stream.standing_created_ms
-  outcome_count = outcome_count + 7
+  outcomes[#outcomes + 1] = format("%.0f %.0f %s %d %.0f %.0f %.0f", first, count, stream.status, is_duplicate and 1 or 0,
+    stream.chunk_count, stream.byte_count, stream.created_ms or stream.standing_created_ms)
 end
 
 local function take_chunks(stream, prefix, first, count)
@@ -156,7 +160,7 @@ local function take_entry(stream, prefix, entry)
 
   stream.is_changed = true
   if stream.exists and is_across_divergence(stream.broker_sequence, broker_sequence) then
-    proven_first = broker_sequence * MAX_ELEMENTS_PER_MESSAGE
+    proven_first = position_of(broker_sequence) * MAX_ELEMENTS_PER_MESSAGE
   end
   stream.broker_sequence = broker_sequence
   if stream.status ~= "open" and not (is_tombstone and stream.status ~= "deleted") then
@@ -258,7 +262,6 @@ local function write_record(key, stream)
       fields[#fields + 1] = type(value) == "number" and format("%.0f", value) or value
     end
   end
-  add("era", #divergences > 0 and divergences[#divergences][2])
   add("created_ms", stream.created_ms)
   add("updated_ms", stream.updated_ms)
   add("ended_ms", stream.ended_ms)
@@ -300,4 +303,4 @@ end
 if checkpoint.broker_sequence > standing.broker_sequence then
   redis.call("SET", checkpoint_key, checkpoint_json)
 end
-return outcome
+return { "applied", table.concat(outcomes, " ") }

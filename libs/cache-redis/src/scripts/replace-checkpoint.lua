@@ -14,7 +14,7 @@ if not standing_json then
 end
 local standing, expected = cjson.decode(standing_json), cjson.decode(expected_json)
 if standing.broker_sequence ~= expected.broker_sequence or standing.timestamp_ms ~= expected.timestamp_ms
-  or standing.log_created_ms ~= expected.log_created_ms or (standing.era or 0) ~= (expected.era or 0) then
+  or standing.log_created_ms ~= expected.log_created_ms then
   return standing_json
 end
 redis.call("SET", checkpoint_key, next_json)

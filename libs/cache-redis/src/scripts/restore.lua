@@ -11,7 +11,7 @@
              default_ttl  seconds that the stream's options ask for, or 0
              completion   on the last page only: snapshot (broker sequence), is_proven (0 or 1), sequence,
                           broker_sequence, status, chunk_count, byte_count, created_ms, updated_ms,
-                          ended_ms or -1, options or "", era, beat_ms or 0
+                          ended_ms or -1, options or "", beat_ms or 0
   ARGV[2n], [2n+1]  sequence and ZSET member of the n-th chunk, ascending
 
   Returns 1, or 0 with nothing written: there is no record, and the checkpoint is past the snapshot
@@ -27,7 +27,7 @@ local completion = page.completion
 local format = string.format
 
 local found = redis.call("HMGET", meta_key, "sequence", "broker_sequence", "status", "chunk_count", "byte_count",
-  "chunk_ttl", "created_ms", "updated_ms", "ended_ms", "options", "era")
+  "chunk_ttl", "created_ms", "updated_ms", "ended_ms", "options")
 local exists, status = found[1] ~= false, found[3] or "open"
 
 if completion and not exists then
@@ -71,7 +71,7 @@ local function completed_fields()
     end
   end
   local is_ahead = not exists
-    or ((completion.broker_sequence > tonumber(found[2]) or completion.era > tonumber(found[11] or 0))
+    or ((completion.broker_sequence > tonumber(found[2]) or completion.updated_ms > tonumber(found[8]))
       and completion.sequence >= tonumber(found[1])
       and (status == "open" or completion.status == status or completion.status == "deleted"))
   if is_ahead then
@@ -79,9 +79,6 @@ local function completed_fields()
     set("broker_sequence", completion.broker_sequence)
     set("status", completion.status)
     set("beat_ms", completion.beat_ms)
-    if completion.era > 0 then
-      set("era", completion.era)
-    end
     if completion.ended_ms >= 0 and not found[9] then
       set("ended_ms", completion.ended_ms)
     end

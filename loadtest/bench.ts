@@ -1,0 +1,14 @@
+import { Command } from "commander";
+import { addEndToEndCommand } from "./questions/end-to-end.ts";
+import { addFanoutCommand } from "./questions/fanout.ts";
+import { addIngestCommand } from "./questions/ingest.ts";
+import { addPublishCommand } from "./questions/publish.ts";
+
+const program = new Command("npm run bench --").description(
+  "Measures Sluice as real processes on this machine. Each question starts what it needs, and ends by itself.",
+);
+addIngestCommand(program);
+addPublishCommand(program);
+addFanoutCommand(program);
+addEndToEndCommand(program);
+await program.parseAsync();
