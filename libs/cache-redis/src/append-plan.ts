@@ -106,14 +106,12 @@ export function readAppendReply(reply: unknown, streamIds: readonly string[]): A
   }
 }
 
-const WORDS_PER_ENTRY = 7;
-
-/** `first count status duplicate chunks bytes created`, again and again. */
+/** `first count status`, again and again. */
 function readAppliedEntries(text: string): AppliedEntry[] {
   if (text === "") return [];
   const words = text.split(" ");
   const entries: AppliedEntry[] = [];
-  for (let index = 0; index < words.length; index += WORDS_PER_ENTRY) {
+  for (let index = 0; index < words.length; index += 7) {
     entries.push({
       first: Number(words[index]),
       count: Number(words[index + 1]),

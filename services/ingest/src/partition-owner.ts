@@ -15,8 +15,8 @@ import {
 } from "@sluice/core";
 import type { Logger } from "@sluice/runtime";
 import { setTimeout as delay } from "node:timers/promises";
-import { countBatch } from "./batch-count.ts";
 import { batchesOf, type DecodedBatch } from "./batches.ts";
+import { countBatch } from "./batch-count.ts";
 import { liveRangesOf } from "./live-ranges.ts";
 import type { IngestMetrics, PartitionLag } from "./metrics.ts";
 import { Mutex } from "./mutex.ts";

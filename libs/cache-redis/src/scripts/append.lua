@@ -23,9 +23,9 @@
   ARGV[2]   the checkpoint after the batch, JSON
   ARGV[3…]  bodies of all elements, in order; empty: a rejected one's placeholder
 
-  Returns { "applied", "first count status duplicate chunks bytes created first count …" } with the entries' outcomes as
-          one text, since a reply costs its reader by the element: 1 in `duplicate` where an entry was applied before,
-          then how its stream stands; or with nothing written
+  Returns { "applied", outcomes }, the outcomes being one text, since a reply costs its reader by the element: per
+          message first, count, status, 1 if it was applied before or 0, the stream's chunk count, byte count and time
+          of creation, all parted by blanks; or with nothing written
           { "rewind", checkpoint or nil } or { "unproven", number of a stream, … }
 ]]
 local checkpoint_key = KEYS[1]
@@ -112,8 +112,8 @@ local unproven = { "unproven" }
 local outcomes = {}
 
 local function report(stream, first, count, is_duplicate)
-  outcomes[#outcomes + 1] = format("%.0f %.0f %s %d %.0f %.0f %.0f", first, count, stream.status, is_duplicate and 1 or 0,
-    stream.chunk_count, stream.byte_count, stream.created_ms or stream.standing_created_ms)
+  outcomes[#outcomes + 1] = format("%.0f %.0f %s %d %.0f %.0f %.0f", first, count, stream.status,
+    is_duplicate and 1 or 0, stream.chunk_count, stream.byte_count, stream.created_ms or stream.standing_created_ms)
 end
 
 local function take_chunks(stream, prefix, first, count)
