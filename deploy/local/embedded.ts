@@ -58,6 +58,7 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
 
     const ingester = startIngester({
       log: new MemoryPartitionLog(log),
+      streamLog: new MemoryStreamLog(log),
       cache,
       leases: new MemoryPartitionLeases({ partitions: log.partitions, cache }),
       liveFeed: new MemoryLiveFeed(bus),

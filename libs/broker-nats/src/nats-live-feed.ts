@@ -1,10 +1,13 @@
 import type { Msg } from "@nats-io/nats-core";
 import type { LiveFeed, LiveRange, RebuildAnswer, Subscription, TailAnnouncement } from "@sluice/core";
 import {
+  BEAT_SUBJECTS,
+  beatSubject,
   decodeLiveMessage,
   encodeLiveMessage,
   hereSubject,
   liveSubject,
+  parseSequence,
   rebuildAnswerSchema,
   rebuildRequestSchema,
   rebuildSubject,
@@ -18,6 +21,10 @@ import { parseJsonAs, subscribe } from "./service-request.ts";
 
 // Room for the line in front of the frames and for the message's subject.
 const RANGE_OVERHEAD_BYTES = 1024;
+
+const BEAT_PREFIX_LENGTH = beatSubject("").length;
+// A number of 16 digits; without it a foreign message would be turned into a string as a whole.
+const MAX_BEAT_BYTES = 16;
 
 export interface LiveFeedOptions {
   /** Told of each message that can't be read; it is dropped. */
@@ -111,6 +118,17 @@ export class NatsLiveFeed implements LiveFeed {
     });
     if (message.reply !== undefined && message.reply !== "")
       this.#publish(message.reply, JSON.stringify(answer));
+  }
+
+  publishBeat(streamId: string, brokerSequence: number): void {
+    this.#publish(beatSubject(streamId), String(brokerSequence));
+  }
+
+  subscribeBeats(handler: (streamId: string, brokerSequence: number | null) => void): Subscription {
+    return subscribe(this.#link, BEAT_SUBJECTS, (message) => {
+      const text = message.data.byteLength > MAX_BEAT_BYTES ? "" : message.string();
+      handler(message.subject.slice(BEAT_PREFIX_LENGTH), parseSequence(text));
+    });
   }
 
   onReconnect(handler: () => void): Subscription {

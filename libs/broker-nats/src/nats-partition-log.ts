@@ -12,6 +12,7 @@ import { CHUNKS_STREAM, chunkSubject, HEADERS, rejectedSubject } from "@sluice/p
 import { readDirectPage } from "./direct-page.ts";
 import { LeaderReads, rawOf } from "./leader-reads.ts";
 import { askLog } from "./log-errors.ts";
+import { fullnessOf, readLogInfo } from "./log-state.ts";
 import { createdMsOf, MESSAGE_OVERHEAD_BYTES, type LogIdentity } from "./log-setup.ts";
 import { divergencesOf, recordDivergence } from "./log-divergences.ts";
 import type { NatsLink } from "./nats-connection.ts";
@@ -37,9 +38,8 @@ export class NatsPartitionLog implements PartitionLog {
   }
 
   async facts(): Promise<LogFacts> {
-    const { config, state } = await askLog("ask for its state", async () => {
-      return this.#link.jetStreamManager.streams.info(CHUNKS_STREAM);
-    });
+    const info = await readLogInfo(this.#link);
+    const { config, state } = info;
     return {
       // Not what was read at the start: this log may have been replaced under a running process.
       createdMs: createdMsOf(config) ?? this.#createdMs,
@@ -47,7 +47,7 @@ export class NatsPartitionLog implements PartitionLog {
       lastSequence: state.last_seq,
       divergences: divergencesOf(config),
       maxAgeMs: config.max_age === 0 ? Infinity : millis(config.max_age),
-      fullness: Math.max(shareOf(state.bytes, config.max_bytes), shareOf(state.messages, config.max_msgs)),
+      fullness: fullnessOf(info),
     };
   }
 
@@ -141,11 +141,6 @@ export class NatsPartitionLog implements PartitionLog {
       );
     });
   }
-}
-
-/** JetStream writes "no limit" as −1 or 0. */
-function shareOf(used: number, limit: number): number {
-  return limit > 0 ? used / limit : 0;
 }
 
 /** A header's value ends at its line. */

@@ -17,6 +17,7 @@ import {
   jetStreamErrorCode,
   logUnavailable,
 } from "./log-errors.ts";
+import { fullnessOf, readLogInfo } from "./log-state.ts";
 import { MESSAGE_OVERHEAD_BYTES, type LogIdentity } from "./log-setup.ts";
 import type { NatsLink } from "./nats-connection.ts";
 
@@ -81,6 +82,10 @@ export class NatsStreamLog implements StreamLog {
     });
   }
 
+  async fullness(): Promise<number> {
+    return fullnessOf(await readLogInfo(this.#link));
+  }
+
   #subjectOf(streamId: string): string {
     return chunkSubject(partitionOf(streamId, this.partitions), streamId);
   }
@@ -89,13 +94,16 @@ export class NatsStreamLog implements StreamLog {
 function headersOf(message: OutgoingMessage, chunkSubject: string): MsgHdrs {
   const made = headers();
   made.set(HEADERS.messageId, message.messageId);
-  made.set(HEADERS.expectedLastSequence, String(message.expectedLastSequence));
-  // Without it a clustered server compares with the subject before the transform, which never has a message: it would
-  // let every first message in, and refuse every second.
-  made.set(HEADERS.expectedSubject, chunkSubject);
+  if (message.expectedLastSequence !== null) {
+    made.set(HEADERS.expectedLastSequence, String(message.expectedLastSequence));
+    // Without it a clustered server compares with the subject before the transform, which never has a message: it would
+    // let every first message in, and refuse every second.
+    made.set(HEADERS.expectedSubject, chunkSubject);
+  }
   if (message.producerSequence !== null) made.set(HEADERS.sequence, String(message.producerSequence));
   if (message.control !== undefined) made.set(HEADERS.control, message.control);
   if (message.options !== undefined) made.set(HEADERS.options, message.options);
+  if (message.beatIntervalMs !== undefined) made.set(HEADERS.beat, String(message.beatIntervalMs));
   return made;
 }
 

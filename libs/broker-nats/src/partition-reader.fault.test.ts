@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { partitionOf, type PartitionReader, type StoredMessage } from "@sluice/core";
+import { partitionOf, type OutgoingMessage, type PartitionReader, type StoredMessage } from "@sluice/core";
 import { CHUNKS_STREAM } from "@sluice/protocol";
 import { freshStreamId, outgoing, startNats, startNatsCluster, type ServerHandle } from "@sluice/testing";
 import { ensureLog, type LogIdentity } from "./log-setup.ts";
@@ -75,7 +75,7 @@ class Publisher {
   }
 
   /** Appends until the message is known to be stored: after each doubtful answer the log says whether it was. */
-  async #store(message: Parameters<NatsStreamLog["append"]>[0]): Promise<number> {
+  async #store(message: OutgoingMessage & { expectedLastSequence: number }): Promise<number> {
     for (;;) {
       try {
         const outcome = await this.#log.append(message);

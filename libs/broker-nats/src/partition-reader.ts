@@ -27,6 +27,8 @@ export class NatsPartitionReader implements PartitionReader {
   #lastTaken: number;
   #buffer: StoredMessage[] = [];
   #bufferedBytes = 0;
+  /** What the log last said is left behind the last message that came. */
+  #pending = Infinity;
   #wake: (() => void) | null = null;
   #closing: Promise<void> | undefined;
 
@@ -55,6 +57,10 @@ export class NatsPartitionReader implements PartitionReader {
       await reader.close();
       throw error;
     }
+  }
+
+  get backlog(): number {
+    return this.#buffer.length + this.#pending;
   }
 
   async next(maxMessages: number): Promise<StoredMessage[] | null> {
@@ -89,6 +95,7 @@ export class NatsPartitionReader implements PartitionReader {
     if (this.#opening !== null || this.#closed.signal.aborted) return;
     const last = this.#session;
     this.#session = null;
+    this.#pending = Infinity;
     void last?.close();
     this.#opening = this.#openUntilDone().finally(() => (this.#opening = null));
   }
@@ -111,18 +118,20 @@ export class NatsPartitionReader implements PartitionReader {
 
   async #openSession(): Promise<void> {
     const session = await PullSession.open(this.#link, this.#partition, this.#lastTaken, {
-      onMessage: (message) => this.#take(message),
+      onMessage: (message, pending) => this.#take(message, pending),
       onPullEnd: () => this.#pullIfRoom(),
       onDoubt: () => this.#reopen(),
     });
     if (this.#closed.signal.aborted) return session.close();
     const last = this.#session;
     this.#session = session;
+    this.#pending = session.pendingAtStart;
     void last?.close();
     this.#pullIfRoom();
   }
 
-  #take(message: StoredMessage): void {
+  #take(message: StoredMessage, pending: number): void {
+    this.#pending = pending;
     if (message.brokerSequence <= this.#lastTaken) return;
     this.#lastTaken = message.brokerSequence;
     this.#buffer.push(message);

@@ -14,7 +14,8 @@ const SILENCE_MS = 2_000;
 const INACTIVE_MS = 15_000;
 
 export interface SessionHandlers {
-  onMessage(message: StoredMessage): void;
+  /** @param pending messages that were left in the log for this session */
+  onMessage(message: StoredMessage, pending: number): void;
   /** The open pull has ended in good order: the next one may follow. */
   onPullEnd(): void;
   /** Something may be missing or the consumer may be gone. Told once; nothing else is told after it. */
@@ -35,6 +36,7 @@ export class PullSession {
   readonly #subscription: Subscription;
   readonly #silence: NodeJS.Timeout;
   #delivered = 0;
+  #pendingAtStart = 0;
   #pull = 0;
   /** Messages that the open pull may still bring; 0: none is open. */
   #expected = 0;
@@ -66,7 +68,7 @@ export class PullSession {
   ): Promise<PullSession> {
     const session = new PullSession(link, partition, handlers);
     try {
-      await askLog(`read partition ${partition}`, async () => {
+      const { num_pending } = await askLog(`read partition ${partition}`, async () => {
         return link.jetStreamManager.consumers.add(CHUNKS_STREAM, {
           name: session.#consumer,
           filter_subject: partitionSubjects(partition),
@@ -79,6 +81,7 @@ export class PullSession {
           num_replicas: 1,
         });
       });
+      session.#pendingAtStart = num_pending;
       return session;
     } catch (error) {
       // It may have been made all the same; then the server forgets it by itself.
@@ -90,6 +93,11 @@ export class PullSession {
   /** It was closed or has told its doubt. */
   get isOver(): boolean {
     return this.#isOver;
+  }
+
+  /** Messages that stood in the log for this session when it was opened. */
+  get pendingAtStart(): number {
+    return this.#pendingAtStart;
   }
 
   get isPulling(): boolean {
@@ -140,6 +148,7 @@ export class PullSession {
         headers: message.headers,
         payload: message.data,
       }),
+      delivery.pending,
     );
     this.#expected -= 1;
     if (this.#expected === 0) this.#handlers.onPullEnd();

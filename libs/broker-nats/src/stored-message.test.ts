@@ -23,7 +23,12 @@ describe("the time of a message", () => {
 });
 
 describe("a delivery", () => {
-  const expected = { brokerSequence: 1795370753606, deliverySequence: 2, timestampMs: 1795370753612 };
+  const expected = {
+    brokerSequence: 1795370753606,
+    deliverySequence: 2,
+    timestampMs: 1795370753612,
+    pending: 3,
+  };
 
   it("is read from the reply subject of a server", () => {
     expect(parseDelivery("$JS.ACK.CHUNKS.c1.1.1795370753606.2.1795370753612942927.3")).toEqual(expected);
@@ -66,6 +71,7 @@ describe("a stored message", () => {
       expectedLastSequence: null,
       control: null,
       options: null,
+      beatIntervalMs: null,
       payload: raw.payload,
     });
   });

@@ -23,6 +23,7 @@ export function storedMessage(raw: RawMessage): StoredMessage {
     expectedLastSequence: expectationOf(raw),
     control: headerOf(headers, HEADERS.control) === "delete" ? "delete" : null,
     options: headerOf(headers, HEADERS.options),
+    beatIntervalMs: positive(numberOf(headers, HEADERS.beat)),
     payload: raw.payload,
   };
 }
@@ -56,6 +57,8 @@ export interface Delivery {
   /** Counts the consumer's deliveries, from 1. */
   deliverySequence: number;
   timestampMs: number;
+  /** Messages that were left for the consumer after this one. */
+  pending: number;
 }
 
 /**
@@ -72,6 +75,7 @@ export function parseDelivery(reply: string): Delivery | null {
     brokerSequence: Number(tokens[first]),
     deliverySequence: Number(tokens[first + 1]),
     timestampMs: millisecondsOfNanoseconds(nanoseconds),
+    pending: Number(tokens[first + 3]),
   };
 }
 

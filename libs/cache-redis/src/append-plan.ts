@@ -1,5 +1,12 @@
 import type { AppendBatch, AppendOutcome, AppliedEntry, LogEntry, StreamStatus } from "@sluice/core";
-import { cacheTtlOfOptions, checkpointKey, chunkJsonHead, chunksKey, metaKey } from "@sluice/protocol";
+import {
+  cacheTtlOfOptions,
+  checkpointKey,
+  chunkJsonHead,
+  chunksKey,
+  metaKey,
+  openStreamsKey,
+} from "@sluice/protocol";
 import { decodeCheckpoint, encodeCheckpoint } from "./checkpoint-json.ts";
 
 /** A batch as append.lua takes it; that file says what each argument is. */
@@ -33,11 +40,13 @@ export function planAppend(
     return planEntry(entry, number, bodies);
   });
   const streamIds = [...numbers.keys()];
+  keys.push(openStreamsKey(batch.partition));
   const plan = {
     read_after: batch.readAfter,
     default_ttl: ttls.chunkTtlSeconds,
     meta_ttl: ttls.metaTtlSeconds,
     json_infix: JSON_INFIX,
+    ids: streamIds,
     divergences: (batch.divergences ?? []).map((each) => [each.after, each.lostUntilMs, each.resumesAt]),
     streams: streamIds.map(jsonPrefix),
     entries,
@@ -73,6 +82,7 @@ function planEntry(entry: LogEntry, number: number, bodies: string[]): (number |
     hasDefaultTtl,
     entry.options ?? "",
     cacheTtlOfOptions(entry.options) ?? 0,
+    entry.beatIntervalMs ?? 0,
   ];
 }
 
@@ -101,11 +111,15 @@ function readAppliedEntries(text: string): AppliedEntry[] {
   if (text === "") return [];
   const words = text.split(" ");
   const entries: AppliedEntry[] = [];
-  for (let index = 0; index < words.length; index += 3) {
+  for (let index = 0; index < words.length; index += 7) {
     entries.push({
       first: Number(words[index]),
       count: Number(words[index + 1]),
       status: words[index + 2] as StreamStatus,
+      isDuplicate: words[index + 3] === "1",
+      chunkCount: Number(words[index + 4]),
+      byteCount: Number(words[index + 5]),
+      createdMs: Number(words[index + 6]),
     });
   }
   return entries;

@@ -107,6 +107,7 @@ describe("RedisChunkCache on its server", () => {
     firstSequence: 1,
     isTombstone: false,
     options: null,
+    beatIntervalMs: null,
     elements: [{ kind: "chunk" as const, body: '"chunk_type":{}}', endStatus: null, cacheTtlSeconds: null }],
   };
 
@@ -155,7 +156,7 @@ describe("RedisChunkCache on its server", () => {
     expect(await cache.readCheckpoint(0)).toMatchObject({ brokerSequence: 0 });
   });
 
-  it("gives every key but the checkpoint and the members a time to live", async () => {
+  it("gives every key but the checkpoint, the open streams and the members a time to live", async () => {
     await using harness = await redisChunkCacheUnderTest();
     const { cache } = harness;
     await cache.seedCheckpoint(0, { ...checkpoint, brokerSequence: 0 });
@@ -166,6 +167,7 @@ describe("RedisChunkCache on its server", () => {
       "ingest:checkpoint:{p0}",
       "stream:chunks:{p0}:s",
       "stream:meta:{p0}:s",
+      "stream:open:{p0}",
     ]);
   });
 });

@@ -6,13 +6,14 @@ import {
   type CachedChunk,
   type Checkpoint,
   type ChunkCache,
+  type OpenStream,
   type PageBounds,
   type RestoredPage,
   type StreamInfo,
   type StreamPage,
   type StreamStatus,
 } from "@sluice/core";
-import { cacheTtlOfOptions, checkpointKey, chunksKey, metaKey } from "@sluice/protocol";
+import { cacheTtlOfOptions, checkpointKey, chunksKey, metaKey, openStreamsKey } from "@sluice/protocol";
 import { planAppend, readAppendReply } from "./append-plan.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "./checkpoint-json.ts";
 import type { RedisConnection } from "./redis-connection.ts";
@@ -57,6 +58,7 @@ export class RedisChunkCache implements ChunkCache {
     const { partition, streamId, chunkTtlSeconds, completion } = page;
     const options = completion?.info.options ?? null;
     const plan = {
+      stream_id: streamId,
       chunk_ttl: chunkTtlSeconds,
       meta_ttl: this.#ttls.metaTtlSeconds,
       default_ttl: cacheTtlOfOptions(options) ?? 0,
@@ -66,7 +68,12 @@ export class RedisChunkCache implements ChunkCache {
       chunk.sequence,
       Buffer.concat([Buffer.from(`${chunk.sequence}:`), chunk.json]),
     ]);
-    const keys = [checkpointKey(partition), chunksKey(partition, streamId), metaKey(partition, streamId)];
+    const keys = [
+      checkpointKey(partition),
+      chunksKey(partition, streamId),
+      metaKey(partition, streamId),
+      openStreamsKey(partition),
+    ];
     return (
       (await this.#redis.script("restore a stream", "restore", keys, [JSON.stringify(plan), ...members])) ===
       1
@@ -88,6 +95,27 @@ export class RedisChunkCache implements ChunkCache {
     const key = metaKey(partitionOf(streamId, this.#partitions), streamId);
     const fields = await this.#redis.run("read a stream's record", (client) => client.hgetall(key));
     return fields["sequence"] === undefined ? null : decodeInfo(streamId, fields);
+  }
+
+  async readOpenStreams(
+    partition: number,
+    after: OpenStream | null,
+    limit: number,
+  ): Promise<readonly OpenStream[]> {
+    const args = [after?.streamId ?? "", after?.updatedMs ?? 0, limit];
+    const reply = await this.#redis.script(
+      "list open streams",
+      "open-streams",
+      [openStreamsKey(partition)],
+      args,
+    );
+    return readPairs(reply as Buffer[]).map(([id, score]) => ({ streamId: id, updatedMs: Number(score) }));
+  }
+
+  async forgetOpenStream(streamId: string): Promise<void> {
+    const partition = partitionOf(streamId, this.#partitions);
+    const keys = [openStreamsKey(partition), metaKey(partition, streamId)];
+    await this.#redis.script("forget an open stream", "forget-open", keys, [streamId]);
   }
 
   async readCheckpoint(partition: number): Promise<Checkpoint | null> {
@@ -120,6 +148,13 @@ export class RedisChunkCache implements ChunkCache {
   }
 }
 
+function readPairs(fields: readonly Buffer[]): [string, string][] {
+  return Array.from({ length: fields.length / 2 }, (_, pair) => [
+    String(fields[2 * pair]),
+    String(fields[2 * pair + 1]),
+  ]);
+}
+
 const COLON = 0x3a;
 
 /** Takes `<sequence>:<chunk JSON>` apart; the JSON is a view. */
@@ -145,6 +180,7 @@ function encodeCompletion({
     updated_ms: info.updatedMs,
     ended_ms: info.endedMs ?? -1,
     options: info.options ?? "",
+    beat_ms: info.beatIntervalMs ?? 0,
   };
 }
 
@@ -162,5 +198,6 @@ function decodeInfo(streamId: string, fields: Record<string, string>): StreamInf
     updatedMs: Number(fields["updated_ms"]),
     endedMs: fields["ended_ms"] === undefined ? null : Number(fields["ended_ms"]),
     options: fields["options"] ?? null,
+    beatIntervalMs: Number(fields["beat_ms"] ?? 0) || null,
   };
 }

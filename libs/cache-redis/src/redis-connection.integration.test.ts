@@ -169,6 +169,7 @@ describe("a connection to a cluster", () => {
             firstSequence: 1,
             isTombstone: false,
             options: null,
+            beatIntervalMs: null,
             elements: [{ kind: "rejected" as const, reason: "" }],
           }));
         const outcome = await cache.append({

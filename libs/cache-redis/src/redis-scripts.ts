@@ -6,7 +6,9 @@ import { readFileSync } from "node:fs";
  */
 const SCRIPTS = {
   append: { keys: null },
-  restore: { keys: 3 },
+  restore: { keys: 4 },
+  "open-streams": { keys: 1 },
+  "forget-open": { keys: 2 },
   "read-page": { keys: 2 },
   "seed-checkpoint": { keys: 1 },
   "replace-checkpoint": { keys: 1 },

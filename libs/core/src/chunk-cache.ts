@@ -28,13 +28,17 @@ export interface AppendBatch {
 
 /**
  * What became of one entry: its elements took `first` … `first + count − 1`. A duplicate, or one after the end, has
- * count 0; a tombstone that deleted its stream has count 1.
+ * count 0; a tombstone that deleted its stream has count 1. The rest says how its stream stands after it.
  */
 export interface AppliedEntry {
   first: number;
   count: number;
-  /** The stream's status after this entry. */
   status: StreamStatus;
+  /** It was applied before, and changed nothing. */
+  isDuplicate: boolean;
+  chunkCount: number;
+  byteCount: number;
+  createdMs: number;
 }
 
 export type AppendOutcome =
@@ -80,6 +84,15 @@ export interface StreamInfo {
   endedMs: number | null;
   /** What the creator asked for, JSON; null if nothing. */
   options: string | null;
+  /** What its last message promised: how often the producer beats. Null: it doesn't. */
+  beatIntervalMs: number | null;
+}
+
+/** A stream that has not ended, as its partition's list of them has it. */
+export interface OpenStream {
+  streamId: string;
+  /** When the log stored its last message, ms. */
+  updatedMs: number;
 }
 
 /** One page of a stream as read back from the log, to be laid into the cache. */
@@ -131,6 +144,17 @@ export interface ChunkCache {
 
   /** Null where nothing is known of the stream. */
   readInfo(streamId: string): Promise<StreamInfo | null>;
+
+  /**
+   * A page of the partition's open streams, longest silent first. Kept in the same step as the heads, so a stream stands
+   * here from its first message to its end; one whose record is lost stands here too.
+   * @param after the last one of the page before, null for the first page. A stream that gets a message meanwhile moves
+   * to the end and may come again; none is left out
+   */
+  readOpenStreams(partition: number, after: OpenStream | null, limit: number): Promise<readonly OpenStream[]>;
+
+  /** Takes a stream off the list of open ones, unless its record says that it is open. */
+  forgetOpenStream(streamId: string): Promise<void>;
 
   readCheckpoint(partition: number): Promise<Checkpoint | null>;
 

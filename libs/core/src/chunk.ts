@@ -47,6 +47,10 @@ export type EndStatus = Exclude<StreamStatus, "open">;
 /** The code of the Error chunk that ends a stream as `cancelled` instead of `errored`. */
 export const CANCELLED_CODE = "CANCELLED";
 
+/** Codes of the Error chunk by which ingest ends a stream that its producer doesn't end. */
+export const SERVICE_END_CODES = ["IDLE_TIMEOUT", "STREAM_LIMIT", "PRODUCER_LOST"] as const;
+export type ServiceEndCode = (typeof SERVICE_END_CODES)[number];
+
 /** The status in which a chunk of this type leaves its stream, or null where it goes on. */
 export function endStatusOf(chunkType: ChunkType): EndStatus | null {
   if (chunkType.type === "Complete") return "completed";

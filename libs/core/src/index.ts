@@ -2,12 +2,14 @@ export { assertAppendBatch } from "./append-batch.ts";
 export {
   CANCELLED_CODE,
   endStatusOf,
+  SERVICE_END_CODES,
   type Chunk,
   type ChunkDraft,
   type ChunkMetadata,
   type ChunkType,
   type EndStatus,
   type JsonValue,
+  type ServiceEndCode,
   type StreamStatus,
 } from "./chunk.ts";
 export {
@@ -17,6 +19,7 @@ export {
   type CachedChunk,
   type Checkpoint,
   type ChunkCache,
+  type OpenStream,
   type PageBounds,
   type RestoredPage,
   type StartPoint,

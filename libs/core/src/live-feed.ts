@@ -48,6 +48,14 @@ export interface LiveFeed {
   requestRebuild(partition: number, streamId: string, timeoutMs: number): Promise<RebuildAnswer | null>;
   answerRebuilds(partition: number, handler: (streamId: string) => Promise<RebuildAnswer>): Subscription;
 
+  /**
+   * A producer lives. @param brokerSequence of its last acknowledged message, by which a beat of one that was replaced
+   * meanwhile is told apart
+   */
+  publishBeat(streamId: string, brokerSequence: number): void;
+  /** The beats of all streams. `brokerSequence` null: the producer didn't say. */
+  subscribeBeats(handler: (streamId: string, brokerSequence: number | null) => void): Subscription;
+
   /** Called after each re-established connection: messages may have been missed meanwhile. */
   onReconnect(handler: () => void): Subscription;
   isConnected(): boolean;

@@ -17,6 +17,8 @@ export interface StoredMessage {
   control: "delete" | null;
   /** `Sluice-Options`: what the creator asked for, JSON; null on all but the creating message. */
   options: string | null;
+  /** `Sluice-Beat`: its producer beats each so many ms from here on; null: it makes no such promise. */
+  beatIntervalMs: number | null;
   payload: Uint8Array;
 }
 
@@ -41,5 +43,7 @@ export interface LogEntry {
   firstSequence: number | null;
   isTombstone: boolean;
   options: string | null;
+  /** How often the stream's producer beats from here on; null: it doesn't. */
+  beatIntervalMs: number | null;
   elements: readonly LogElement[];
 }

@@ -25,6 +25,11 @@ export interface ConsumeBounds {
 /** An open read of one partition. */
 export interface PartitionReader {
   /**
+   * Messages known to stand in the log behind the last one taken: those fetched already, and what the log last said is
+   * left. 0: caught up, as far as is known; Infinity: the log hasn't said yet.
+   */
+  readonly backlog: number;
+  /**
    * All that has arrived and wasn't taken yet, up to the bounds, waiting for at least one message.
    * In log order, without holes, across reconnects of the transport. Resolves to null once closed.
    */

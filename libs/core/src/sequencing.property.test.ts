@@ -256,6 +256,7 @@ function decode(message: PublishedMessage, version: 1 | 2): LogEntry {
     timestampMs: 0,
     isTombstone: false,
     options: null,
+    beatIntervalMs: null,
     elements: message.elements.map(({ name, acceptedFrom, isEnd }): LogElement => {
       if (acceptedFrom > version) return { kind: "rejected", reason: name };
       return { kind: "chunk", body: name, endStatus: isEnd ? "completed" : null, cacheTtlSeconds: null };

@@ -20,6 +20,7 @@ const entry = (brokerSequence: number, elements: LogElement[], more: Partial<Log
   firstSequence: null,
   isTombstone: false,
   options: null,
+  beatIntervalMs: null,
   elements,
   ...more,
 });

@@ -7,13 +7,18 @@ export interface OutgoingMessage {
   payload: Uint8Array;
   /** Unique for ever: `<random handle id>:<n>`. */
   messageId: string;
-  /** Broker sequence of the stream's last message as the sender knows it; 0: there must be none. */
-  expectedLastSequence: number;
+  /**
+   * Broker sequence of the stream's last message as the sender knows it; 0: there must be none. Null: whatever stands
+   * there, which only an end may say, as a second one takes no number.
+   */
+  expectedLastSequence: number | null;
   /** Number of the first element, or null where the sender can't know it. */
   producerSequence: number | null;
   control?: "delete";
   /** The creating message's options, JSON. */
   options?: string;
+  /** The sender beats each so many ms from here on. */
+  beatIntervalMs?: number;
 }
 
 export type LogAppendOutcome =
@@ -42,4 +47,6 @@ export interface StreamLog {
   firstAfter(streamId: string, brokerSequence: number): Promise<StoredMessage | null>;
   /** Removes the stream's messages before a broker sequence; that one stays. */
   purgeBefore(streamId: string, brokerSequence: number): Promise<void>;
+  /** How full the log is, 0 to 1; 0 where it has no limit. */
+  fullness(): Promise<number>;
 }

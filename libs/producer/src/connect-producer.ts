@@ -1,4 +1,4 @@
-import { awaitLog, connectNats, NatsStreamLog } from "@sluice/broker-nats";
+import { awaitLog, connectNats, NatsLiveFeed, NatsStreamLog } from "@sluice/broker-nats";
 import type { ProducerSettings } from "./settings.ts";
 import { StreamManager } from "./stream-manager.ts";
 
@@ -21,7 +21,8 @@ export async function connectProducer(options: ConnectOptions): Promise<StreamMa
   const link = await connectNats({ servers, name, connectTimeoutMs });
   try {
     const log = new NatsStreamLog(link, await awaitLog(link, connectTimeoutMs));
-    return new StreamManager({ log, settings, closeLog: () => link.close() });
+    const liveFeed = new NatsLiveFeed(link);
+    return new StreamManager({ log, settings, liveFeed, closeLog: () => link.close() });
   } catch (error) {
     await link.close();
     throw error;

@@ -51,6 +51,10 @@ class ScheduledNetwork implements StreamLog {
     return this.#log.purgeBefore(streamId, brokerSequence);
   }
 
+  fullness() {
+    return this.#log.fullness();
+  }
+
   /** Requests arrive in any order. */
   async deliver(index: number, isAckLost: boolean): Promise<void> {
     const [request] = this.#requests.splice(index % Math.max(this.#requests.length, 1), 1);

@@ -23,7 +23,12 @@ export interface Batch {
   endStatus: EndStatus | null;
   control?: "delete";
   options?: string;
+  /** The last one: the producer goes without ending the stream, and beats no more. */
+  isFarewell?: true;
 }
+
+/** In the log, but nothing that readers see: it makes a stream, takes one over or leaves it. */
+export const NOTHING: Batch = { payload: Buffer.from("[]"), numberedCount: 0, endStatus: null };
 
 export interface StoredBatch {
   brokerSequence: number;
@@ -39,7 +44,11 @@ export interface PublisherOptions {
   mode: HandleMode;
   position: StreamPosition;
   settings: ProducerSettings;
+  /** What its messages promise: how often its handle beats. Null: it doesn't. */
+  beatIntervalMs: number | null;
 }
+
+type ClaimedMessage = OutgoingMessage & { expectedLastSequence: number };
 
 /**
  * Appends batches to one stream, one at a time, by compare-and-set: each message names the one that it follows.
@@ -84,8 +93,11 @@ export class StreamPublisher {
    * @throws StreamError LOG_UNAVAILABLE after `publishTimeoutMs`, LOG_FULL, CHUNK_TOO_LARGE. Where
    * `details.may_be_stored`, it is in the log or on its way there; it comes before the next batch or never.
    */
-  async publish(batch: Batch): Promise<StoredBatch> {
-    const deadline = new Deadline(this.#options.settings.publishTimeoutMs);
+  async publish(
+    batch: Batch,
+    timeoutMs: number = this.#options.settings.publishTimeoutMs,
+  ): Promise<StoredBatch> {
+    const deadline = new Deadline(timeoutMs);
     let message = this.#freeze(batch);
     let mayBeStored = false;
     for (let failures = 0; this.#end === null;) {
@@ -101,13 +113,14 @@ export class StreamPublisher {
       } else {
         await deadline.pause(this.#pauseMs(failures++));
       }
-      if (this.#end === null && deadline.hasPassed) throw this.#givenUp(mayBeStored, place.cause);
+      if (this.#end === null && deadline.hasPassed) throw this.#givenUp(timeoutMs, mayBeStored, place.cause);
     }
     throw this.#end;
   }
 
   /** Gives the batch its place. What was sent never changes: at another position it is another message. */
-  #freeze(batch: Batch): OutgoingMessage {
+  #freeze(batch: Batch): ClaimedMessage {
+    const { beatIntervalMs } = this.#options;
     return {
       streamId: this.#options.streamId,
       payload: batch.payload,
@@ -116,10 +129,11 @@ export class StreamPublisher {
       producerSequence: this.#position.nextSequence,
       ...(batch.control === undefined ? {} : { control: batch.control }),
       ...(batch.options === undefined ? {} : { options: batch.options }),
+      ...(beatIntervalMs === null || batch.isFarewell === true ? {} : { beatIntervalMs }),
     };
   }
 
-  async #append(message: OutgoingMessage, deadline: Deadline): Promise<AppendOutcome> {
+  async #append(message: ClaimedMessage, deadline: Deadline): Promise<AppendOutcome> {
     try {
       const append = this.#options.log.append(message);
       return await deadline.race(append, () => ({ kind: "unknown", cause: new Error("no answer in time") }));
@@ -131,7 +145,7 @@ export class StreamPublisher {
 
   /** Finds out what became of a message, where the outcome doesn't tell. */
   async #lookUp(
-    message: OutgoingMessage,
+    message: ClaimedMessage,
     outcome: Exclude<AppendOutcome, { kind: "refused" }>,
     deadline: Deadline,
   ): Promise<Place> {
@@ -160,7 +174,7 @@ export class StreamPublisher {
   }
 
   /** The stream's last message is not the one that we name, but nothing stands after that: where does it end? */
-  async #lookBack(message: OutgoingMessage, deadline: Deadline): Promise<Place> {
+  async #lookBack(message: ClaimedMessage, deadline: Deadline): Promise<Place> {
     const last = await deadline.race(this.#options.log.lastMessage(this.#options.streamId), late);
     const lastSequence = last?.brokerSequence ?? 0;
     if (lastSequence >= message.expectedLastSequence) return { kind: "absent", cause: null };
@@ -200,12 +214,12 @@ export class StreamPublisher {
     return Math.min(maxRetryDelayMs, retryDelayMs * 2 ** failures) * (0.5 + Math.random() / 2);
   }
 
-  #givenUp(mayBeStored: boolean, cause: unknown): StreamError {
-    const { streamId, settings } = this.#options;
+  #givenUp(timeoutMs: number, mayBeStored: boolean, cause: unknown): StreamError {
+    const { streamId } = this.#options;
     const known = mayBeStored ? "it is not known whether the chunks are stored" : "the chunks are not stored";
     return new StreamError(
       "LOG_UNAVAILABLE",
-      `the log didn't acknowledge within ${settings.publishTimeoutMs} ms on stream ${streamId}: ${known}`,
+      `the log didn't acknowledge within ${timeoutMs} ms on stream ${streamId}: ${known}`,
       { cause, details: { may_be_stored: mayBeStored } },
     );
   }

@@ -11,6 +11,11 @@ export interface ProducerSettings {
   /** Pause before the first repeat, ms; doubles with each further one. */
   retryDelayMs: number;
   maxRetryDelayMs: number;
+  /**
+   * How often an exclusive handle says that it lives, ms. Its messages carry the number: ingest ends the stream as
+   * PRODUCER_LOST when it hears nothing for three times that.
+   */
+  beatIntervalMs: number;
 }
 
 export const DEFAULT_SETTINGS: Readonly<ProducerSettings> = {
@@ -20,6 +25,7 @@ export const DEFAULT_SETTINGS: Readonly<ProducerSettings> = {
   publishTimeoutMs: 30_000,
   retryDelayMs: 25,
   maxRetryDelayMs: 1_000,
+  beatIntervalMs: 5_000,
 };
 
 // Without this bound a loop that never awaits its sends fills the heap while the log is away.

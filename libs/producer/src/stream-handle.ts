@@ -6,9 +6,12 @@ import {
   type JsonValue,
 } from "@sluice/core";
 import { encodeChunk, type EncodedChunk } from "./encoded-chunk.ts";
-import type { Batch, StoredBatch, StreamPublisher } from "./publisher.ts";
+import { NOTHING, type Batch, type StoredBatch, type StreamPublisher } from "./publisher.ts";
 import { SendQueue, type SendReceipt, type SendUnit } from "./send-queue.ts";
 import type { ProducerSettings } from "./settings.ts";
+
+// A handle that can't tell the log that it goes is given up after three missed beats anyway.
+const FAREWELL_TIMEOUT_MS = 2_000;
 
 /** `[`, `]`; a comma for each chunk is counted with the chunk. */
 const ARRAY_BYTES = 2;
@@ -17,6 +20,8 @@ const ARRAY_BYTES = 2;
  * Writes one stream. Sends are stored in the order of the calls, each exactly once, and resolve when they are durable;
  * one need not await a send to make the next. One message is in flight at a time: what is sent meanwhile waits in a
  * bounded buffer and travels together in the next.
+ *
+ * While it is open it beats, unless it is shared: should its process die, ingest ends the stream as PRODUCER_LOST.
  *
  * All sends reject with a StreamError:
  * - INVALID_CHUNK (`details.field`), CHUNK_TOO_LARGE: this chunk alone; nothing was sent.
@@ -32,6 +37,8 @@ export class StreamHandle implements AsyncDisposable {
   readonly #queue: SendQueue;
   readonly #maxMessageBytes: number;
   readonly #onClose: () => void;
+  /** Runs out one interval after the last sign of life, chunk or beat; undefined: it makes no promise to live. */
+  readonly #pulse: NodeJS.Timeout | undefined;
   #isPumping = false;
   #isEnding = false;
   #isClosed = false;
@@ -44,6 +51,8 @@ export class StreamHandle implements AsyncDisposable {
     publisher: StreamPublisher;
     settings: ProducerSettings;
     maxMessageBytes: number;
+    /** Null: it doesn't beat. */
+    beat: ((brokerSequence: number) => void) | null;
     onClose: () => void;
   }) {
     this.streamId = options.streamId;
@@ -51,6 +60,13 @@ export class StreamHandle implements AsyncDisposable {
     this.#queue = new SendQueue(options.settings);
     this.#maxMessageBytes = options.maxMessageBytes;
     this.#onClose = options.onClose;
+    const { beat } = options;
+    if (beat === null) return;
+    // Unreferenced: an open handle is no reason for a process to live.
+    this.#pulse = setInterval(() => {
+      if (this.#publisher.end === null) beat(this.#publisher.position.brokerSequence);
+      else clearInterval(this.#pulse);
+    }, options.settings.beatIntervalMs).unref();
   }
 
   async send(chunk: ChunkType | ChunkDraft): Promise<SendReceipt> {
@@ -106,10 +122,32 @@ export class StreamHandle implements AsyncDisposable {
     return this.#queue.usage;
   }
 
-  /** Takes no more sends and resolves when those before it have settled. Doesn't end the stream. Idempotent. */
+  /**
+   * Takes no more sends and resolves when those before it have settled. Doesn't end the stream: it stays open for
+   * whoever opens it next, until the idle limit. That stands in the log then, as an empty message without the promise to
+   * beat; where the log doesn't take it within two seconds, the stream will end as PRODUCER_LOST. Idempotent.
+   */
   close(): Promise<void> {
     this.#isClosed = true;
-    return (this.#closing ??= this.#idle.then(this.#onClose));
+    return (this.#closing ??= this.#leave());
+  }
+
+  async #leave(): Promise<void> {
+    await this.#idle;
+    if (this.#pulse !== undefined) {
+      clearInterval(this.#pulse);
+      if (this.#publisher.end === null) await this.#sayFarewell();
+    }
+    this.#onClose();
+  }
+
+  async #sayFarewell(): Promise<void> {
+    try {
+      await this.#publisher.publish({ ...NOTHING, isFarewell: true }, FAREWELL_TIMEOUT_MS);
+    } catch (error) {
+      // Replaced, ended meanwhile, or the log is away: others decide what becomes of the stream.
+      if (!(error instanceof StreamError)) throw error;
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -169,6 +207,7 @@ export class StreamHandle implements AsyncDisposable {
       this.#isEnding = units.some((unit) => unit.hasEnd);
       try {
         acknowledge(units, await this.#publisher.publish(batchOf(units)));
+        this.#pulse?.refresh();
       } catch (error) {
         for (const unit of units) unit.reject(error);
         this.#queue.rejectAll(withoutDoubt(error));

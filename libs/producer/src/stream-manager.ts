@@ -1,7 +1,8 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { isStreamId, StreamError, type StreamLog } from "@sluice/core";
+import { isStreamId, StreamError, type LiveFeed, type StreamLog } from "@sluice/core";
 import { streamOptionsSchema, type StreamOptions } from "@sluice/protocol";
-import { StreamPublisher, type Batch, type HandleMode } from "./publisher.ts";
+import { LogSpace } from "./log-space.ts";
+import { NOTHING, StreamPublisher, type Batch, type HandleMode } from "./publisher.ts";
 import { DEFAULT_SETTINGS, type ProducerSettings } from "./settings.ts";
 import { StreamHandle } from "./stream-handle.ts";
 import { headOf, NOT_CREATED, positionAfter, refusalAt, type StreamPosition } from "./stream-position.ts";
@@ -9,12 +10,11 @@ import { headOf, NOT_CREATED, positionAfter, refusalAt, type StreamPosition } fr
 export interface StreamManagerOptions {
   log: StreamLog;
   settings?: Partial<ProducerSettings>;
+  /** Where handles beat; without it they don't, and a stream whose producer dies stays open until the idle limit. */
+  liveFeed?: Pick<LiveFeed, "publishBeat">;
   /** Closes what the log stands on, once all handles are closed. */
   closeLog?: () => Promise<void>;
 }
-
-/** In the log, but nothing that readers see: it makes a stream, or takes one over. */
-const NOTHING: Batch = { payload: Buffer.from("[]"), numberedCount: 0, endStatus: null };
 
 /**
  * Creates, opens and deletes streams.
@@ -25,18 +25,23 @@ export class StreamManager implements AsyncDisposable {
   readonly #log: StreamLog;
   readonly #settings: ProducerSettings;
   readonly #closeLog: () => Promise<void>;
+  readonly #liveFeed: Pick<LiveFeed, "publishBeat"> | null;
+  readonly #space: LogSpace;
   readonly #handles = new Set<StreamHandle>();
   #closing: Promise<void> | undefined;
 
   constructor(options: StreamManagerOptions) {
     this.#log = options.log;
     this.#settings = { ...DEFAULT_SETTINGS, ...options.settings };
+    this.#liveFeed = options.liveFeed ?? null;
+    this.#space = new LogSpace(options.log);
     this.#closeLog = options.closeLog ?? (() => Promise.resolve());
   }
 
   /**
    * Creates a stream: readers find it from now on. Its id is a random UUID where none is given.
-   * @throws StreamError STREAM_EXISTS, STREAM_DELETED where the id was used before, INVALID_REQUEST for bad options
+   * @throws StreamError STREAM_EXISTS, STREAM_DELETED where the id was used before, INVALID_REQUEST for bad options,
+   * LOG_FULL from 95 % on, so that the ends of other streams still fit
    */
   async createStream(
     request: { streamId?: string; options?: StreamOptions; mode?: HandleMode } = {},
@@ -44,14 +49,16 @@ export class StreamManager implements AsyncDisposable {
     const streamId = request.streamId ?? randomUUID();
     this.#check(streamId);
     const options = encodeOptions(request.options);
+    const mode = request.mode ?? "exclusive";
+    await this.#space.demandRoom();
     // Exclusive in any case: a shared one would go on where somebody else has created the stream.
-    const creator = this.#publisher(streamId, "exclusive", NOT_CREATED);
+    const creator = this.#publisher(streamId, "exclusive", NOT_CREATED, this.#beatIntervalMs(mode));
     try {
       await creator.publish(options === null ? NOTHING : { ...NOTHING, options });
     } catch (error) {
       throw await this.#whyNotCreated(streamId, error);
     }
-    return { streamId, handle: this.#handle(streamId, request.mode ?? "exclusive", creator.position) };
+    return { streamId, handle: this.#handle(streamId, mode, creator.position) };
   }
 
   /**
@@ -66,7 +73,7 @@ export class StreamManager implements AsyncDisposable {
     this.#check(streamId);
     const position = await this.#openPosition(streamId);
     if (mode === "shared") return this.#handle(streamId, mode, position);
-    const taker = this.#publisher(streamId, "shared", position);
+    const taker = this.#publisher(streamId, "shared", position, this.#beatIntervalMs(mode));
     await taker.publish(NOTHING);
     return this.#handle(streamId, mode, taker.position);
   }
@@ -164,7 +171,17 @@ export class StreamManager implements AsyncDisposable {
     return new StreamError("STREAM_EXISTS", `stream ${streamId} exists: open it, or choose another id`);
   }
 
-  #publisher(streamId: string, mode: HandleMode, position: StreamPosition): StreamPublisher {
+  /** Others write to a shared stream too, from processes that come and go: it has no producer to be lost. */
+  #beatIntervalMs(mode: HandleMode): number | null {
+    return mode === "exclusive" && this.#liveFeed !== null ? this.#settings.beatIntervalMs : null;
+  }
+
+  #publisher(
+    streamId: string,
+    mode: HandleMode,
+    position: StreamPosition,
+    beatIntervalMs: number | null = null,
+  ): StreamPublisher {
     const handleId = randomBytes(12).toString("base64url");
     return new StreamPublisher({
       log: this.#log,
@@ -173,13 +190,19 @@ export class StreamManager implements AsyncDisposable {
       mode,
       position,
       settings: this.#settings,
+      beatIntervalMs,
     });
   }
 
   #handle(streamId: string, mode: HandleMode, position: StreamPosition): StreamHandle {
+    const beatIntervalMs = this.#beatIntervalMs(mode);
     const handle = new StreamHandle({
       streamId,
-      publisher: this.#publisher(streamId, mode, position),
+      publisher: this.#publisher(streamId, mode, position, beatIntervalMs),
+      beat:
+        beatIntervalMs === null
+          ? null
+          : (brokerSequence) => this.#liveFeed?.publishBeat(streamId, brokerSequence),
       settings: this.#settings,
       maxMessageBytes: this.#log.maxMessageBytes,
       onClose: () => void this.#handles.delete(handle),

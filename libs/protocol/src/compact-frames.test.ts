@@ -33,6 +33,7 @@ function cached(drafts: readonly Draft[]) {
     expectedLastSequence: null,
     control: null,
     options: null,
+    beatIntervalMs: null,
   };
   const { elements } = decodeMessage(
     { ...message, timestampMs: 5, payload: Buffer.from(JSON.stringify(drafts)) },

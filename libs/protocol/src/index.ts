@@ -26,7 +26,7 @@ export {
   type MultiPosition,
 } from "./multi-position.ts";
 export { PROBLEM_CONTENT_TYPE, problemOf, type Problem } from "./problem.ts";
-export { checkpointKey, chunksKey, leaseKey, MEMBERS_KEY, metaKey } from "./redis-keys.ts";
+export { checkpointKey, chunksKey, leaseKey, MEMBERS_KEY, metaKey, openStreamsKey } from "./redis-keys.ts";
 export { decodeResumeToken, encodeResumeToken, parseSequence } from "./resume-token.ts";
 export {
   connectionPageSchema,
@@ -52,6 +52,8 @@ export {
 export { cacheTtlOfOptions, streamOptionsSchema, type StreamOptions } from "./stream-options.ts";
 export {
   ALL_EDGES_SUBJECT,
+  BEAT_SUBJECTS,
+  beatSubject,
   CHUNKS_STREAM,
   chunkSubject,
   chunkTransformTarget,

@@ -15,6 +15,7 @@ const message = (payload: string | Uint8Array, more: Partial<StoredMessage> = {}
   expectedLastSequence: null,
   control: null,
   options: null,
+  beatIntervalMs: null,
   payload: typeof payload === "string" ? Buffer.from(payload) : payload,
   ...more,
 });

@@ -22,6 +22,7 @@ export function decodeMessage(message: StoredMessage, maxChunkBytes: number): Lo
     firstSequence: message.producerSequence ?? (message.expectedLastSequence === 0 ? 1 : null),
     isTombstone,
     options: message.options,
+    beatIntervalMs: message.beatIntervalMs,
     elements: isTombstone ? [] : decodeElements(message, maxChunkBytes),
   };
 }

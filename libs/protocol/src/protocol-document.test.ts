@@ -1,4 +1,4 @@
-import { isStreamErrorCode, STREAM_ERROR_CODES, StreamError } from "@sluice/core";
+import { isStreamErrorCode, SERVICE_END_CODES, STREAM_ERROR_CODES, StreamError } from "@sluice/core";
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
@@ -10,7 +10,7 @@ import { decodeMessage } from "./message-decoder.ts";
 import { connectionFrame, idFrame, streamNoticeFrame } from "./multi-frames.ts";
 import { encodeMultiPosition } from "./multi-position.ts";
 import { problemOf } from "./problem.ts";
-import { checkpointKey, chunksKey, leaseKey, MEMBERS_KEY, metaKey } from "./redis-keys.ts";
+import { checkpointKey, chunksKey, leaseKey, MEMBERS_KEY, metaKey, openStreamsKey } from "./redis-keys.ts";
 import { decodeResumeToken } from "./resume-token.ts";
 import {
   connectionPageSchema,
@@ -212,8 +212,15 @@ describe("PROTOCOL.md", () => {
     ];
     for (const name of names) expect(PAGE).toContain(`\`${name}`);
     const inPage = (key: string): string => `\`${key.replace("{p7}", "{p<p>}").replace("abc", "<id>")}\``;
-    for (const key of [chunksKey(7, "abc"), metaKey(7, "abc"), checkpointKey(7), leaseKey(7)])
+    for (const key of [
+      chunksKey(7, "abc"),
+      metaKey(7, "abc"),
+      openStreamsKey(7),
+      checkpointKey(7),
+      leaseKey(7),
+    ])
       expect(PAGE).toContain(inPage(key));
+    for (const code of SERVICE_END_CODES) expect(PAGE).toContain(`| \`${code}\` |`);
     expect(PAGE).toContain(MAX_CHUNK_BYTES.toLocaleString("en"));
     expect(PAGE).toContain(`1 to ${MAX_CACHE_TTL_SECONDS.toLocaleString("en")}`);
   });
@@ -246,4 +253,5 @@ const BARE_MESSAGE = {
   expectedLastSequence: null,
   control: null,
   options: null,
+  beatIntervalMs: null,
 } as const;

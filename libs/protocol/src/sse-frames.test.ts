@@ -21,6 +21,7 @@ const stored = (payload: string): StoredMessage => ({
   expectedLastSequence: null,
   control: null,
   options: null,
+  beatIntervalMs: null,
   payload: Buffer.from(payload),
 });
 const elementsOf = (chunks: readonly unknown[]): readonly LogElement[] =>

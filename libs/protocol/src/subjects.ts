@@ -21,6 +21,8 @@ export const REJECTED_SUBJECTS = "rejected.*";
 
 export const liveSubject = (streamId: string): string => `live.${streamId}`;
 export const tailSubject = (partition: number): string => `tail.${partition}`;
+export const beatSubject = (streamId: string): string => `beat.${streamId}`;
+export const BEAT_SUBJECTS = "beat.*";
 export const TAIL_SUBJECTS = "tail.*";
 export const hereSubject = (partition: number): string => `here.${partition}`;
 export const rebuildSubject = (partition: number): string => `rebuild.${partition}`;
@@ -36,6 +38,8 @@ export const HEADERS = {
   options: "Sluice-Options",
   /** `delete`: a tombstone. */
   control: "Sluice-Control",
+  /** The producer beats each so many ms. */
+  beat: "Sluice-Beat",
   /** On REJECTED: why, and where it stood. */
   reason: "Sluice-Reason",
   brokerSequence: "Sluice-Broker-Sequence",

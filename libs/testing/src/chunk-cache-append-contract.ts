@@ -16,12 +16,12 @@ export function describeAppend(createHarness: () => Promise<ChunkCacheUnderTest>
         logEntry(2, { streamId: "other", firstSequence: 1, texts: ["x"] }),
         logEntry(5, { texts: ["c"] }),
       ];
-      expect(await append(cache, 0, entries)).toEqual({
+      expect(await append(cache, 0, entries)).toMatchObject({
         kind: "applied",
         entries: [
-          { first: 1, count: 2, status: "open" },
-          { first: 1, count: 1, status: "open" },
-          { first: 3, count: 1, status: "open" },
+          { first: 1, count: 2, status: "open", isDuplicate: false },
+          { first: 1, count: 1, status: "open", isDuplicate: false },
+          { first: 3, count: 1, status: "open", isDuplicate: false },
         ],
       });
       expect(await contents(cache)).toEqual([
@@ -37,9 +37,9 @@ export function describeAppend(createHarness: () => Promise<ChunkCacheUnderTest>
       const { cache } = harness;
       await write(cache, 0, [FIRST]);
       const before = await cache.readInfo("s");
-      expect(await append(cache, 0, [FIRST])).toEqual({
+      expect(await append(cache, 0, [FIRST])).toMatchObject({
         kind: "applied",
-        entries: [{ first: 3, count: 0, status: "open" }],
+        entries: [{ first: 3, count: 0, status: "open", isDuplicate: true }],
       });
       expect(await cache.readInfo("s")).toEqual(before);
       expect(await contents(cache)).toEqual([
@@ -129,9 +129,9 @@ export function describeAppend(createHarness: () => Promise<ChunkCacheUnderTest>
       await write(cache, 0, [
         logEntry(1, { firstSequence: 1, elements: [textElement("a"), last, textElement("late")] }),
       ]);
-      expect(await append(cache, 1, [logEntry(2, { texts: ["later"] })])).toEqual({
+      expect(await append(cache, 1, [logEntry(2, { texts: ["later"] })])).toMatchObject({
         kind: "applied",
-        entries: [{ first: 3, count: 0, status: "completed" }],
+        entries: [{ first: 3, count: 0, status: "completed", isDuplicate: false }],
       });
       expect(await contents(cache)).toEqual([
         [1, "a"],
@@ -214,6 +214,37 @@ export function describeAppend(createHarness: () => Promise<ChunkCacheUnderTest>
       ]);
       expect((await cache.readInfo("s"))?.head).toMatchObject({ sequence: first + 2, brokerSequence });
       expect((await cache.readCheckpoint(0))?.brokerSequence).toBe(brokerSequence);
+    });
+
+    it("tells with each entry what its stream has come to", async () => {
+      await using harness = await createHarness();
+      const { cache } = harness;
+      await cache.seedCheckpoint(0, checkpointAt(0));
+      const outcome = await append(cache, 0, [FIRST, logEntry(2, { elements: [rejectedElement()] })]);
+      const afterFirst = await cache.readInfo("s");
+      expect(outcome).toMatchObject({
+        entries: [
+          { chunkCount: 2, byteCount: afterFirst?.byteCount, createdMs: 1001 },
+          { chunkCount: 2, byteCount: afterFirst?.byteCount, createdMs: 1001 },
+        ],
+      });
+      const later = await append(cache, 2, [logEntry(3, { texts: ["c"] })]);
+      const info = await cache.readInfo("s");
+      expect(info?.byteCount).toBeGreaterThan(afterFirst?.byteCount ?? Infinity);
+      expect(later).toMatchObject({
+        entries: [{ chunkCount: 3, byteCount: info?.byteCount, createdMs: 1001 }],
+      });
+    });
+
+    it("remembers how often the producer beats, as its last message says", async () => {
+      await using harness = await createHarness();
+      const { cache } = harness;
+      await write(cache, 0, [logEntry(1, { firstSequence: 1, texts: ["a"], beatIntervalMs: 5_000 })]);
+      expect(await cache.readInfo("s")).toMatchObject({ beatIntervalMs: 5_000 });
+      await append(cache, 1, [logEntry(2, { beatIntervalMs: 700 })]);
+      expect(await cache.readInfo("s")).toMatchObject({ beatIntervalMs: 700 });
+      await append(cache, 2, [logEntry(3, { texts: ["from elsewhere"] })]);
+      expect(await cache.readInfo("s")).toMatchObject({ beatIntervalMs: null });
     });
 
     it("takes thousands of elements in one batch", async () => {

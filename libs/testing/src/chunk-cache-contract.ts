@@ -2,6 +2,7 @@ import { describe } from "vitest";
 import { describeAppend } from "./chunk-cache-append-contract.ts";
 import { describeEras } from "./chunk-cache-era-contract.ts";
 import type { ChunkCacheUnderTest } from "./chunk-cache-under-test.ts";
+import { describeOpenStreams } from "./chunk-cache-open-contract.ts";
 import { describeReading } from "./chunk-cache-reading-contract.ts";
 import { describeRestore } from "./chunk-cache-restore-contract.ts";
 import { describeSchedules } from "./chunk-cache-schedule-contract.ts";
@@ -12,6 +13,7 @@ export function chunkCacheContract(name: string, createHarness: () => Promise<Ch
     describeAppend(createHarness);
     describeReading(createHarness);
     describeRestore(createHarness);
+    describeOpenStreams(createHarness);
     describeEras(createHarness);
     describeSchedules(createHarness);
   });

@@ -72,6 +72,7 @@ export function describeReading(createHarness: () => Promise<ChunkCacheUnderTest
         updatedMs: 1003,
         endedMs: 1003,
         options: '{"cache_ttl":60}',
+        beatIntervalMs: null,
       });
     });
 

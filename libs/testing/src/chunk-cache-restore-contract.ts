@@ -205,10 +205,18 @@ interface Outcome {
   status?: StreamStatus;
   endedMs?: number;
   options?: string;
+  beatIntervalMs?: number;
 }
 
 function info(outcome: Outcome): StreamInfo {
-  const { sequence, brokerSequence, status = "open", endedMs = null, options = null } = outcome;
+  const {
+    sequence,
+    brokerSequence,
+    status = "open",
+    endedMs = null,
+    options = null,
+    beatIntervalMs = null,
+  } = outcome;
   return {
     streamId: "s",
     head: { sequence, brokerSequence, status },
@@ -218,6 +226,7 @@ function info(outcome: Outcome): StreamInfo {
     updatedMs: 1003,
     endedMs,
     options,
+    beatIntervalMs,
   };
 }
 

@@ -32,6 +32,7 @@ const message = fc.record({
   ),
   isTombstone: fc.nat(11).map((roll) => roll === 0),
   isProven: fc.boolean(),
+  beatIntervalMs: fc.constantFrom(null, 500, 5_000),
 });
 const step: fc.Arbitrary<ScheduleStep> = fc.oneof(
   { weight: 10, arbitrary: fc.record({ kind: fc.constant("publish" as const), message }) },
@@ -89,7 +90,7 @@ class ScheduleRun {
   async take(each: ScheduleStep): Promise<void> {
     this.seen.push([each.kind, await this.#do(each)]);
     for (const name of STREAMS) this.seen.push(await this.#look(name));
-    this.seen.push(await this.#cache.readCheckpoint(0));
+    this.seen.push(await this.#cache.readCheckpoint(0), await this.#cache.readOpenStreams(0, null, 10));
   }
 
   async settle(): Promise<void> {

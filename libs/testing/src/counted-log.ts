@@ -19,6 +19,7 @@ export interface Published {
   isTombstone: boolean;
   /** Whether the message proves its own number. */
   isProven: boolean;
+  beatIntervalMs: number | null;
 }
 
 interface Position {
@@ -64,6 +65,7 @@ export class CountedLog {
         // Producers are told of the end: what comes after it is a bare publish.
         firstSequence: isOpen && (published.isProven || proven === 1) ? proven : null,
         isTombstone: published.isTombstone,
+        beatIntervalMs: published.beatIntervalMs,
         elements,
       }),
     );
@@ -87,6 +89,7 @@ export class CountedLog {
       updatedMs: 0,
       endedMs: null,
       options: null,
+      beatIntervalMs: null,
     };
     for (const entry of this.entries.filter(({ streamId }) => streamId === name)) {
       const numbering = numberEntry(head, {
@@ -98,6 +101,7 @@ export class CountedLog {
       const wasOpen: boolean = head === null || head.status === "open";
       head = numbering.head;
       if (!wasOpen && !(entry.isTombstone && numbering.count === 1)) continue;
+      info.beatIntervalMs = entry.beatIntervalMs;
       info.createdMs ||= entry.timestampMs;
       info.updatedMs = entry.timestampMs;
       if (head.status !== "open") info.endedMs ??= entry.timestampMs;

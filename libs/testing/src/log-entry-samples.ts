@@ -30,6 +30,7 @@ export function logEntry(
     firstSequence: null,
     isTombstone: false,
     options: null,
+    beatIntervalMs: null,
     elements: (texts ?? []).map((text) => textElement(text)),
     ...rest,
   };

@@ -21,9 +21,9 @@ export function freshStreamId(where?: { partition: number; partitions: number })
 const encoder = new TextEncoder();
 
 /** A message with defaults for all that a test isn't about. */
-export function outgoing(
-  message: Pick<OutgoingMessage, "streamId" | "expectedLastSequence"> & Partial<OutgoingMessage>,
-): OutgoingMessage {
+export function outgoing<Expected extends number | null>(
+  message: { streamId: string; expectedLastSequence: Expected } & Partial<OutgoingMessage>,
+): OutgoingMessage & { expectedLastSequence: Expected } {
   return { messageId: `${randomUUID()}:1`, producerSequence: null, payload: textPayload("hi"), ...message };
 }
 

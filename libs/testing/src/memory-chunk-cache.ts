@@ -11,6 +11,7 @@ import {
   type Divergence,
   type ChunkCache,
   type LogEntry,
+  type OpenStream,
   type PageBounds,
   type RestoredPage,
   type StreamInfo,
@@ -37,6 +38,8 @@ interface StreamState {
 interface PartitionState {
   checkpoint: Checkpoint | null;
   streams: Map<string, StreamState>;
+  /** When each open stream's last message was logged. */
+  openStreams: Map<string, number>;
 }
 
 /** What a MemoryChunkCache held at one time; nothing that happens later changes it. */
@@ -116,6 +119,7 @@ export class MemoryChunkCache implements ChunkCache {
       stream.record = completeRecord(stream.record, completion.info, page.chunkTtlSeconds);
       const ttlSeconds = Math.max(this.#metaTtlSeconds, page.chunkTtlSeconds);
       stream.recordExpiresMs = Math.max(stream.recordExpiresMs, this.#now() + ttlSeconds * 1000);
+      this.#list(stream.record);
     }
     if (stream.record?.info.head.status === "deleted") {
       stream.chunks.clear();
@@ -151,6 +155,23 @@ export class MemoryChunkCache implements ChunkCache {
   async readInfo(streamId: string): Promise<StreamInfo | null> {
     const { record } = this.#stream(streamId);
     return record === null ? null : structuredClone(record.info);
+  }
+
+  async readOpenStreams(
+    partition: number,
+    after: OpenStream | null,
+    limit: number,
+  ): Promise<readonly OpenStream[]> {
+    const all = [...this.#partition(partition).openStreams]
+      .map(([streamId, updatedMs]) => ({ streamId, updatedMs }))
+      .sort(bySilence);
+    const isLater = (stream: OpenStream): boolean => after === null || bySilence(stream, after) > 0;
+    return all.filter(isLater).slice(0, limit);
+  }
+
+  async forgetOpenStream(streamId: string): Promise<void> {
+    if (this.#stream(streamId).record?.info.head.status === "open") return;
+    this.#partition(partitionOf(streamId, this.#partitionCount)).openStreams.delete(streamId);
   }
 
   async readCheckpoint(partition: number): Promise<Checkpoint | null> {
@@ -222,7 +243,13 @@ export class MemoryChunkCache implements ChunkCache {
     divergences: readonly Divergence[] = [],
   ): AppliedEntry | null {
     const before = draft.record?.info.head ?? null;
-    const duplicate = { first: (before?.sequence ?? 0) + 1, count: 0, status: before?.status ?? "open" };
+    const duplicate = {
+      ...totalsOf(draft.record),
+      first: (before?.sequence ?? 0) + 1,
+      count: 0,
+      status: before?.status ?? ("open" as const),
+      isDuplicate: true,
+    };
     if (entry.brokerSequence <= checkpoint) return duplicate;
     const numbering = numberEntry(before, entry, divergences);
     if (numbering.kind === "duplicate") return duplicate;
@@ -235,12 +262,14 @@ export class MemoryChunkCache implements ChunkCache {
     const { info } = record;
     info.head = head;
     const cameAfterEnd = before !== null && before.status !== "open" && head.status === before.status;
-    if (cameAfterEnd) return { first, count, status: head.status };
+    const outcome = { first, count, status: head.status, isDuplicate: false };
+    if (cameAfterEnd) return { ...outcome, ...totalsOf(record) };
 
     info.updatedMs = entry.timestampMs;
     if (head.status !== "open") info.endedMs ??= entry.timestampMs;
     info.options ??= entry.options;
-    if (entry.isTombstone) return { first, count, status: head.status };
+    info.beatIntervalMs = entry.beatIntervalMs;
+    if (entry.isTombstone) return { ...outcome, ...totalsOf(record) };
 
     const ownTtlSeconds = cacheTtlOfOptions(info.options) ?? this.#chunkTtlSeconds;
     for (const [index, element] of entry.elements.slice(0, count).entries()) {
@@ -255,7 +284,7 @@ export class MemoryChunkCache implements ChunkCache {
         (isChunk ? element.cacheTtlSeconds : null) ?? ownTtlSeconds,
       );
     }
-    return { first, count, status: head.status };
+    return { ...outcome, ...totalsOf(record) };
   }
 
   #draftOf(streamId: string, divergences: readonly Divergence[] = []): Draft {
@@ -272,6 +301,7 @@ export class MemoryChunkCache implements ChunkCache {
     const stream = this.#stream(streamId);
     const wasDeleted = stream.record?.info.head.status === "deleted";
     stream.record = draft.record;
+    this.#list(draft.record);
     stream.record.chunkTtlSeconds = Math.max(draft.record.chunkTtlSeconds, draft.ttlSeconds);
     const recordTtlSeconds = Math.max(this.#metaTtlSeconds, stream.record.chunkTtlSeconds);
     stream.recordExpiresMs = Math.max(stream.recordExpiresMs, this.#now() + recordTtlSeconds * 1000);
@@ -283,12 +313,22 @@ export class MemoryChunkCache implements ChunkCache {
     }
   }
 
+  #list({ info }: StreamRecord): void {
+    const { openStreams } = this.#partition(partitionOf(info.streamId, this.#partitionCount));
+    if (info.head.status === "open") openStreams.set(info.streamId, info.updatedMs);
+    else openStreams.delete(info.streamId);
+  }
+
   #keepChunks(stream: StreamState, ttlSeconds: number): void {
     stream.chunksExpireMs = Math.max(stream.chunksExpireMs, this.#now() + ttlSeconds * 1000);
   }
 
   #partition(partition: number): PartitionState {
-    const state = this.#partitions.get(partition) ?? { checkpoint: null, streams: new Map() };
+    const state = this.#partitions.get(partition) ?? {
+      checkpoint: null,
+      streams: new Map(),
+      openStreams: new Map(),
+    };
     this.#partitions.set(partition, state);
     return state;
   }
@@ -312,10 +352,20 @@ function emptyStream(): StreamState {
   return { record: null, recordExpiresMs: 0, chunks: new Map(), chunksExpireMs: 0 };
 }
 
+function totalsOf(record: StreamRecord | null): Pick<AppliedEntry, "chunkCount" | "byteCount" | "createdMs"> {
+  const { chunkCount = 0, byteCount = 0, createdMs = 0 } = record?.info ?? {};
+  return { chunkCount, byteCount, createdMs };
+}
+
+function bySilence(a: OpenStream, b: OpenStream): number {
+  if (a.updatedMs !== b.updatedMs) return a.updatedMs - b.updatedMs;
+  return a.streamId < b.streamId ? -1 : Number(a.streamId > b.streamId);
+}
+
 /** Chunks' bytes are never changed, so they are shared. */
 function copyPartitions(partitions: ReadonlyMap<number, PartitionState>): Map<number, PartitionState> {
   const copy = new Map<number, PartitionState>();
-  for (const [number, { checkpoint, streams }] of partitions) {
+  for (const [number, { checkpoint, streams, openStreams }] of partitions) {
     const copied = new Map<string, StreamState>();
     for (const [streamId, stream] of streams) {
       copied.set(streamId, {
@@ -324,7 +374,7 @@ function copyPartitions(partitions: ReadonlyMap<number, PartitionState>): Map<nu
         chunks: new Map(stream.chunks),
       });
     }
-    copy.set(number, { checkpoint, streams: copied });
+    copy.set(number, { checkpoint, streams: copied, openStreams: new Map(openStreams) });
   }
   return copy;
 }

@@ -13,6 +13,7 @@ export class MemoryLiveBus {
   random: () => number = Math.random;
   readonly ranges = new Topic<LiveRange>();
   readonly tails = new Topic<TailAnnouncement>();
+  readonly beats = new Topic<{ streamId: string; brokerSequence: number }>();
   readonly barriers = new Topic<() => void>();
   readonly rebuilds = new Map<number, Set<RebuildHandler>>();
 
@@ -24,7 +25,7 @@ export class MemoryLiveBus {
   get openSubscriptions(): number {
     let rebuilds = 0;
     for (const handlers of this.rebuilds.values()) rebuilds += handlers.size;
-    return this.ranges.size + this.tails.size + this.barriers.size + rebuilds;
+    return this.ranges.size + this.tails.size + this.beats.size + this.barriers.size + rebuilds;
   }
 }
 
@@ -95,6 +96,17 @@ export class MemoryLiveFeed implements LiveFeed {
     const entry: RebuildHandler = (streamId) => handler(streamId);
     handlers.add(entry);
     return { close: () => void handlers.delete(entry) };
+  }
+
+  publishBeat(streamId: string, brokerSequence: number): void {
+    if (this.#isConnected && !this.#bus.isDropped())
+      this.#bus.beats.publish("", { streamId, brokerSequence });
+  }
+
+  subscribeBeats(handler: (streamId: string, brokerSequence: number | null) => void): Subscription {
+    return this.#bus.beats.subscribe("", ({ streamId, brokerSequence }) => {
+      if (this.#isConnected) handler(streamId, brokerSequence);
+    });
   }
 
   onReconnect(handler: () => void): Subscription {

@@ -57,8 +57,8 @@ export class MemoryLog {
 
   /** Stores it, or null where another than the expected message is the stream's last. */
   append(message: OutgoingMessage): StoredMessage | null {
-    const last = this.lastOf(message.streamId);
-    if ((last?.brokerSequence ?? 0) !== message.expectedLastSequence) return null;
+    const last = this.lastOf(message.streamId)?.brokerSequence ?? 0;
+    if (message.expectedLastSequence !== null && message.expectedLastSequence !== last) return null;
     return this.#store({
       streamId: message.streamId,
       messageId: message.messageId,
@@ -66,6 +66,7 @@ export class MemoryLog {
       expectedLastSequence: message.expectedLastSequence,
       control: message.control ?? null,
       options: message.options ?? null,
+      beatIntervalMs: message.beatIntervalMs ?? null,
       payload: message.payload.slice(),
     });
   }
@@ -79,6 +80,7 @@ export class MemoryLog {
       expectedLastSequence: null,
       control: null,
       options: null,
+      beatIntervalMs: null,
       payload: payload.slice(),
     });
   }

@@ -111,6 +111,10 @@ class MemoryPartitionReader implements PartitionReader {
     this.#stopListening = log.onChange(() => this.#wake?.());
   }
 
+  get backlog(): number {
+    return this.#log.isReachable ? this.#log.ofPartition(this.#partition, this.#position).length : Infinity;
+  }
+
   async next(maxMessages: number): Promise<StoredMessage[] | null> {
     if (this.#wake !== null) throw new Error("next was called while another call of it waits");
     for (;;) {

@@ -71,6 +71,11 @@ export class MemoryStreamLog implements StreamLog {
     this.log.purgeBefore(streamId, brokerSequence);
   }
 
+  async fullness(): Promise<number> {
+    this.#demandReachable();
+    return this.log.isFull ? 1 : this.log.fullness;
+  }
+
   #demandReachable(): void {
     if (!this.log.isReachable) throw new StreamError("LOG_UNAVAILABLE", "the log can't be reached");
   }

@@ -56,6 +56,19 @@ export function partitionLogContract(name: string, open: () => Promise<LogUnderT
       await reader.close();
     });
 
+    it("knows how many messages it is behind, down to none", async () => {
+      const after = await lastSequence();
+      const streamId = inPartition();
+      await appendTexts(streamLog, streamId, ["a", "b", "c", "d", "e"]);
+      const reader = await readFrom(after, { ...BOUNDS, maxPendingMessages: 2 });
+      expect(reader.backlog).toBe(5);
+      await take(reader, 2);
+      await expect.poll(() => reader.backlog).toBe(3);
+      await take(reader, 3);
+      expect(reader.backlog).toBe(0);
+      await reader.close();
+    });
+
     it("hands out what is published while it reads, and never what stands at or before its start", async () => {
       const streamId = inPartition();
       const [first] = await appendTexts(streamLog, streamId, ["before"]);

@@ -16,6 +16,21 @@ export function streamLogContract(name: string, open: () => Promise<LogUnderTest
       await subject.close();
     });
 
+    it("stores a message that expects nothing, whatever stands last", async () => {
+      const streamId = freshStreamId();
+      const [first] = await appendTexts(log, streamId, ["a"]);
+      const outcome = await log.append(outgoing({ streamId, expectedLastSequence: null }));
+      const last = await log.lastMessage(streamId);
+      expect(outcome).toEqual({ kind: "stored", brokerSequence: last?.brokerSequence });
+      expect(last?.brokerSequence).toBeGreaterThan(first!);
+      expect(last?.expectedLastSequence).toBeNull();
+    });
+
+    it("tells how full the log is", async () => {
+      expect(await log.fullness()).toBeGreaterThanOrEqual(0);
+      expect(await log.fullness()).toBeLessThan(1);
+    });
+
     it("gives a stored message a position above all earlier ones", async () => {
       const [first, second] = [freshStreamId(), freshStreamId()];
       const positions = [
@@ -35,6 +50,7 @@ export function streamLogContract(name: string, open: () => Promise<LogUnderTest
         messageId: `${streamId}:1`,
         producerSequence: 1,
         options: '{"custom":{"title":"naïve ☂"}}',
+        beatIntervalMs: 700,
         payload: textPayload("✓ \u0000 done"),
       });
       const outcome = await log.append(sent);
@@ -48,6 +64,7 @@ export function streamLogContract(name: string, open: () => Promise<LogUnderTest
         expectedLastSequence: 0,
         control: null,
         options: sent.options,
+        beatIntervalMs: 700,
         payload: expect.anything() as Uint8Array,
       });
       expect(Buffer.from(stored!.payload)).toEqual(Buffer.from(sent.payload));
@@ -76,6 +93,7 @@ export function streamLogContract(name: string, open: () => Promise<LogUnderTest
         expectedLastSequence: null,
         control: null,
         options: null,
+        beatIntervalMs: null,
       });
     });
 

@@ -18,6 +18,7 @@ export function newRecord(streamId: string, createdMs: number): StreamRecord {
       updatedMs: createdMs,
       endedMs: null,
       options: null,
+      beatIntervalMs: null,
     },
     chunkTtlSeconds: 0,
   };
@@ -47,6 +48,7 @@ export function completeRecord(
       updatedMs: Math.max(info.updatedMs, restored.updatedMs),
       endedMs: info.endedMs ?? (isAhead ? restored.endedMs : null),
       options: info.options ?? restored.options,
+      beatIntervalMs: isAhead ? restored.beatIntervalMs : info.beatIntervalMs,
     },
     chunkTtlSeconds: Math.max(record.chunkTtlSeconds, chunkTtlSeconds),
   };

@@ -5,6 +5,7 @@ import {
   edgeOption,
   gatewayOption,
   millisecondsArgument,
+  natsOption,
   patienceOption,
   secondsArgument,
   sequenceArgument,
@@ -46,7 +47,8 @@ export function createProgram(context: ProgramContext, onExitCode: (code: number
     .exitOverride()
     .showSuggestionAfterError()
     .addHelpText("after", EXIT_CODES_HELP);
-  for (const add of [addPipe, addTail, addAsk, addCreate, addStatus]) add(program, context, onExitCode);
+  for (const add of [addPipe, addTail, addAsk, addCreate, addStatus, addRejected])
+    add(program, context, onExitCode);
   return program;
 }
 
@@ -219,6 +221,81 @@ const addStatus: AddCommand = (program, { terminal, interrupts }) => {
     .action(async (streamId: string, options: { json?: true; gateway: string }) => {
       const client = gatewayClient(options, interrupts);
       await printStatus(streamId, { client, terminal, asJson: options.json === true });
+    });
+};
+
+const addRejected: AddCommand = (program, { terminal, stdin, interrupts }) => {
+  interface ListOptions {
+    nats: string;
+    stream?: string;
+    after: number;
+    limit: number;
+    json?: true;
+  }
+  interface ReplayOptions {
+    nats: string;
+    stdin?: true;
+    fence?: true;
+  }
+  const rejected = program
+    .command("rejected")
+    .description("look at chunks that were refused, and write them again");
+  rejected
+    .command("list", { isDefault: true })
+    .description("print what was refused and why, oldest first")
+    .option("--stream <id>", "of this stream only", streamIdArgument)
+    .option("--after <position>", "go on after this one", sequenceArgument, 0)
+    .option("--limit <count>", "how many", sequenceArgument, 20)
+    .option("--json", "print each as one line of JSON, with the whole element as a string")
+    .addOption(natsOption())
+    .addHelpText(
+      "after",
+      `
+Each begins with its position, by which it is replayed. Kept for seven days.
+
+Examples:
+  sluice rejected
+  sluice rejected --stream demo --json | jq -r .reason`,
+    )
+    .action(async (options: ListOptions) => {
+      // Loaded only here: no other command speaks NATS.
+      const { printRejected } = await import("./commands/rejected.ts");
+      await printRejected(
+        {
+          natsUrl: options.nats,
+          streamId: options.stream ?? null,
+          after: options.after,
+          limit: options.limit,
+        },
+        { terminal, asJson: options.json === true },
+      );
+    });
+  rejected
+    .command("replay")
+    .description("write a refused element again, as new chunks at the end of its stream")
+    .argument("<position>", "as `sluice rejected` prints it", sequenceArgument)
+    .option("--stdin", "read what to write instead from stdin: a chunk, or an array of chunks")
+    .option("--fence", "also where the stream's producer still writes, whose handle ends as FENCED by it")
+    .addOption(natsOption())
+    .addHelpText(
+      "after",
+      `
+The placeholder that readers got for it stays; the chunks take new numbers. They are
+checked as any producer's, so an element that is still malformed is refused again. A
+stream that has ended takes nothing more. The element stays in the list.
+
+Examples:
+  sluice rejected replay 17
+  sluice rejected list --json --after 16 --limit 1 | jq '.element | fromjson | .content |= tostring' |
+    sluice rejected replay 17 --stdin`,
+    )
+    .action(async (position: number, options: ReplayOptions) => {
+      const { replayRejected } = await import("./commands/rejected.ts");
+      const replacement = options.stdin === true ? await readAll(stdin, interrupts.first) : null;
+      await replayRejected(
+        { natsUrl: options.nats, position, replacement, mayFence: options.fence === true },
+        terminal,
+      );
     });
 };
 

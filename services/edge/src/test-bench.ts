@@ -181,6 +181,7 @@ export class TestIngest {
       firstSequence: null,
       isTombstone: false,
       options: null,
+      beatIntervalMs: null,
       elements,
       ...fields,
     };

@@ -165,5 +165,6 @@ function info(streamId: string, status: StreamInfo["head"]["status"]): StreamInf
     updatedMs: 2,
     endedMs: 3,
     options: null,
+    beatIntervalMs: null,
   };
 }

@@ -12,6 +12,7 @@ function stored(brokerSequence: number, elements: number): StoredMessage {
     expectedLastSequence: null,
     control: null,
     options: null,
+    beatIntervalMs: null,
     payload: Buffer.from(
       JSON.stringify(Array.from({ length: elements }, () => ({ type: "Text", content: "x" }))),
     ),

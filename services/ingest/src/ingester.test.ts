@@ -7,6 +7,7 @@ import {
   MemoryLog,
   MemoryPartitionLeases,
   MemoryPartitionLog,
+  MemoryStreamLog,
   type MemoryCacheSnapshot,
 } from "@sluice/testing";
 import { setTimeout as delay } from "node:timers/promises";
@@ -21,6 +22,10 @@ const SETTINGS: IngestSettings = {
   maxChunkBytes: 1024,
   chunkTtlSeconds: 300,
   idleLimitMs: 60_000,
+  producerTimeoutMs: 15_000,
+  maxStreamChunks: 1_000_000,
+  maxStreamBytes: 1e9,
+  maxStreamAgeMs: 3_600_000,
   leaseTtlMs: LEASE_TTL_MS,
   leaseRenewMs: 100,
   maxConcurrentRebuilds: 4,
@@ -70,6 +75,7 @@ class World {
     this.#feeds.push(liveFeed);
     replica.ingester = startIngester({
       log: this.partitionLog,
+      streamLog: new MemoryStreamLog(this.log),
       cache: this.#throughNetwork(this.cache, replica),
       leases: this.#throughNetwork(this.leases, replica),
       liveFeed,

@@ -1,4 +1,11 @@
-import type { ChunkCache, LiveFeed, PartitionLeases, PartitionLog } from "@sluice/core";
+import {
+  partitionOf,
+  type ChunkCache,
+  type LiveFeed,
+  type PartitionLeases,
+  type PartitionLog,
+  type StreamLog,
+} from "@sluice/core";
 import type { Logger } from "@sluice/runtime";
 import { randomUUID } from "node:crypto";
 import type { Registry } from "prom-client";
@@ -7,9 +14,12 @@ import { Ownership } from "./ownership.ts";
 import { PartitionOwner } from "./partition-owner.ts";
 import { RebuildGate } from "./rebuild-gate.ts";
 import type { IngestSettings } from "./settings.ts";
+import { StreamEnder } from "./stream-ender.ts";
 
 export interface IngesterOptions {
   log: PartitionLog;
+  /** The same log, for the ends of streams that their producers don't end. */
+  streamLog: StreamLog;
   cache: ChunkCache;
   leases: PartitionLeases;
   liveFeed: LiveFeed;
@@ -22,7 +32,10 @@ export interface IngesterOptions {
 export interface Ingester {
   /** Partitions read by this replica now, ascending. */
   readonly owned: readonly number[];
-  /** Null when it takes part, else what is missing. */
+  /**
+   * Null when it takes part, else what is missing. One that is behind the log takes part: no request waits for it, and a
+   * replica that were taken away for its lag would only leave the others with more. Lag is a metric.
+   */
   readiness(): string | null;
   /** Stops reading and hands its partitions over at once. Idempotent. */
   close(): Promise<void>;
@@ -30,19 +43,23 @@ export interface Ingester {
 
 /** Materialises the log: gives every chunk its sequence, writes it to the cache and tells the readers. */
 export function startIngester(options: IngesterOptions): Ingester {
-  const { log, cache, leases, liveFeed, settings, logger, registry } = options;
-  const metrics = createIngestMetrics(registry);
+  const { log, streamLog, cache, leases, liveFeed, settings, logger, registry } = options;
+  const metrics = createIngestMetrics(registry, () => ownership.lags());
+  const ender = new StreamEnder({ log: streamLog, cache, metrics, logger });
   const rebuilds = new RebuildGate(settings.maxConcurrentRebuilds);
-  const ownership = new Ownership({
+  const ownership: Ownership = new Ownership({
     self: randomUUID(),
     partitions: log.partitions,
     leases,
     leaseTtlMs: settings.leaseTtlMs,
     leaseRenewMs: settings.leaseRenewMs,
     createOwner: (partition) =>
-      new PartitionOwner(partition, { log, cache, liveFeed, rebuilds, settings, metrics, logger }),
+      new PartitionOwner(partition, { log, cache, liveFeed, rebuilds, ender, settings, metrics, logger }),
     metrics,
     logger,
+  });
+  const beats = liveFeed.subscribeBeats((streamId, brokerSequence) => {
+    ownership.ownerOf(partitionOf(streamId, log.partitions))?.hearBeat(streamId, brokerSequence);
   });
   ownership.start();
   return {
@@ -50,6 +67,9 @@ export function startIngester(options: IngesterOptions): Ingester {
       return ownership.owned;
     },
     readiness: () => (ownership.isRenewed ? null : "leases are not renewed"),
-    close: () => ownership.close(),
+    close: () => {
+      beats.close();
+      return ownership.close();
+    },
   };
 }

@@ -10,6 +10,7 @@ function entry(streamId: string, bodies: string[], isTombstone = false): LogEntr
     firstSequence: null,
     isTombstone,
     options: null,
+    beatIntervalMs: null,
     elements: bodies.map((content) => ({
       kind: "chunk",
       body: `"chunk_type":{"type":"Text","content":"${content}"}}`,

@@ -7,7 +7,7 @@ import { deletedFrame, elementFrames } from "@sluice/protocol";
  */
 export function liveRangesOf(
   entries: readonly LogEntry[],
-  applied: readonly AppliedEntry[],
+  applied: readonly Pick<AppliedEntry, "first" | "count" | "status">[],
 ): { streamId: string; range: LiveRange }[] {
   const open = new Map<
     string,

@@ -1,4 +1,4 @@
-import { connectNats, ensureLog, NatsLiveFeed, NatsPartitionLog } from "@sluice/broker-nats";
+import { connectNats, ensureLog, NatsLiveFeed, NatsPartitionLog, NatsStreamLog } from "@sluice/broker-nats";
 import { createRedis, RedisChunkCache, RedisPartitionLeases } from "@sluice/cache-redis";
 import {
   createLogger,
@@ -37,6 +37,7 @@ await runMain(async () => {
 
   const ingester = startIngester({
     log: new NatsPartitionLog(link, identity),
+    streamLog: new NatsStreamLog(link, identity),
     cache: new RedisChunkCache(redis, {
       partitions,
       chunkTtlSeconds: config.CHUNK_TTL_SECONDS,

@@ -2,13 +2,46 @@ import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 
 export type IngestMetrics = ReturnType<typeof createIngestMetrics>;
 
-/** No label names a stream: a registry that grows with the streams is a leak. */
-export function createIngestMetrics(registry: Registry) {
+/** How far a partition is behind the log. Infinity where the log hasn't said. */
+export interface PartitionLag {
+  partition: number;
+  messages: number;
+  ms: number;
+}
+
+/**
+ * No label names a stream: a registry that grows with the streams is a leak.
+ * @param lags of the partitions that are owned at the time of the call
+ */
+export function createIngestMetrics(registry: Registry, lags: () => readonly PartitionLag[] = () => []) {
   const registers = [registry];
   return {
+    ...lagGauges(registers, lags),
     chunks: new Counter({
       name: "sluice_ingest_chunks_total",
       help: "Elements numbered and written",
+      registers,
+    }),
+    bytes: new Counter({
+      name: "sluice_ingest_bytes_total",
+      help: "Payload bytes of the messages written",
+      registers,
+    }),
+    duplicates: new Counter({
+      name: "sluice_ingest_duplicates_total",
+      help: "Messages skipped because they were written before",
+      registers,
+    }),
+    ends: new Counter({
+      name: "sluice_ingest_ends_total",
+      help: "Streams that ended, by what became of them",
+      labelNames: ["status"],
+      registers,
+    }),
+    endsPublished: new Counter({
+      name: "sluice_ingest_ends_published_total",
+      help: "Streams that ingest ended because their producer didn't, by the code of the Error chunk",
+      labelNames: ["code"],
       registers,
     }),
     rejected: new Counter({
@@ -71,6 +104,33 @@ export function createIngestMetrics(registry: Registry) {
       name: "sluice_ingest_leases_lost_total",
       help: "Leases that expired or went to another",
       registers,
+    }),
+  };
+}
+
+/** Read when they are asked for: a partition that was handed over leaves no value behind. */
+function lagGauges(registers: Registry[], lags: () => readonly PartitionLag[]) {
+  const labelNames = ["partition"] as const;
+  return {
+    partitionLagMessages: new Gauge({
+      name: "sluice_ingest_partition_lag_messages",
+      help: "Messages of the log that are not in the cache yet",
+      labelNames,
+      registers,
+      collect() {
+        this.reset();
+        for (const { partition, messages } of lags()) this.set({ partition }, messages);
+      },
+    }),
+    partitionLagSeconds: new Gauge({
+      name: "sluice_ingest_partition_lag_seconds",
+      help: "Age of the oldest message that is not in the cache yet",
+      labelNames,
+      registers,
+      collect() {
+        this.reset();
+        for (const { partition, ms } of lags()) this.set({ partition }, ms / 1000);
+      },
     }),
   };
 }

@@ -1,7 +1,7 @@
 import { StreamError, type PartitionLeases } from "@sluice/core";
 import type { Logger } from "@sluice/runtime";
 import { fairShare } from "./fair-share.ts";
-import type { IngestMetrics } from "./metrics.ts";
+import type { IngestMetrics, PartitionLag } from "./metrics.ts";
 import type { PartitionOwner } from "./partition-owner.ts";
 
 export interface OwnershipOptions {
@@ -41,6 +41,15 @@ export class Ownership {
 
   get owned(): readonly number[] {
     return [...this.#owners.keys()].toSorted((a, b) => a - b);
+  }
+
+  /** Null where another replica reads it, or nobody. */
+  ownerOf(partition: number): PartitionOwner | null {
+    return this.#owners.get(partition) ?? null;
+  }
+
+  lags(): PartitionLag[] {
+    return [...this.#owners].map(([partition, owner]) => ({ partition, ...owner.lag }));
   }
 
   /** Whether the last round reached the lease server. */

@@ -6,17 +6,23 @@ import {
   MemoryLiveFeed,
   MemoryLog,
   MemoryPartitionLog,
+  MemoryStreamLog,
 } from "@sluice/testing";
 import { expect, test } from "vitest";
 import { createIngestMetrics } from "./metrics.ts";
 import { PartitionOwner } from "./partition-owner.ts";
 import { RebuildGate } from "./rebuild-gate.ts";
+import { StreamEnder } from "./stream-ender.ts";
 
 const SETTINGS = {
   maxChunkBytes: 1024,
   chunkTtlSeconds: 300,
   idleLimitMs: 60_000,
   leaseTtlMs: 400,
+  producerTimeoutMs: 15_000,
+  maxStreamChunks: 1_000_000,
+  maxStreamBytes: 1e9,
+  maxStreamAgeMs: 3_600_000,
   leaseRenewMs: 100,
   maxConcurrentRebuilds: 4,
   maxBatchMessages: 16,
@@ -36,14 +42,17 @@ function createOwner(
   cache: MemoryChunkCache,
 ): { owner: PartitionOwner; liveFeed: MemoryLiveFeed } {
   const liveFeed = new MemoryLiveFeed(bus);
+  const metrics = createIngestMetrics(createRegistry("ingest"));
+  const logger = createLogger("ingest", "silent");
   const owner = new PartitionOwner(0, {
     log,
     cache,
     liveFeed,
     rebuilds: new RebuildGate(4),
     settings: SETTINGS,
-    metrics: createIngestMetrics(createRegistry("ingest")),
-    logger: createLogger("ingest", "silent"),
+    ender: new StreamEnder({ log: new MemoryStreamLog(log.log), cache, metrics, logger }),
+    metrics,
+    logger,
   });
   return { owner, liveFeed };
 }

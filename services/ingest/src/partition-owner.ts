@@ -10,19 +10,23 @@ import {
   type PartitionLog,
   type PartitionReader,
   type RebuildAnswer,
+  type StoredMessage,
   type Subscription,
 } from "@sluice/core";
 import type { Logger } from "@sluice/runtime";
 import { setTimeout as delay } from "node:timers/promises";
 import { batchesOf, type DecodedBatch } from "./batches.ts";
+import { countBatch } from "./batch-count.ts";
 import { liveRangesOf } from "./live-ranges.ts";
-import type { IngestMetrics } from "./metrics.ts";
+import type { IngestMetrics, PartitionLag } from "./metrics.ts";
 import { Mutex } from "./mutex.ts";
 import type { RebuildGate } from "./rebuild-gate.ts";
 import { settlePosition } from "./position.ts";
 import { Rebuilder } from "./rebuilder.ts";
 import { rejectElements } from "./rejections.ts";
 import type { IngestSettings } from "./settings.ts";
+import type { StreamEnder } from "./stream-ender.ts";
+import { StreamLife } from "./stream-life.ts";
 import { TailAnnouncer } from "./tail-announcer.ts";
 
 export interface PartitionDependencies {
@@ -30,6 +34,7 @@ export interface PartitionDependencies {
   cache: ChunkCache;
   liveFeed: LiveFeed;
   rebuilds: RebuildGate;
+  ender: StreamEnder;
   settings: IngestSettings;
   metrics: IngestMetrics;
   logger: Logger;
@@ -51,11 +56,14 @@ export class PartitionOwner {
   readonly #logger: Logger;
   readonly #rebuilder: Rebuilder;
   readonly #tail: TailAnnouncer;
+  readonly #life: StreamLife;
   /** Appends and completions of rebuilds, one at a time. */
   readonly #turn = new Mutex();
   readonly #closing = new AbortController();
   #subscriptions: Subscription[] = [];
   #reader: PartitionReader | null = null;
+  /** The batch that is being written. */
+  #applying: readonly StoredMessage[] = [];
   /** Everything of the partition up to this broker sequence was read without a hole and applied. */
   #position: Checkpoint = { brokerSequence: 0, timestampMs: 0, logCreatedMs: 0 };
   #divergences: readonly Divergence[] = [];
@@ -64,7 +72,7 @@ export class PartitionOwner {
   #running: Promise<void> | null = null;
 
   constructor(partition: number, dependencies: PartitionDependencies) {
-    const { log, cache, liveFeed, settings, logger } = dependencies;
+    const { log, cache, liveFeed, ender, settings, logger } = dependencies;
     this.partition = partition;
     this.#dependencies = dependencies;
     this.#logger = logger.child({ partition });
@@ -79,6 +87,27 @@ export class PartitionOwner {
       idleLimitMs: settings.idleLimitMs,
       now: Date.now,
     });
+    this.#life = new StreamLife({
+      partition,
+      cache,
+      liveFeed,
+      ender,
+      settings,
+      rebuild: (streamId) => this.#rebuildOnRequest(streamId),
+      lagMs: () => this.lag.ms,
+      logger: this.#logger,
+      now: Date.now,
+    });
+  }
+
+  /** How far the cache is behind the log, as far as the log has said. */
+  get lag(): Omit<PartitionLag, "partition"> {
+    const backlog = this.#reader?.backlog ?? Infinity;
+    const [oldest] = this.#applying;
+    const messages = backlog + this.#applying.length;
+    if (oldest !== undefined) return { messages, ms: Math.max(0, Date.now() - oldest.timestampMs) };
+    if (backlog === 0 || backlog === Infinity) return { messages, ms: backlog };
+    return { messages, ms: Math.max(0, Date.now() - this.#position.timestampMs) };
   }
 
   /** Broker sequence up to which everything is in the cache. */
@@ -95,13 +124,18 @@ export class PartitionOwner {
     });
   }
 
+  /** A producer lives. */
+  hearBeat(streamId: string, brokerSequence: number | null): void {
+    this.#life.hearBeat(streamId, brokerSequence);
+  }
+
   /** Stops after the batch under way. Idempotent. */
   async close(): Promise<void> {
     this.#closing.abort();
     for (const subscription of this.#subscriptions) subscription.close();
     this.#tail.close();
     await this.#reader?.close();
-    await this.#running;
+    await Promise.all([this.#running, this.#life.close()]);
   }
 
   /**
@@ -128,6 +162,7 @@ export class PartitionOwner {
       liveFeed.answerRebuilds(this.partition, (streamId) => this.#rebuildOnRequest(streamId)),
     ];
     this.#tail.start(() => this.position);
+    this.#life.start();
     while (!this.#isClosing) {
       if (this.#isInDoubt) await this.#rewind();
       await this.#readFromPosition();
@@ -169,13 +204,16 @@ export class PartitionOwner {
         if (this.#isClosing || this.#isInDoubt) return;
         const messages = await reader.next(settings.maxBatchMessages);
         if (messages === null) return;
+        this.#applying = messages;
         for (const batch of batchesOf(messages, settings.maxChunkBytes)) {
           if (this.#isClosing || this.#isInDoubt) return;
           await this.#turn.run(() => this.#apply(batch));
         }
+        this.#applying = [];
       }
     } finally {
       this.#reader = null;
+      this.#applying = [];
       await reader.close();
     }
   }
@@ -221,10 +259,8 @@ export class PartitionOwner {
         liveFeed.publishRange(streamId, range);
         this.#tail.note(streamId, range.last, range.isTerminal);
       }
-      this.#measure(
-        entries,
-        outcome.entries.reduce((sum, entry) => sum + entry.count, 0),
-      );
+      this.#life.applied(entries, outcome.entries);
+      countBatch(metrics, messages, outcome.entries);
       return;
     }
   }
@@ -239,14 +275,6 @@ export class PartitionOwner {
       if (count > 0 || first === 1 || streamId === undefined) continue;
       this.#tail.note(streamId, first - 1, status !== "open");
     }
-  }
-
-  #measure(entries: readonly LogEntry[], chunks: number): void {
-    const { metrics } = this.#dependencies;
-    metrics.chunks.inc(chunks);
-    metrics.batchMessages.observe(entries.length);
-    const oldest = entries[0];
-    if (oldest !== undefined) metrics.lagSeconds.observe(Math.max(0, Date.now() - oldest.timestampMs) / 1000);
   }
 
   /** An append found a stream that nothing proves: only the log before it can tell, and only as far as we had read. */

@@ -16,6 +16,7 @@ function stored(payload: string, brokerSequence = 1): StoredMessage {
     expectedLastSequence: null,
     control: null,
     options: null,
+    beatIntervalMs: null,
     payload: Buffer.from(payload),
   };
 }

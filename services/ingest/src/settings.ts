@@ -2,7 +2,13 @@
 export interface IngestSettings {
   maxChunkBytes: number;
   chunkTtlSeconds: number;
+  /** An open stream without a message for so long is ended. */
   idleLimitMs: number;
+  /** Shortest silence after which a beating producer counts as lost; three missed beats may make it longer. */
+  producerTimeoutMs: number;
+  maxStreamChunks: number;
+  maxStreamBytes: number;
+  maxStreamAgeMs: number;
   leaseTtlMs: number;
   leaseRenewMs: number;
   maxConcurrentRebuilds: number;

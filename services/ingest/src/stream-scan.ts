@@ -177,5 +177,6 @@ function advance(
     updatedMs: entry.timestampMs,
     endedMs: head.status === "open" ? null : (info?.endedMs ?? entry.timestampMs),
     options: info?.options ?? entry.options,
+    beatIntervalMs: entry.beatIntervalMs,
   };
 }

@@ -16,6 +16,8 @@ export const workerConfigSchema = z
     OPENAI_IDLE_TIMEOUT_MS: settings.positive(60_000),
     /** Pace of the built-in model; 0: as fast as possible. */
     TOKENS_PER_SECOND: z.coerce.number().min(0).default(50),
+    /** How often each running answer says that its worker lives, ms; three missed ones end it as PRODUCER_LOST. */
+    BEAT_INTERVAL_MS: settings.positive(5_000),
     MAX_CONCURRENT_ANSWERS: settings.positive(100),
     /** How long running answers may go on after SIGTERM, ms. */
     DRAIN_TIMEOUT_MS: settings.milliseconds(20_000),

@@ -1,4 +1,4 @@
-import { awaitLog, connectNats, NatsPromptDesk, NatsStreamLog } from "@sluice/broker-nats";
+import { awaitLog, connectNats, NatsLiveFeed, NatsPromptDesk, NatsStreamLog } from "@sluice/broker-nats";
 import { StreamManager } from "@sluice/producer";
 import {
   createLogger,
@@ -30,7 +30,11 @@ await runMain(async () => {
   lifecycle.add("nats", () => link.close());
   const log = await awaitLog(link, LOG_WAIT_MS);
   const worker = createWorker({
-    manager: new StreamManager({ log: new NatsStreamLog(link, log) }),
+    manager: new StreamManager({
+      log: new NatsStreamLog(link, log),
+      liveFeed: new NatsLiveFeed(link),
+      settings: { beatIntervalMs: config.BEAT_INTERVAL_MS },
+    }),
     promptDesk: new NatsPromptDesk(link),
     model,
     settings: {

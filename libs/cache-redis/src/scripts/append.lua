@@ -4,28 +4,32 @@
 
   KEYS[1]         the partition's checkpoint
   KEYS[2n], [2n+1]  chunks (ZSET) and meta (HASH) of the n-th stream of the plan
+  KEYS[#KEYS]     the partition's open streams (ZSET, score: the last message's timestamp, ms)
 
   ARGV[1]   the plan, JSON:
               read_after      broker sequence after which the caller has read everything
               default_ttl     seconds that chunks live where neither they nor their stream say otherwise
               meta_ttl        seconds that a stream's record lives
               json_infix      what stands between a chunk's sequence and its body
+              ids             per stream: its id
               divergences     of the log, ascending: { broker sequence after which, lost until, resumes at }
               streams         per stream: what its chunks' JSON begins with, up to the sequence
               entries         per message, in log order:
                 { stream (from 1), broker sequence, timestamp, first sequence or 0 where the message proves none,
                   elements up to the first terminal one, status after them ("" where they don't end the stream),
                   longest TTL that its elements ask for or 0, 1 if some element asks for none,
-                  the stream's options or "", the TTL they ask for or 0 }
+                  the stream's options or "", the TTL they ask for or 0, how often the producer beats (ms) or 0 }
               A tombstone is an entry with the status "deleted".
   ARGV[2]   the checkpoint after the batch, JSON
   ARGV[3…]  bodies of all elements, in order; empty: a rejected one's placeholder
 
-  Returns { "applied", "first count status first count status …" } with the entries' outcomes as one text, since a reply
-          costs its reader by the element; or with nothing written
+  Returns { "applied", outcomes }, the outcomes being one text, since a reply costs its reader by the element: per
+          message first, count, status, 1 if it was applied before or 0, the stream's chunk count, byte count and time
+          of creation, all parted by blanks; or with nothing written
           { "rewind", checkpoint or nil } or { "unproven", number of a stream, … }
 ]]
 local checkpoint_key = KEYS[1]
+local open_key = KEYS[#KEYS]
 local plan = cjson.decode(ARGV[1])
 local checkpoint_json = ARGV[2]
 local bodies, body_offset = ARGV, 2
@@ -82,7 +86,7 @@ end
 
 local function load_stream(number)
   local record = redis.call("HMGET", KEYS[2 * number + 1], "sequence", "broker_sequence", "status", "chunk_count",
-    "byte_count", "chunk_ttl", "default_ttl", "options", "updated_ms")
+    "byte_count", "chunk_ttl", "default_ttl", "options", "updated_ms", "created_ms", "beat_ms")
   return {
     exists = record[1] ~= false,
     sequence = tonumber(record[1] or 0),
@@ -93,6 +97,8 @@ local function load_stream(number)
     chunk_ttl = tonumber(record[6] or 0),
     default_ttl = tonumber(record[7] or 0),
     has_options = record[8] ~= false,
+    standing_created_ms = tonumber(record[10] or 0),
+    standing_beat_ms = tonumber(record[11] or 0),
     -- ZADD arguments of the chunks to write, and the ranges of sequences that they cover.
     members = {},
     member_count = 0,
@@ -105,8 +111,9 @@ local streams = {}
 local unproven = { "unproven" }
 local outcomes = {}
 
-local function report(first, count, status)
-  outcomes[#outcomes + 1] = format("%.0f %.0f %s", first, count, status)
+local function report(stream, first, count, is_duplicate)
+  outcomes[#outcomes + 1] = format("%.0f %.0f %s %d %.0f %.0f %.0f", first, count, stream.status,
+    is_duplicate and 1 or 0, stream.chunk_count, stream.byte_count, stream.created_ms or stream.standing_created_ms)
 end
 
 local function take_chunks(stream, prefix, first, count)
@@ -157,13 +164,14 @@ local function take_entry(stream, prefix, entry)
   end
   stream.broker_sequence = broker_sequence
   if stream.status ~= "open" and not (is_tombstone and stream.status ~= "deleted") then
-    report(stream.sequence + 1, 0, stream.status)
+    report(stream, stream.sequence + 1, 0, false)
     return
   end
 
   stream.created_ms = stream.created_ms or (not stream.exists and timestamp_ms) or nil
   stream.exists = true
   stream.updated_ms = timestamp_ms
+  stream.beat_ms = entry[11]
   take_options(stream, entry[9], entry[10])
   local first = math.max(stream.sequence + 1, proven_first)
   if is_tombstone then
@@ -184,7 +192,7 @@ local function take_entry(stream, prefix, entry)
     end
     stream.status = end_status
   end
-  report(first, count, stream.status)
+  report(stream, first, count, false)
 end
 
 for _, entry in ipairs(plan.entries) do
@@ -195,7 +203,7 @@ for _, entry in ipairs(plan.entries) do
     streams[number] = stream
   end
   if broker_sequence <= standing.broker_sequence or (stream.exists and broker_sequence <= stream.broker_sequence) then
-    report(stream.sequence + 1, 0, stream.status)
+    report(stream, stream.sequence + 1, 0, true)
   elseif not stream.exists and (entry[4] == 0 or (entry[4] > 1 and is_across_divergence(0, broker_sequence))) then
     if not stream.is_unproven then
       stream.is_unproven = true
@@ -257,13 +265,21 @@ local function write_record(key, stream)
   add("created_ms", stream.created_ms)
   add("updated_ms", stream.updated_ms)
   add("ended_ms", stream.ended_ms)
+  add("beat_ms", stream.beat_ms ~= stream.standing_beat_ms and stream.beat_ms)
   add("options", stream.new_options)
   add("default_ttl", stream.new_options and stream.default_ttl)
   redis.call("HSET", key, unpack(fields))
 end
 
+local opened, ended = {}, {}
 for number, stream in pairs(streams) do
   if stream.is_changed then
+    if stream.status == "open" then
+      opened[#opened + 1] = format("%.0f", stream.updated_ms)
+      opened[#opened + 1] = plan.ids[number]
+    else
+      ended[#ended + 1] = plan.ids[number]
+    end
     local chunks_key, meta_key = KEYS[2 * number], KEYS[2 * number + 1]
     stream.chunk_ttl = math.max(stream.chunk_ttl, stream.ttl)
     write_record(meta_key, stream)
@@ -277,6 +293,13 @@ for number, stream in pairs(streams) do
   end
 end
 
+-- A batch has fewer streams than redis.call takes arguments for.
+if #opened > 0 then
+  redis.call("ZADD", open_key, unpack(opened))
+end
+if #ended > 0 then
+  redis.call("ZREM", open_key, unpack(ended))
+end
 if checkpoint.broker_sequence > standing.broker_sequence then
   redis.call("SET", checkpoint_key, checkpoint_json)
 end

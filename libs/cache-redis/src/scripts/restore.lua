@@ -2,19 +2,21 @@
   Lays one page of a stream that was read back from the log into the cache, and with the last page its record.
 
   KEYS[1]  the partition's checkpoint      KEYS[2]  the stream's chunks (ZSET)      KEYS[3]  its meta (HASH)
+  KEYS[4]  the partition's open streams (ZSET, score: the last message's timestamp, ms)
 
   ARGV[1]  the page, JSON:
+             stream_id
              chunk_ttl    seconds that the chunks live
              meta_ttl     seconds that the record lives
              default_ttl  seconds that the stream's options ask for, or 0
              completion   on the last page only: snapshot (broker sequence), is_proven (0 or 1), sequence,
                           broker_sequence, status, chunk_count, byte_count, created_ms, updated_ms,
-                          ended_ms or -1, options or ""
+                          ended_ms or -1, options or "", beat_ms or 0
   ARGV[2n], [2n+1]  sequence and ZSET member of the n-th chunk, ascending
 
   Returns 1, or 0 with nothing written: there is no record, and the checkpoint is past the snapshot
 ]]
-local checkpoint_key, chunks_key, meta_key = KEYS[1], KEYS[2], KEYS[3]
+local checkpoint_key, chunks_key, meta_key, open_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local page = cjson.decode(ARGV[1])
 local members, members_from = ARGV, 2
 
@@ -76,6 +78,7 @@ local function completed_fields()
     set("sequence", completion.sequence)
     set("broker_sequence", completion.broker_sequence)
     set("status", completion.status)
+    set("beat_ms", completion.beat_ms)
     if completion.ended_ms >= 0 and not found[9] then
       set("ended_ms", completion.ended_ms)
     end
@@ -111,6 +114,11 @@ if #fields > 0 then
   redis.call("HSET", meta_key, unpack(fields))
 end
 if is_record_touched then
+  if status == "open" then
+    redis.call("ZADD", open_key, format("%.0f", math.max(tonumber(found[8] or 0), completion.updated_ms)), page.stream_id)
+  else
+    redis.call("ZREM", open_key, page.stream_id)
+  end
   live_at_least(meta_key, math.max(page.meta_ttl, page.chunk_ttl))
 end
 if status == "deleted" then

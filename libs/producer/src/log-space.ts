@@ -1,0 +1,45 @@
+import { StreamError, type StreamLog } from "@sluice/core";
+
+/** Beyond this share of the log no stream is created: what is left is for those that run, and for their ends. */
+const FULL = 0.95;
+/** Known for so long, a new look is taken beside the creation; for longer, the creation waits for it. */
+const FRESH_MS = 2_000;
+const STALE_MS = 30_000;
+
+/** How much room the log has, as far as those who create streams have to know: at most one question in two seconds. */
+export class LogSpace {
+  readonly #log: Pick<StreamLog, "fullness">;
+  #fullness = 0;
+  #knownAtMs = -Infinity;
+  #look: Promise<void> | null = null;
+
+  constructor(log: Pick<StreamLog, "fullness">) {
+    this.#log = log;
+  }
+
+  /** @throws StreamError LOG_FULL */
+  async demandRoom(): Promise<void> {
+    const ageMs = performance.now() - this.#knownAtMs;
+    if (ageMs > FRESH_MS) {
+      this.#look ??= this.#ask().finally(() => (this.#look = null));
+      if (ageMs > STALE_MS || this.#fullness >= FULL) await this.#look;
+      else void this.#look;
+    }
+    if (this.#fullness < FULL) return;
+    const percent = Math.floor(this.#fullness * 100);
+    throw new StreamError(
+      "LOG_FULL",
+      `the log is ${percent} % full: it takes no new stream, so that those which run can end`,
+    );
+  }
+
+  async #ask(): Promise<void> {
+    try {
+      this.#fullness = await this.#log.fullness();
+      this.#knownAtMs = performance.now();
+    } catch (error) {
+      // Where the log is away, the creation itself will tell.
+      if (!(error instanceof StreamError)) throw error;
+    }
+  }
+}

@@ -1,0 +1,123 @@
+import type { StreamLog } from "@sluice/core";
+import { MemoryLog, MemoryStreamLog } from "@sluice/testing";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { StreamManager } from "./index.ts";
+
+const BEAT_INTERVAL_MS = 1_000;
+
+let log: MemoryLog;
+let beats: { streamId: string; brokerSequence: number }[];
+let manager: StreamManager;
+
+function managerOf(streamLog: StreamLog, settings = {}): StreamManager {
+  const publishBeat = (streamId: string, brokerSequence: number): void =>
+    void beats.push({ streamId, brokerSequence });
+  return new StreamManager({
+    log: streamLog,
+    liveFeed: { publishBeat },
+    settings: { beatIntervalMs: BEAT_INTERVAL_MS, publishTimeoutMs: 200, retryDelayMs: 1, ...settings },
+  });
+}
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+  log = new MemoryLog();
+  beats = [];
+  manager = managerOf(new MemoryStreamLog(log));
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+test("an open handle beats each interval after its last stored message, with that one's position", async () => {
+  const { handle } = await manager.createStream({ streamId: "s" });
+  vi.advanceTimersByTime(BEAT_INTERVAL_MS - 1);
+  const { brokerSequence } = await handle.sendText("a sign of life, too");
+  vi.advanceTimersByTime(BEAT_INTERVAL_MS - 1);
+  expect(beats).toEqual([]);
+  vi.advanceTimersByTime(1);
+  vi.advanceTimersByTime(BEAT_INTERVAL_MS);
+  expect(beats).toEqual([
+    { streamId: "s", brokerSequence },
+    { streamId: "s", brokerSequence },
+  ]);
+});
+
+test("every message of an exclusive handle promises to beat, from the creating one on; a shared one's does not", async () => {
+  const { handle } = await manager.createStream({ streamId: "own" });
+  await handle.sendText("a");
+  await manager.openStream("own");
+  const { handle: shared } = await manager.createStream({ streamId: "shared", mode: "shared" });
+  await shared.sendText("a");
+  expect(log.messages.map(({ streamId, beatIntervalMs }) => [streamId, beatIntervalMs])).toEqual([
+    ["own", BEAT_INTERVAL_MS],
+    ["own", BEAT_INTERVAL_MS],
+    ["own", BEAT_INTERVAL_MS],
+    ["shared", null],
+    ["shared", null],
+  ]);
+});
+
+test("a handle whose stream has ended beats no more", async () => {
+  const { handle } = await manager.createStream({ streamId: "s" });
+  await handle.sendComplete();
+  vi.advanceTimersByTime(5 * BEAT_INTERVAL_MS);
+  expect(beats).toEqual([]);
+  await handle.close();
+  expect(log.messages).toHaveLength(2);
+});
+
+test("closing an open stream tells the log that nobody beats any more, and takes no number", async () => {
+  const { handle } = await manager.createStream({ streamId: "s" });
+  await handle.sendText("a");
+  await Promise.all([handle.close(), handle.close()]);
+  vi.advanceTimersByTime(5 * BEAT_INTERVAL_MS);
+  expect(beats).toEqual([]);
+  expect(log.messages).toHaveLength(3);
+  expect(log.messages.at(-1)).toMatchObject({ beatIntervalMs: null, payload: Buffer.from("[]") });
+  expect(await (await manager.openStream("s")).sendText("b")).toMatchObject({ sequence: 2 });
+});
+
+test("a handle that was replaced closes without a word", async () => {
+  const { handle: old } = await manager.createStream({ streamId: "s" });
+  await manager.openStream("s");
+  const before = log.messages.length;
+  await old.close();
+  expect(log.messages).toHaveLength(before);
+  expect(log.messages.at(-1)).toMatchObject({ beatIntervalMs: BEAT_INTERVAL_MS });
+});
+
+test("from 95 % on no stream is created, while those that run go on to their end", async () => {
+  const streamLog = new MemoryStreamLog(log);
+  const { handle } = await manager.createStream({ streamId: "runs" });
+  log.fullness = 0.95;
+  const late = managerOf(streamLog);
+  await expect(late.createStream({ streamId: "new" })).rejects.toMatchObject({ code: "LOG_FULL" });
+  expect(log.lastOf("new")).toBeUndefined();
+  await handle.sendText("still");
+  await handle.sendComplete();
+});
+
+test("how full the log is is asked once for many streams", async () => {
+  const streamLog = new MemoryStreamLog(log);
+  const fullness = vi.spyOn(streamLog, "fullness");
+  const creator = managerOf(streamLog);
+  for (let index = 0; index < 50; index++) await creator.createStream();
+  expect(fullness).toHaveBeenCalledTimes(1);
+});
+
+test("a log that doesn't say how full it is stops nobody from creating a stream", async () => {
+  const streamLog = new MemoryStreamLog(log);
+  vi.spyOn(streamLog, "fullness").mockImplementation(async () => {
+    log.setReachable(false);
+    try {
+      return await MemoryStreamLog.prototype.fullness.call(streamLog);
+    } finally {
+      log.setReachable(true);
+    }
+  });
+  await expect(managerOf(streamLog).createStream({ streamId: "s" })).resolves.toMatchObject({
+    streamId: "s",
+  });
+});

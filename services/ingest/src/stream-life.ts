@@ -1,0 +1,243 @@
+import {
+  StreamError,
+  type AppliedEntry,
+  type ChunkCache,
+  type LiveFeed,
+  type LogEntry,
+  type OpenStream,
+  type RebuildAnswer,
+  type Subscription,
+} from "@sluice/core";
+import type { Logger } from "@sluice/runtime";
+import { Mutex } from "./mutex.ts";
+import { ProducerWatch } from "./producer-watch.ts";
+import type { IngestSettings } from "./settings.ts";
+import type { EndOutcome, StreamEnder } from "./stream-ender.ts";
+import { exceededLimit, type StreamLimits } from "./stream-limits.ts";
+
+const MAX_TICK_MS = 1_000;
+const MAX_SWEEP_INTERVAL_MS = 30_000;
+/** Open streams read at a time: bounds the memory of a sweep, however many there are. */
+const PAGE_SIZE = 500;
+/** A partition that is further behind than this doesn't know what producers did lately. */
+const CAUGHT_UP_MS = 2_000;
+/** Ticks that may be missed before the silence counts as our own: a process that was stopped heard nobody. */
+const MAX_TICKS_LATE = 2;
+
+export interface StreamLifeOptions {
+  partition: number;
+  cache: Pick<ChunkCache, "readInfo" | "readOpenStreams" | "forgetOpenStream">;
+  liveFeed: Pick<LiveFeed, "onReconnect" | "isConnected">;
+  ender: StreamEnder;
+  settings: Pick<
+    IngestSettings,
+    "idleLimitMs" | "producerTimeoutMs" | "maxStreamChunks" | "maxStreamBytes" | "maxStreamAgeMs"
+  >;
+  rebuild: (streamId: string) => Promise<RebuildAnswer>;
+  /** How far the partition is behind the log, ms. */
+  lagMs: () => number;
+  logger: Logger;
+  /** Wall clock, to be compared with the log's. */
+  now: () => number;
+}
+
+/**
+ * Sees to it that the streams of one partition end, while this ingester owns it: those that go past a limit, those
+ * whose producer has died, and those that nobody writes any more.
+ *
+ * Each end goes through the log, where it competes with what the producer writes; until it has come back from there
+ * the stream is open. So two owners that don't know of each other do no harm.
+ */
+export class StreamLife {
+  readonly #options: StreamLifeOptions;
+  readonly #limits: StreamLimits;
+  readonly #watch: ProducerWatch;
+  readonly #tickMs: number;
+  readonly #sweepIntervalMs: number;
+  /** Looks and ends, one at a time. */
+  readonly #turn = new Mutex();
+  /** Streams whose end waits, is under way, or is in the log and not applied yet: each is ended once. */
+  readonly #ending = new Set<string>();
+  #timer: NodeJS.Timeout | undefined;
+  #onReconnect: Subscription | undefined;
+  #tickedMs = 0;
+  #sweptMs = -Infinity;
+  #isLoading = false;
+  #isLoaded = false;
+  #isSweeping = false;
+  #isClosed = false;
+
+  constructor(options: StreamLifeOptions) {
+    const { settings } = options;
+    this.#options = options;
+    this.#limits = {
+      maxChunks: settings.maxStreamChunks,
+      maxBytes: settings.maxStreamBytes,
+      maxAgeMs: settings.maxStreamAgeMs,
+    };
+    this.#watch = new ProducerWatch(settings.producerTimeoutMs);
+    this.#tickMs = Math.min(MAX_TICK_MS, settings.producerTimeoutMs / 5);
+    this.#sweepIntervalMs = Math.min(MAX_SWEEP_INTERVAL_MS, settings.idleLimitMs / 5);
+  }
+
+  start(): void {
+    if (this.#isClosed) return;
+    this.#tickedMs = performance.now();
+    this.#onReconnect = this.#options.liveFeed.onReconnect(() => this.#watch.startAnew(performance.now()));
+    this.#timer = setInterval(() => this.#tick(), this.#tickMs);
+  }
+
+  /**
+   * What an append made of its entries, in order; costs no wait. Duplicates count: after a rebuild, or where another owner
+   * was faster, they are all that this one hears of a stream.
+   */
+  applied(entries: readonly LogEntry[], outcomes: readonly AppliedEntry[]): void {
+    const nowMs = performance.now();
+    for (const [index, entry] of entries.entries()) {
+      const outcome = outcomes[index];
+      if (outcome !== undefined) this.#appliedOne(entry, outcome, nowMs);
+    }
+  }
+
+  hearBeat(streamId: string, brokerSequence: number | null): void {
+    this.#watch.heard(streamId, brokerSequence, performance.now());
+  }
+
+  /** Ends nothing more; resolves when the end under way is settled. Idempotent. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearInterval(this.#timer);
+    this.#onReconnect?.close();
+    await this.#turn.run(() => Promise.resolve());
+  }
+
+  #appliedOne(entry: LogEntry, outcome: AppliedEntry, nowMs: number): void {
+    const { streamId, brokerSequence, beatIntervalMs } = entry;
+    if (outcome.status !== "open") {
+      this.#watch.forget(streamId);
+      this.#ending.delete(streamId);
+      return;
+    }
+    if (beatIntervalMs === null) this.#watch.forget(streamId);
+    else this.#watch.watch(streamId, beatIntervalMs, brokerSequence, nowMs);
+
+    const error = exceededLimit(outcome, entry.timestampMs, this.#limits);
+    if (error === null) return;
+    const head = { sequence: outcome.first + outcome.count - 1, brokerSequence };
+    this.#end(streamId, (ender) => ender.endRunning(streamId, { code: "STREAM_LIMIT", error }, head));
+  }
+
+  #tick(): void {
+    const { liveFeed, lagMs } = this.#options;
+    const nowMs = performance.now();
+    const wasStopped = nowMs - this.#tickedMs > (1 + MAX_TICKS_LATE) * this.#tickMs;
+    this.#tickedMs = nowMs;
+    if (!this.#isLoaded && !this.#isLoading) this.#load();
+    if (wasStopped || !liveFeed.isConnected() || lagMs() > CAUGHT_UP_MS) this.#watch.startAnew(nowMs);
+    else for (const streamId of this.#watch.takeSilent(nowMs)) this.#endLost(streamId);
+
+    if (nowMs - this.#sweptMs < this.#sweepIntervalMs || this.#isSweeping) return;
+    this.#sweptMs = nowMs;
+    this.#sweep();
+  }
+
+  /** A new owner has heard nobody yet: the record of each stream says whether there is somebody to listen for. */
+  #load(): void {
+    this.#isLoading = true;
+    this.#do(async () => {
+      try {
+        for await (const page of this.#openStreams()) {
+          const { cache } = this.#options;
+          const infos = await Promise.all(page.map(({ streamId }) => cache.readInfo(streamId)));
+          for (const info of infos) {
+            if (info?.head.status !== "open" || info.beatIntervalMs === null) continue;
+            const { streamId, head, beatIntervalMs } = info;
+            this.#watch.watch(streamId, beatIntervalMs, head.brokerSequence, performance.now());
+          }
+        }
+        this.#isLoaded = true;
+      } finally {
+        this.#isLoading = false;
+      }
+    });
+  }
+
+  #endLost(streamId: string): void {
+    const error = "The producer of this stream has been silent for too long.";
+    this.#end(streamId, async (ender) => {
+      let beats = false;
+      const outcome = await ender.endSilent(streamId, { code: "PRODUCER_LOST", error }, (info) => {
+        beats = info.beatIntervalMs !== null;
+        return beats;
+      });
+      if (!beats) this.#watch.forget(streamId);
+      return outcome;
+    });
+  }
+
+  /** Ends what has been silent in the log for longer than the idle limit. Beats don't count: see `isBeginning`. */
+  #sweep(): void {
+    const { settings, now } = this.#options;
+    this.#isSweeping = true;
+    const idleSinceMs = now() - settings.idleLimitMs;
+    this.#do(async () => {
+      try {
+        for await (const page of this.#openStreams()) {
+          for (const { streamId, updatedMs } of page) {
+            if (updatedMs > idleSinceMs || this.#isClosed) return;
+            await this.#endIdle(streamId, idleSinceMs);
+          }
+        }
+      } finally {
+        this.#isSweeping = false;
+      }
+    });
+  }
+
+  async #endIdle(streamId: string, idleSinceMs: number): Promise<void> {
+    const { ender, cache, rebuild, settings } = this.#options;
+    const error = `Nothing was written to this stream for ${settings.idleLimitMs / 1000} seconds.`;
+    const end = { code: "IDLE_TIMEOUT", error } as const;
+    const outcome = await ender.endSilent(streamId, end, (info) => info.updatedMs <= idleSinceMs);
+    if (outcome !== "unlisted") return;
+    // Its record is lost. What the log brings back is ended in the next round; of what it doesn't know nothing is left.
+    await rebuild(streamId);
+    await cache.forgetOpenStream(streamId);
+  }
+
+  #end(streamId: string, end: (ender: StreamEnder) => Promise<EndOutcome>): void {
+    if (this.#ending.has(streamId)) return;
+    this.#ending.add(streamId);
+    this.#do(async () => {
+      let outcome: EndOutcome = "overtaken";
+      try {
+        outcome = await end(this.#options.ender);
+      } finally {
+        if (outcome !== "ended") this.#ending.delete(streamId);
+      }
+    });
+  }
+
+  /** Where log or cache are away, the next tick, message or round tries again. */
+  #do(task: () => Promise<void>): void {
+    void this.#turn.run(async () => {
+      if (this.#isClosed) return;
+      try {
+        await task();
+      } catch (error) {
+        if (!(error instanceof StreamError)) throw error;
+        this.#options.logger.warn({ err: error }, "streams can't be ended now");
+      }
+    });
+  }
+
+  async *#openStreams(): AsyncGenerator<readonly OpenStream[]> {
+    const { cache, partition } = this.#options;
+    let after: OpenStream | null = null;
+    do {
+      const page: readonly OpenStream[] = await cache.readOpenStreams(partition, after, PAGE_SIZE);
+      yield page;
+      after = page.length < PAGE_SIZE ? null : (page.at(-1) ?? null);
+    } while (after !== null && !this.#isClosed);
+  }
+}
