@@ -1,6 +1,12 @@
 import { StreamError } from "@sluice/core";
 import { Cluster, Redis, type ClusterOptions, type RedisOptions } from "ioredis";
-import { commandName, loadScripts, UNPIPELINED_COMMANDS, type ScriptName } from "./redis-scripts.ts";
+import {
+  commandName,
+  loadScripts,
+  SCRIPT_COMMANDS,
+  UNPIPELINED_COMMANDS,
+  type ScriptName,
+} from "./redis-scripts.ts";
 import { parseRedisUrl, type RedisLocation } from "./redis-url.ts";
 
 export interface RedisConnectionOptions {
@@ -51,6 +57,8 @@ function createClient(location: RedisLocation, options: RedisConnectionOptions):
   if (location.kind === "cluster") {
     return new Cluster([...location.nodes], {
       ...pipelining,
+      // Before it shares a pipeline the client asks one node whether it knows the scripts, and takes that for all.
+      autoPipeliningIgnoredCommands: SCRIPT_COMMANDS,
       redisOptions: shared,
       scaleReads: "master",
       clusterRetryStrategy: backoff,

@@ -22,6 +22,9 @@ export type ScriptName = keyof typeof SCRIPTS;
 /** The client's name for a script: its method is called so. */
 export const commandName = (script: ScriptName): string => `sluice:${script}`;
 
+/** All scripts, by the client's name for them. */
+export const SCRIPT_COMMANDS = Object.keys(SCRIPTS).map((script) => commandName(script as ScriptName));
+
 /** Scripts that stay out of shared pipelines, by the client's name for them. */
 export const UNPIPELINED_COMMANDS = Object.entries(SCRIPTS)
   .filter(([, { keys }]) => keys === null)
