@@ -28,7 +28,14 @@ export interface StoredMessage {
  * A rejected element keeps its number as a placeholder: numbers must not depend on what a software version accepts.
  */
 export type LogElement =
-  | { kind: "chunk"; body: string; endStatus: EndStatus | null; cacheTtlSeconds: number | null }
+  | {
+      kind: "chunk";
+      body: string;
+      endStatus: EndStatus | null;
+      cacheTtlSeconds: number | null;
+      /** Set where an Error chunk stands in for an end that was refused. */
+      refusal?: string;
+    }
   | { kind: "rejected"; reason: string };
 
 /** One decoded message of the log. Heartbeats are not among the elements: they take no number. */

@@ -15,16 +15,24 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
  */
 export function decodeMessage(message: StoredMessage, maxChunkBytes: number): LogEntry {
   const isTombstone = message.control === "delete";
+  const elements = isTombstone ? [] : decodeElements(message, maxChunkBytes);
   return {
     streamId: message.streamId,
     brokerSequence: message.brokerSequence,
     timestampMs: message.timestampMs,
-    firstSequence: message.producerSequence ?? (message.expectedLastSequence === 0 ? 1 : null),
+    firstSequence: firstSequenceOf(message, elements.length),
     isTombstone,
     options: message.options,
     beatIntervalMs: message.beatIntervalMs,
-    elements: isTombstone ? [] : decodeElements(message, maxChunkBytes),
+    elements,
   };
+}
+
+/** A number that doubles can't count on from proves nothing: several chunks would share one. */
+function firstSequenceOf(message: StoredMessage, count: number): number | null {
+  const { producerSequence, expectedLastSequence } = message;
+  if (producerSequence !== null && Number.isSafeInteger(producerSequence + count)) return producerSequence;
+  return expectedLastSequence === 0 ? 1 : null;
 }
 
 /** The JSON values of a payload, one by element; a payload that is no array is one. Throws where it is no JSON. */
@@ -83,7 +91,7 @@ const ENDS = new Set<unknown>(["Complete", "Error"]);
 function refusedEnd(reason: string, timestampMs: number): LogElement {
   const chunkType = { type: "Error", error: reason, code: "INVALID_CHUNK" } as const;
   const body = encodeChunkBody({ chunk_type: chunkType }, timestampMs);
-  return { kind: "chunk", body, endStatus: "errored", cacheTtlSeconds: null };
+  return { kind: "chunk", body, endStatus: "errored", cacheTtlSeconds: null, refusal: reason };
 }
 
 function decodeElement(value: unknown, timestampMs: number, maxBytes: number): LogElement {

@@ -260,6 +260,22 @@ describe("a position ahead of the head of an open stream", () => {
     await reader.untilSequence(2);
     expect(reader.sequences).toEqual([2]);
   });
+
+  test("is reset at an ended stream, too, which then ends", async () => {
+    await using bench = await start();
+    const { ingest } = bench;
+    await ingest.create("s");
+    await ingest.publish("s", ["a"], "completed");
+    ingest.answerRebuilds(async () => ({
+      kind: "restored",
+      firstAvailable: 1,
+      head: 2,
+      status: "completed",
+    }));
+    const reader = await bench.open("/streams/s/events", { "Last-Event-ID": "500" });
+    await reader.untilEnd();
+    expect(reader.events.map(({ event, id }) => [event, id])).toEqual([["gap", "2"]]);
+  });
 });
 
 test("a cache that is away for a while costs readers time, and no chunk", async () => {

@@ -100,13 +100,11 @@ describe("a response", () => {
     expect(reader.status).toBe(200);
   });
 
-  test("is 204 at the head of an ended stream and past it, so that browsers stop", async () => {
+  test("is 204 at the head of an ended stream, so that browsers stop", async () => {
     await using bench = await startWithFive();
     await bench.ingest.publish("s", [], "completed");
-    for (const id of ["6", "7"]) {
-      const response = await fetch(`${bench.url}/streams/s/events`, { headers: { "Last-Event-ID": id } });
-      expect(response.status).toBe(204);
-    }
+    const response = await fetch(`${bench.url}/streams/s/events`, { headers: { "Last-Event-ID": "6" } });
+    expect(response.status).toBe(204);
     const reader = await bench.open("/streams/s/events", { "Last-Event-ID": "5" });
     await reader.untilEnd();
     expect(reader.sequences).toEqual([6]);

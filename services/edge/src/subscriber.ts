@@ -98,7 +98,7 @@ export class Subscriber implements FeedListener {
     if (page === null) return "unknown";
     this.#feed.isKnown = true;
     if (page.status === "deleted") return "deleted";
-    if (page.hasEnded && page.head <= this.#merge.cursor) return "at-end";
+    if (page.hasEnded && page.head === this.#merge.cursor) return "at-end";
     this.#firstPage = keepsPage ? page : null;
     return "ready";
   }
@@ -262,10 +262,6 @@ export class Subscriber implements FeedListener {
 
   /** The reader claims to have more than the cache: only the log can tell whether that is so. */
   async #askWhetherAhead(page: ChunkPage): Promise<void> {
-    if (page.hasEnded) {
-      this.#finish();
-      return;
-    }
     const answer = await this.#rebuild();
     if (answer === null || this.#hasLeft) return;
     const head = answer.kind === "restored" ? answer.head : page.head;

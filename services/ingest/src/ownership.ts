@@ -133,7 +133,9 @@ export class Ownership {
       const partition = (start + step) % partitions;
       const isFree = owners[partition] === null || owners[partition] === self;
       if (!isFree || this.#owners.has(partition) || this.#isClosed) continue;
-      if (!(await leases.acquire(partition, self, leaseTtlMs))) continue;
+      // Ours already, where the answer to an earlier call got lost.
+      const isOurs = owners[partition] === self && (await leases.renew(partition, self, leaseTtlMs)).isHeld;
+      if (!isOurs && !(await leases.acquire(partition, self, leaseTtlMs))) continue;
       const owner = createOwner(partition);
       this.#owners.set(partition, owner);
       owner.start();

@@ -1,4 +1,10 @@
-import type { Divergence, LiveFeed, RebuildAnswer, RestoredPage } from "@sluice/core";
+import {
+  StreamError,
+  type Divergence,
+  type LiveFeed,
+  type RebuildAnswer,
+  type RestoredPage,
+} from "@sluice/core";
 import { StreamScan, type StreamScanOptions } from "./stream-scan.ts";
 
 /** Tries to complete a rebuild while another owner, unaware that it lost the lease, moves the checkpoint. */
@@ -38,7 +44,11 @@ export class Rebuilder {
       const answer = await exclusively((position) => this.#complete(scan, position));
       if (answer !== null) return answer;
     }
-    throw new Error(`the checkpoint of partition ${this.#options.partition} moves on without its owner`);
+    const { partition } = this.#options;
+    throw new StreamError(
+      "CACHE_UNAVAILABLE",
+      `the checkpoint of partition ${partition} moves on under another owner`,
+    );
   }
 
   /** Null: the cache is further than the scan, read on and try again. */

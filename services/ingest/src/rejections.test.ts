@@ -59,3 +59,10 @@ test("where many elements of a message are refused, it is kept once, whole, with
   ]);
   expect(log.rejected[0]?.reason).toMatch(/1000 elements.*expected object/);
 });
+
+test("an end that was refused is kept, too, though readers get an Error chunk in its place", async () => {
+  const log = new MemoryPartitionLog(new MemoryLog());
+  await reject(log, [stored('{"type":"Complete","summary":7}')]);
+  expect(log.rejected).toMatchObject([{ index: 0 }]);
+  expect(log.rejected[0]?.reason).toContain("summary");
+});

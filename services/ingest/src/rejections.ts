@@ -1,10 +1,4 @@
-import {
-  StreamError,
-  type LogElement,
-  type LogEntry,
-  type PartitionLog,
-  type StoredMessage,
-} from "@sluice/core";
+import { StreamError, type LogEntry, type PartitionLog, type StoredMessage } from "@sluice/core";
 import { splitPayload, withoutHeartbeats } from "@sluice/protocol";
 import type { Logger } from "@sluice/runtime";
 import type { IngestMetrics } from "./metrics.ts";
@@ -37,12 +31,12 @@ export async function rejectElements(
   const keeping: Promise<void>[] = [];
   for (const [position, entry] of entries.entries()) {
     const message = messages[position];
-    const refused = [...entry.elements.entries()].filter(isRejected);
+    const refused = refusalsOf(entry);
     const [first] = refused;
     if (message === undefined || first === undefined) continue;
     metrics.rejected.inc(refused.length);
     const { streamId, brokerSequence } = entry;
-    const [index, { reason }] = first;
+    const { index, reason } = first;
     logger.warn({ streamId, brokerSequence, index, reason, count: refused.length }, "chunk rejected");
     if (refused.length > MAX_KEPT_ALONE) {
       const all = `${refused.length} elements were refused, the first: ${reason}`;
@@ -50,17 +44,19 @@ export async function rejectElements(
       continue;
     }
     const bytesOf = elementBytes(message, entry);
-    for (const [index, { reason }] of refused) {
+    for (const { index, reason } of refused) {
       keeping.push(keep({ streamId, brokerSequence, index, reason, element: bytesOf(index) }));
     }
   }
   await Promise.all(keeping);
 }
 
-function isRejected(
-  numbered: [number, LogElement],
-): numbered is [number, Extract<LogElement, { kind: "rejected" }>] {
-  return numbered[1].kind === "rejected";
+/** What was refused under a placeholder, and ends that an Error chunk stands in for. */
+function refusalsOf(entry: LogEntry): { index: number; reason: string }[] {
+  return entry.elements.flatMap((element, index) => {
+    const reason = element.kind === "rejected" ? element.reason : element.refusal;
+    return reason === undefined ? [] : [{ index, reason }];
+  });
 }
 
 /** The element alone where the payload can be taken apart and holds several, else the payload as it was published. */
