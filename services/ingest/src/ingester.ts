@@ -54,7 +54,17 @@ export function startIngester(options: IngesterOptions): Ingester {
     leaseTtlMs: settings.leaseTtlMs,
     leaseRenewMs: settings.leaseRenewMs,
     createOwner: (partition) =>
-      new PartitionOwner(partition, { log, cache, liveFeed, rebuilds, ender, settings, metrics, logger }),
+      new PartitionOwner(partition, {
+        log,
+        streamLog,
+        cache,
+        liveFeed,
+        rebuilds,
+        ender,
+        settings,
+        metrics,
+        logger,
+      }),
     metrics,
     logger,
   });

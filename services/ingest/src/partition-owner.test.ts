@@ -40,17 +40,20 @@ function createOwner(
   bus: MemoryLiveBus,
   log: MemoryPartitionLog,
   cache: MemoryChunkCache,
+  rebuilds = new RebuildGate(4),
 ): { owner: PartitionOwner; liveFeed: MemoryLiveFeed } {
   const liveFeed = new MemoryLiveFeed(bus);
   const metrics = createIngestMetrics(createRegistry("ingest"));
   const logger = createLogger("ingest", "silent");
+  const streamLog = new MemoryStreamLog(log.log);
   const owner = new PartitionOwner(0, {
     log,
+    streamLog,
     cache,
     liveFeed,
-    rebuilds: new RebuildGate(4),
+    rebuilds,
     settings: SETTINGS,
-    ender: new StreamEnder({ log: new MemoryStreamLog(log.log), cache, metrics, logger }),
+    ender: new StreamEnder({ log: streamLog, cache, metrics, logger }),
     metrics,
     logger,
   });
@@ -127,5 +130,23 @@ test("a message that left the log while it waited for the cache holds nothing up
     producerSequence: 1,
   });
   await expect.poll(() => cache.readInfo("next")).toMatchObject({ head: { sequence: 1 } });
+  await owner.close();
+});
+
+test("ids that nobody knows don't wait behind rebuilds: they are answered though every place is taken", async () => {
+  const bus = new MemoryLiveBus();
+  const cache = new MemoryChunkCache({ partitions: 1 });
+  const log = new MemoryPartitionLog(new MemoryLog({ partitions: 1 }));
+  const rebuilds = new RebuildGate(1);
+  const busy = gate();
+  const held = rebuilds.run("busy", async () => {
+    await busy.opened;
+    return { kind: "unknown" };
+  });
+  const { owner, liveFeed } = createOwner(bus, log, cache, rebuilds);
+  owner.start();
+  await expect.poll(() => liveFeed.requestRebuild(0, "nobody", 50)).toEqual({ kind: "unknown" });
+  busy.open();
+  await held;
   await owner.close();
 });

@@ -11,6 +11,7 @@ import {
   type PartitionReader,
   type RebuildAnswer,
   type StoredMessage,
+  type StreamLog,
   type Subscription,
 } from "@sluice/core";
 import type { Logger } from "@sluice/runtime";
@@ -31,6 +32,8 @@ import { TailAnnouncer } from "./tail-announcer.ts";
 
 export interface PartitionDependencies {
   log: PartitionLog;
+  /** The same log, by stream. */
+  streamLog: Pick<StreamLog, "lastMessage">;
   cache: ChunkCache;
   liveFeed: LiveFeed;
   rebuilds: RebuildGate;
@@ -286,7 +289,11 @@ export class PartitionOwner {
   }
 
   async #rebuildOnRequest(streamId: string): Promise<RebuildAnswer> {
-    return this.#dependencies.rebuilds.run(streamId, () => {
+    const { cache, rebuilds, streamLog } = this.#dependencies;
+    // Before the queue: ids that nobody knows, a scan's or a typo's, must not hold up streams that are to be brought back.
+    const isKnown = (await streamLog.lastMessage(streamId)) ?? (await cache.readInfo(streamId));
+    if (isKnown === null) return { kind: "unknown" };
+    return rebuilds.run(streamId, () => {
       this.#dependencies.metrics.rebuilds.inc({ cause: "request" });
       return this.#rebuilder.rebuild(streamId, this.#divergences, (task) =>
         this.#turn.run(() => task(this.position)),
