@@ -1,10 +1,13 @@
 import { StreamError, type StreamLog } from "@sluice/core";
+import { setTimeout as pause } from "node:timers/promises";
 
 /** Beyond this share of the log no stream is created: what is left is for those that run, and for their ends. */
 const FULL = 0.95;
 /** Known for so long, a new look is taken beside the creation; for longer, the creation waits for it. */
 const FRESH_MS = 2_000;
 const STALE_MS = 30_000;
+/** A log that is away is told by the creation itself, in its own time. */
+const MAX_WAIT_MS = 500;
 
 /** How much room the log has, as far as those who create streams have to know: at most one question in two seconds. */
 export class LogSpace {
@@ -22,7 +25,8 @@ export class LogSpace {
     const ageMs = performance.now() - this.#knownAtMs;
     if (ageMs > FRESH_MS) {
       this.#look ??= this.#ask().finally(() => (this.#look = null));
-      if (ageMs > STALE_MS || this.#fullness >= FULL) await this.#look;
+      if (ageMs > STALE_MS || this.#fullness >= FULL)
+        await Promise.race([this.#look, pause(MAX_WAIT_MS, undefined, { ref: false })]);
       else void this.#look;
     }
     if (this.#fullness < FULL) return;

@@ -204,6 +204,18 @@ describe("an unknown stream", () => {
     expect((await fetch(`${bench.url}/streams/never/events?wait=0`)).status).toBe(404);
   });
 
+  test("is waited for also while heads are checked, which nobody knows of yet", async () => {
+    await using bench = await start({ headCheckIntervalMs: 20, tailGraceMs: 5, unknownTtlMs: 5 });
+    bench.ingest.answerRebuilds(async () => ({ kind: "unknown" }));
+    const reading = bench.open("/streams/late/events?wait=5");
+    await expect.poll(() => bench.metric("sluice_edge_head_checks_total")).toBeGreaterThan(1);
+    await bench.ingest.create("late");
+    await bench.ingest.publish("late", ["a"], "completed");
+    const reader = await reading;
+    await reader.untilEnd();
+    expect(reader.sequences).toEqual([1, 2]);
+  });
+
   test("leaves nothing behind where the reader goes while it is waited for", async () => {
     await using bench = await start();
     bench.ingest.answerRebuilds(async () => ({ kind: "unknown" }));

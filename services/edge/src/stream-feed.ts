@@ -77,7 +77,8 @@ export class StreamFeed {
 
   /**
    * Compares with what the cache has. Throws StreamError CACHE_UNAVAILABLE.
-   * A stream that nobody knows any more ends for its readers: they come again, and are told.
+   * A stream that nobody knows any more ends for its readers: they come again, and are told. Who waits for a stream that
+   * nobody knows yet goes on waiting.
    */
   async checkHead(): Promise<void> {
     await this.confirmed();
@@ -88,7 +89,8 @@ export class StreamFeed {
     if (standing === null) {
       const answer = await lookUp.rebuild(this.streamId);
       if (answer?.kind === "restored") this.#catchUp(answer.head);
-      if (answer?.kind === "unknown") for (const listener of this.listeners) listener.disconnect();
+      if (answer?.kind === "unknown" && this.isKnown)
+        for (const listener of this.listeners) listener.disconnect();
       return;
     }
     this.#catchUp(standing.hasEnded ? Infinity : standing.head);
