@@ -77,7 +77,7 @@ interface Combination {
 
 async function measureCombination(options: IngestOptions, combination: Combination): Promise<Row> {
   const { replicas, chunksPerMessage, streams } = combination;
-  await using stack = await startStack({ ingest: replicas, edges: 0, env: { ingest: profileEnv(options) } });
+  await using stack = await startStack({ ingest: replicas, edges: 0, env: { ingest: ingestEnv(options) } });
   await using publisher = Actor.start<RawPublisher>("raw-publisher.ts");
   await using listener = Actor.start<LiveListener>("live-listener.ts");
   const workload: Workload = { prefix: "bench", streams, chunksPerMessage, chunkBytes: options.chunkBytes };
@@ -196,6 +196,11 @@ function secondsBetween(published: PublishedRun, doneMs: Float64Array): number {
   return Math.max(0.001, (endMs - startMs) / 1000);
 }
 
-function profileEnv({ profile }: IngestOptions): Record<string, string> {
-  return profile === undefined ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profile}` };
+/** One stream takes all steps of a row: the limits that end a runaway stream would end the measurement. */
+const NO_LIMITS = { MAX_STREAM_CHUNKS: "1000000000", MAX_STREAM_BYTES: "1000000000000" };
+
+function ingestEnv({ profile }: IngestOptions): Record<string, string> {
+  return profile === undefined
+    ? NO_LIMITS
+    : { ...NO_LIMITS, NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profile}` };
 }
