@@ -9,14 +9,11 @@ import {
   type LogUnderTest,
   type ServerHandle,
 } from "@sluice/testing";
-import { streamSubject } from "@sluice/protocol";
-import { ensureLog } from "./log-setup.ts";
 import { connectNats } from "./nats-connection.ts";
 import { NatsEdgePeers } from "./nats-edge-peers.ts";
 import { NatsLiveFeed } from "./nats-live-feed.ts";
-import { NatsPartitionLog } from "./nats-partition-log.ts";
 import { NatsPromptDesk } from "./nats-prompt-desk.ts";
-import { NatsStreamLog } from "./nats-stream-log.ts";
+import { openNatsLog } from "./nats-log-under-test.ts";
 
 describe("on a NATS server", () => {
   let server: ServerHandle;
@@ -28,22 +25,7 @@ describe("on a NATS server", () => {
     await server.stop();
   });
 
-  const openLog = async (): Promise<LogUnderTest> => {
-    const link = await connectNats({ servers: server.url, name: "log" });
-    const log = await ensureLog(link, {
-      replicas: 1,
-      maxAgeMs: 3_600_000,
-      maxBytes: 256 * 1024 * 1024,
-      minRetentionMs: 300_000,
-    });
-    return {
-      streamLog: new NatsStreamLog(link, log),
-      partitionLog: new NatsPartitionLog(link, log),
-      publishBare: async (streamId, payload) =>
-        void (await link.jetStream.publish(streamSubject(streamId), payload)),
-      close: () => link.close(),
-    };
-  };
+  const openLog = (): Promise<LogUnderTest> => openNatsLog(server.url, 1);
 
   streamLogContract("NatsStreamLog", openLog);
   partitionLogContract("NatsPartitionLog", openLog);

@@ -28,8 +28,8 @@ export type Numbering =
  * A producer's number above head + 1 is adopted: the record was lost in part, and the hole is restored on demand.
  * Only a tombstone counts after the end: an ended stream can still be deleted, once.
  *
- * `head` is as the divergences leave it (see `realign`). A stream that goes on across a divergence of the log jumps, whether it lost anything or not: that is a function of the
- * log and its divergences, and no number comes twice.
+ * `head` is as the divergences leave it (see `realign`). A stream that goes on across a divergence of the log jumps,
+ * whether it lost anything or not: that is a function of the log and its divergences, and no number comes twice.
  */
 export function numberEntry(
   head: StreamHead | null,
@@ -75,8 +75,8 @@ export function numberEntry(
  * that the stream begins here.
  */
 export function provesItsNumber(entry: LogEntry, divergences: readonly Divergence[]): boolean {
-  if (entry.firstSequence === null || entry.firstSequence === 1) return entry.firstSequence !== null;
-  return !isDivergenceBetween(divergences, 0, entry.brokerSequence);
+  if (entry.firstSequence === null) return false;
+  return entry.firstSequence === 1 || !isDivergenceBetween(divergences, 0, entry.brokerSequence);
 }
 
 function numbered(first: number, count: number, head: StreamHead): Numbering {
@@ -88,8 +88,9 @@ export const MAX_ELEMENTS_PER_MESSAGE = 1024;
 
 /**
  * The number at which a stream goes on when its beginning is unprovable (aged out of the log, and no record left).
- * `position` is the broker sequence, or what `positionOf` makes of it. Larger than any number before it, since a message has at most 1,024 elements; exact in a double up to a broker
- * sequence of 2^43, and the log starts at its creation time in ms (about 2^41).
+ * `position` is the broker sequence, or what `positionOf` makes of it. Larger than any number before it, since a
+ * message has at most 1,024 elements; exact in a double up to a position of 2^43, and the log starts at its creation time
+ * in ms (about 2^41).
  */
 export function jumpSequence(position: number): number {
   return position * MAX_ELEMENTS_PER_MESSAGE;

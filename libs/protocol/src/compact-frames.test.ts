@@ -1,4 +1,5 @@
 import * as fc from "fast-check";
+import { bareMessage } from "@sluice/testing";
 import { describe, expect, test } from "vitest";
 import { chunkJsonHead } from "./chunk-json.ts";
 import { MAX_CHUNK_BYTES } from "./chunk-schema.ts";
@@ -25,18 +26,8 @@ const text = (content: string, more: object = {}): Draft => ({
 
 /** As the cache has them, from the sequence 11 on. */
 function cached(drafts: readonly Draft[]) {
-  const message = {
-    streamId: "s",
-    brokerSequence: 1,
-    messageId: null,
-    producerSequence: null,
-    expectedLastSequence: null,
-    control: null,
-    options: null,
-    beatIntervalMs: null,
-  };
   const { elements } = decodeMessage(
-    { ...message, timestampMs: 5, payload: Buffer.from(JSON.stringify(drafts)) },
+    bareMessage(JSON.stringify(drafts), { timestampMs: 5 }),
     MAX_CHUNK_BYTES,
   );
   return elements.map((element, index) => ({

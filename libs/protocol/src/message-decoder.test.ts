@@ -1,24 +1,14 @@
 import type { LogElement, StoredMessage } from "@sluice/core";
 import * as fc from "fast-check";
+import { bareMessage } from "@sluice/testing";
 import { describe, expect, it } from "vitest";
 import { chunkJsonHead } from "./chunk-json.ts";
 import { decodeMessage } from "./message-decoder.ts";
 
 const MAX_BYTES = 1_000;
 
-const message = (payload: string | Uint8Array, more: Partial<StoredMessage> = {}): StoredMessage => ({
-  streamId: "s",
-  brokerSequence: 5,
-  timestampMs: 1_700_000_000_000,
-  messageId: null,
-  producerSequence: null,
-  expectedLastSequence: null,
-  control: null,
-  options: null,
-  beatIntervalMs: null,
-  payload: typeof payload === "string" ? Buffer.from(payload) : payload,
-  ...more,
-});
+const message = (payload: string | Uint8Array, more: Partial<StoredMessage> = {}): StoredMessage =>
+  bareMessage(payload, { brokerSequence: 5, timestampMs: 1_700_000_000_000, ...more });
 const decode = (payload: string | Uint8Array): readonly LogElement[] =>
   decodeMessage(message(payload), MAX_BYTES).elements;
 const chunkOf = (element: LogElement | undefined): Record<string, unknown> => {

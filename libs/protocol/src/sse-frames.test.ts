@@ -1,5 +1,6 @@
-import type { LogElement, StoredMessage } from "@sluice/core";
+import type { LogElement } from "@sluice/core";
 import * as fc from "fast-check";
+import { bareMessage } from "@sluice/testing";
 import { describe, expect, it } from "vitest";
 import { chunkJsonHead, eventNameOf } from "./chunk-json.ts";
 import { decodeMessage } from "./message-decoder.ts";
@@ -12,20 +13,8 @@ import {
   retryFrame,
 } from "./sse-frames.ts";
 
-const stored = (payload: string): StoredMessage => ({
-  streamId: "s",
-  brokerSequence: 5,
-  timestampMs: 1,
-  messageId: null,
-  producerSequence: null,
-  expectedLastSequence: null,
-  control: null,
-  options: null,
-  beatIntervalMs: null,
-  payload: Buffer.from(payload),
-});
 const elementsOf = (chunks: readonly unknown[]): readonly LogElement[] =>
-  decodeMessage(stored(JSON.stringify(chunks)), Infinity).elements;
+  decodeMessage(bareMessage(JSON.stringify(chunks)), Infinity).elements;
 /** As the cache holds it. */
 const cached = (streamId: string, sequence: number, element: LogElement) => ({
   sequence,

@@ -15,7 +15,7 @@ export { chunkCacheContract } from "./chunk-cache-contract.ts";
 export { CACHE_PARTITIONS, type ChunkCacheUnderTest } from "./chunk-cache-under-test.ts";
 export { runSchedule, schedules, type ScheduleStep } from "./chunk-cache-schedule.ts";
 export { edgePeersContract, type EdgePeersUnderTest } from "./edge-peers-contract.ts";
-export { logEntry, rejectedElement, textElement } from "./log-entry-samples.ts";
+export { bareMessage, logEntry, rejectedElement, textElement } from "./log-entry-samples.ts";
 export { memoryChunkCacheUnderTest } from "./memory-chunk-cache-under-test.ts";
 export {
   MemoryChunkCache,

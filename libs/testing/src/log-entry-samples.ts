@@ -1,4 +1,4 @@
-import type { EndStatus, LogElement, LogEntry } from "@sluice/core";
+import type { EndStatus, LogElement, LogEntry, StoredMessage } from "@sluice/core";
 
 /** A chunk as the decoder makes it. */
 export function textElement(
@@ -33,5 +33,25 @@ export function logEntry(
     beatIntervalMs: null,
     elements: (texts ?? []).map((text) => textElement(text)),
     ...rest,
+  };
+}
+
+/** What the log stores of a publish without headers, on stream `s`. */
+export function bareMessage(
+  payload: string | Uint8Array,
+  fields: Partial<StoredMessage> = {},
+): StoredMessage {
+  return {
+    streamId: "s",
+    brokerSequence: 1,
+    timestampMs: 1,
+    messageId: null,
+    producerSequence: null,
+    expectedLastSequence: null,
+    control: null,
+    options: null,
+    beatIntervalMs: null,
+    payload: typeof payload === "string" ? Buffer.from(payload) : payload,
+    ...fields,
   };
 }

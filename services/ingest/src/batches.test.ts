@@ -1,23 +1,12 @@
 import type { StoredMessage } from "@sluice/core";
+import { bareMessage } from "@sluice/testing";
 import { expect, test } from "vitest";
 import { batchesOf } from "./batches.ts";
 
-function stored(brokerSequence: number, elements: number): StoredMessage {
-  return {
-    streamId: "s",
+const stored = (brokerSequence: number, elements: number): StoredMessage =>
+  bareMessage(JSON.stringify(Array.from({ length: elements }, () => ({ type: "Text", content: "x" }))), {
     brokerSequence,
-    timestampMs: 1,
-    messageId: null,
-    producerSequence: null,
-    expectedLastSequence: null,
-    control: null,
-    options: null,
-    beatIntervalMs: null,
-    payload: Buffer.from(
-      JSON.stringify(Array.from({ length: elements }, () => ({ type: "Text", content: "x" }))),
-    ),
-  };
-}
+  });
 
 test("small messages that arrived together are one batch", () => {
   const messages = Array.from({ length: 512 }, (_, index) => stored(index, 2));

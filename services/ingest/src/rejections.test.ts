@@ -1,25 +1,13 @@
 import type { PartitionLog, StoredMessage } from "@sluice/core";
 import { decodeMessage } from "@sluice/protocol";
 import { createLogger, createRegistry } from "@sluice/runtime";
-import { MemoryLog, MemoryPartitionLog } from "@sluice/testing";
+import { bareMessage, MemoryLog, MemoryPartitionLog } from "@sluice/testing";
 import { expect, test } from "vitest";
 import { createIngestMetrics } from "./metrics.ts";
 import { rejectElements } from "./rejections.ts";
 
-function stored(payload: string, brokerSequence = 1): StoredMessage {
-  return {
-    streamId: "s",
-    brokerSequence,
-    timestampMs: 1,
-    messageId: null,
-    producerSequence: null,
-    expectedLastSequence: null,
-    control: null,
-    options: null,
-    beatIntervalMs: null,
-    payload: Buffer.from(payload),
-  };
-}
+const stored = (payload: string, brokerSequence = 1): StoredMessage =>
+  bareMessage(payload, { brokerSequence });
 
 async function reject(log: Pick<PartitionLog, "reject">, messages: readonly StoredMessage[]): Promise<void> {
   const entries = messages.map((message) => decodeMessage(message, 1024));
