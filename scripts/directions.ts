@@ -27,10 +27,13 @@ const LIBRARIES = [
   "cache-redis",
   "producer",
   "client",
+  "react",
+  "adapters",
+  "drop-ins",
   "runtime",
   "testing",
 ];
-const SERVICES = ["ingest", "edge", "gateway", "worker", "cli"];
+const SERVICES = ["ingest", "edge", "gateway", "worker", "cli", "web"];
 const SERVICE: Rule = {
   packages: ["core", "protocol", "broker-nats", "cache-redis", "producer", "runtime"],
   external: "any",
@@ -43,8 +46,13 @@ const RULES: Readonly<Record<string, Rule>> = {
   "libs/broker-nats": { packages: ["core", "protocol"], external: "any" },
   "libs/cache-redis": { packages: ["core", "protocol"], external: "any" },
   "libs/producer": { packages: ["core", "protocol", "broker-nats"], external: "any" },
+  // What other libraries' streams become here: for workers.
+  "libs/adapters": { packages: ["core", "protocol", "producer"], external: "any" },
   // Runs in browsers.
-  "libs/client": { packages: ["core", "protocol"], external: ["eventsource-parser", "react"] },
+  "libs/client": { packages: ["core", "protocol"], external: ["eventsource-parser"] },
+  "libs/react": { packages: ["core", "client"], external: ["react"] },
+  // Other libraries' interfaces, on top of Sluice: for applications that switch.
+  "libs/drop-ins": { packages: ["core", "protocol", "client", "producer", "adapters"], external: "any" },
   // Is the lifecycle that the `main.ts` files use: signals and exits are its subject.
   "libs/runtime": { packages: ["core", "protocol"], external: "any", process: true },
   // Starts and stops servers for tests, and cleans up when the process ends.
@@ -54,6 +62,8 @@ const RULES: Readonly<Record<string, Rule>> = {
   "services/gateway": SERVICE,
   "services/worker": SERVICE,
   "services/cli": SERVICE,
+  // Pages for browsers; the gateway serves what they are built to.
+  "services/web": { packages: ["core", "client", "react"], external: "any" },
   // The launcher starts the system, or runs all of it in one process.
   deploy: { packages: [...LIBRARIES, ...SERVICES], external: "any", process: true },
   loadtest: { packages: [...LIBRARIES, ...SERVICES, "deploy"], external: "any", process: true },

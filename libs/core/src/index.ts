@@ -1,4 +1,5 @@
 export { assertAppendBatch } from "./append-batch.ts";
+export { type CancelAnswer, type CancelFeed, type CancelReason } from "./cancel-feed.ts";
 export {
   CANCELLED_CODE,
   endStatusOf,
@@ -44,7 +45,9 @@ export {
   type PartitionLog,
   type PartitionReader,
 } from "./partition-log.ts";
+export { type PartitionPressure, type PressureFeed } from "./pressure-feed.ts";
 export { type Prompt, type PromptDesk } from "./prompt-desk.ts";
+export { type ReaderCensus } from "./reader-census.ts";
 export {
   ReplayMerge,
   type HoldBounds,
@@ -63,6 +66,7 @@ export {
   type Numbering,
   type StreamHead,
 } from "./sequencing.ts";
+export { type ServiceReport, type ServiceReports } from "./service-reports.ts";
 export { isStreamErrorCode, STREAM_ERROR_CODES, StreamError, type StreamErrorCode } from "./stream-error.ts";
 export { isStreamId, partitionOf } from "./stream-id.ts";
 export { type LogAppendOutcome, type OutgoingMessage, type StreamLog } from "./stream-log.ts";

@@ -26,6 +26,14 @@ export const BEAT_SUBJECTS = "beat.*";
 export const TAIL_SUBJECTS = "tail.*";
 export const hereSubject = (partition: number): string => `here.${partition}`;
 export const rebuildSubject = (partition: number): string => `rebuild.${partition}`;
+/** A reader's wish to stop a stream, to the partition's owner. */
+export const stopSubject = (partition: number): string => `stop.${partition}`;
+/** The owner's word to the stream's producer. */
+export const cancelSubject = (streamId: string): string => `cancel.${streamId}`;
+export const READERS_SUBJECT = "readers";
+export const pressureSubject = (partition: number): string => `pressure.${partition}`;
+export const PRESSURE_SUBJECTS = "pressure.*";
+export const REPORTS_SUBJECT = "reports";
 export const edgeSubject = (podId: string): string => `edge.${podId}`;
 export const ALL_EDGES_SUBJECT = "edges";
 export const PROMPT_SUBJECT = "prompt";

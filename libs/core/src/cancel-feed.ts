@@ -1,0 +1,29 @@
+import type { StreamStatus } from "./chunk.ts";
+import type { Subscription } from "./live-feed.ts";
+
+/** Why a stream is to be stopped: somebody asked for it, or nobody has read it for as long as its options allow. */
+export type CancelReason = "requested" | "abandoned";
+
+/** What becomes of a wish to stop a stream. */
+export type CancelAnswer =
+  /** It is open. The wish stands in its record, its producer is told, and it ends as `cancelled` within the grace time. */
+  | { kind: "asked" }
+  /** It had ended before. */
+  | { kind: "ended"; status: StreamStatus }
+  /** Neither log nor cache know it. */
+  | { kind: "unknown" };
+
+/**
+ * The wish to stop a stream, on its way from whoever has it to the partition's owner, and from there to the producer.
+ * The owner sees to it that the stream ends: a producer that doesn't answer, or answers and goes on, is overruled.
+ */
+export interface CancelFeed {
+  /** Asks the partition's owner. Null when there is no answer within `timeoutMs`: nothing is known, ask again. */
+  requestCancel(partition: number, streamId: string, timeoutMs: number): Promise<CancelAnswer | null>;
+  answerCancels(partition: number, handler: (streamId: string) => Promise<CancelAnswer>): Subscription;
+
+  /** Tells whoever produces the stream. @returns whether a producer heard it within `timeoutMs` */
+  tellProducer(streamId: string, reason: CancelReason, timeoutMs: number): Promise<boolean>;
+  /** For producers: called for each time that the stream's producer is told. Having been called is the answer. */
+  onCancel(streamId: string, handler: (reason: CancelReason) => void): Subscription;
+}
