@@ -11,6 +11,7 @@ import {
   MemoryLog,
   MemoryPartitionLeases,
   MemoryPartitionLog,
+  MemoryPressureFeed,
   MemoryPromptDesk,
   MemoryStreamLog,
 } from "@sluice/testing/memory";
@@ -48,6 +49,7 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
   const log = new MemoryLog({ partitions: 4, maxAgeMs: LOG_MAX_AGE_MS });
   const cache = new MemoryChunkCache({ partitions: log.partitions });
   const bus = new MemoryLiveBus();
+  const pressureFeed = new MemoryPressureFeed();
   const desk = new MemoryPromptDesk();
   // The terminal belongs to the launcher; what goes wrong in here still has to be seen.
   const logger = createLogger("embedded", "error");
@@ -62,6 +64,7 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       cache,
       leases: new MemoryPartitionLeases({ partitions: log.partitions, cache }),
       liveFeed: new MemoryLiveFeed(bus),
+      pressureFeed,
       settings: ingestSettingsOf(ingestConfigSchema.parse({})),
       logger,
       registry: createRegistry("ingest"),

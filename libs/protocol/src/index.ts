@@ -31,6 +31,7 @@ export { decodeResumeToken, encodeResumeToken, parseSequence } from "./resume-to
 export {
   connectionPageSchema,
   connectionQuerySchema,
+  partitionPressureSchema,
   promptAnswerSchema,
   promptSchema,
   rebuildAnswerSchema,

@@ -15,6 +15,7 @@ import { decodeResumeToken } from "./resume-token.ts";
 import {
   connectionPageSchema,
   connectionQuerySchema,
+  partitionPressureSchema,
   promptAnswerSchema,
   promptSchema,
   rebuildAnswerSchema,
@@ -55,6 +56,7 @@ describe("PROTOCOL.md", () => {
       "status",
       "problem",
       "tail",
+      "pressure",
       "checkpoint",
       "prompt",
       "prompt-answer",
@@ -155,6 +157,7 @@ describe("PROTOCOL.md", () => {
     const schemas = {
       options: streamOptionsSchema,
       tail: tailAnnouncementSchema,
+      pressure: partitionPressureSchema,
       "rebuild-request": rebuildRequestSchema,
       "rebuild-answer": rebuildAnswerSchema,
       "stream-change": streamChangeSchema,

@@ -1,4 +1,11 @@
-import { connectNats, ensureLog, NatsLiveFeed, NatsPartitionLog, NatsStreamLog } from "@sluice/broker-nats";
+import {
+  connectNats,
+  ensureLog,
+  NatsLiveFeed,
+  NatsPartitionLog,
+  NatsPressureFeed,
+  NatsStreamLog,
+} from "@sluice/broker-nats";
 import { createRedis, RedisChunkCache, RedisPartitionLeases } from "@sluice/cache-redis";
 import {
   createLogger,
@@ -47,6 +54,7 @@ await runMain(async () => {
     liveFeed: new NatsLiveFeed(link, {
       onMalformed: (subject) => logger.warn({ subject }, "malformed message dropped"),
     }),
+    pressureFeed: new NatsPressureFeed(link),
     settings: settingsOf(config),
     logger,
     registry,
