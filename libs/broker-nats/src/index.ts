@@ -10,5 +10,6 @@ export { NatsEdgePeers } from "./nats-edge-peers.ts";
 export { NatsLiveFeed, type LiveFeedOptions } from "./nats-live-feed.ts";
 export { NatsPartitionLog } from "./nats-partition-log.ts";
 export { NatsPromptDesk } from "./nats-prompt-desk.ts";
+export { NatsServiceReports } from "./nats-service-reports.ts";
 export { NatsStreamLog } from "./nats-stream-log.ts";
 export { listRejected, type RejectedElement } from "./rejected-elements.ts";

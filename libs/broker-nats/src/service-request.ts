@@ -35,7 +35,7 @@ export function subscribe(
 }
 
 /** A zod schema, or what else reads like one. */
-interface Schema<T> {
+export interface Schema<T> {
   safeParse(value: unknown): { success: true; data: T } | { success: false };
 }
 

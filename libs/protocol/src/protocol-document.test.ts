@@ -19,6 +19,7 @@ import {
   promptSchema,
   rebuildAnswerSchema,
   rebuildRequestSchema,
+  serviceReportSchema,
   streamChangeAnswerSchema,
   streamChangeSchema,
   tailAnnouncementSchema,
@@ -66,6 +67,7 @@ describe("PROTOCOL.md", () => {
       "stream-change-answer",
       "connection-query",
       "connection-page",
+      "service-report",
       "history",
     ];
     const checked = [...json, ...services].map((kind) => `json ${kind}`);
@@ -161,6 +163,7 @@ describe("PROTOCOL.md", () => {
       "stream-change-answer": streamChangeAnswerSchema,
       "connection-query": connectionQuerySchema,
       "connection-page": connectionPageSchema,
+      "service-report": serviceReportSchema,
       prompt: promptSchema,
       "prompt-answer": promptAnswerSchema,
     };
