@@ -48,7 +48,7 @@ export function publishLive(link: NatsLink, subject: string, payload: Uint8Array
 }
 
 /** A zod schema, or what else reads like one. */
-interface Schema<T> {
+export interface Schema<T> {
   safeParse(value: unknown): { success: true; data: T } | { success: false };
 }
 

@@ -36,6 +36,7 @@ export {
   promptSchema,
   rebuildAnswerSchema,
   rebuildRequestSchema,
+  serviceReportSchema,
   streamChangeAnswerSchema,
   streamChangeSchema,
   tailAnnouncementSchema,

@@ -20,6 +20,7 @@ import {
   promptSchema,
   rebuildAnswerSchema,
   rebuildRequestSchema,
+  serviceReportSchema,
   streamChangeAnswerSchema,
   streamChangeSchema,
   tailAnnouncementSchema,
@@ -68,6 +69,7 @@ describe("PROTOCOL.md", () => {
       "stream-change-answer",
       "connection-query",
       "connection-page",
+      "service-report",
       "history",
     ];
     const checked = [...json, ...services].map((kind) => `json ${kind}`);
@@ -164,6 +166,7 @@ describe("PROTOCOL.md", () => {
       "stream-change-answer": streamChangeAnswerSchema,
       "connection-query": connectionQuerySchema,
       "connection-page": connectionPageSchema,
+      "service-report": serviceReportSchema,
       prompt: promptSchema,
       "prompt-answer": promptAnswerSchema,
     };

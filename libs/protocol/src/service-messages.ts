@@ -60,6 +60,14 @@ export const connectionPageSchema = z.object({
   hasMore: z.boolean(),
 });
 
+export const serviceReportSchema = z.object({
+  service: z.enum(["ingest", "edge", "gateway", "worker"]),
+  instance: z.string(),
+  startedMs: sequence,
+  figures: z.record(z.string(), z.number()),
+  partitions: z.array(sequence),
+});
+
 export const promptSchema = z.object({ streamId: z.string(), prompt: z.string() });
 
 export const promptAnswerSchema = z.discriminatedUnion("kind", [

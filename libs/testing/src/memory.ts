@@ -11,4 +11,5 @@ export { MemoryPartitionLeases, type MemoryPartitionLeasesOptions } from "./memo
 export { MemoryPartitionLog, type MemoryRejection } from "./memory-partition-log.ts";
 export { MemoryPressureFeed } from "./memory-pressure-feed.ts";
 export { MemoryPromptDesk } from "./memory-prompt-desk.ts";
+export { MemoryServiceReports } from "./memory-service-reports.ts";
 export { MemoryStreamLog } from "./memory-stream-log.ts";

@@ -7,8 +7,7 @@ import {
   type PressureFeed,
   type StreamLog,
 } from "@sluice/core";
-import type { Logger } from "@sluice/runtime";
-import { randomUUID } from "node:crypto";
+import { createInstanceName, type Logger } from "@sluice/runtime";
 import type { Registry } from "prom-client";
 import { createIngestMetrics } from "./metrics.ts";
 import { Ownership } from "./ownership.ts";
@@ -29,6 +28,8 @@ export interface IngesterOptions {
   settings: IngestSettings;
   logger: Logger;
   registry: Registry;
+  /** Its name in the leases; no other running replica may have it. Made here where it is absent. */
+  instance?: string;
 }
 
 /** A running ingest replica. */
@@ -51,7 +52,7 @@ export function startIngester(options: IngesterOptions): Ingester {
   const ender = new StreamEnder({ log: streamLog, cache, metrics, logger });
   const rebuilds = new RebuildGate(settings.maxConcurrentRebuilds);
   const ownership: Ownership = new Ownership({
-    self: randomUUID(),
+    self: options.instance ?? createInstanceName(),
     partitions: log.partitions,
     leases,
     leaseTtlMs: settings.leaseTtlMs,

@@ -4,18 +4,22 @@ import {
   NatsLiveFeed,
   NatsPartitionLog,
   NatsPressureFeed,
+  NatsServiceReports,
   NatsStreamLog,
 } from "@sluice/broker-nats";
 import { createRedis, RedisChunkCache, RedisPartitionLeases } from "@sluice/cache-redis";
 import {
+  createInstanceName,
   createLogger,
   createRegistry,
   Lifecycle,
   loadConfig,
   runMain,
+  serveReports,
   startAdminServer,
 } from "@sluice/runtime";
 import { ingestConfigSchema, settingsOf } from "./config.ts";
+import { INGEST_FIGURES } from "./figures.ts";
 import { startIngester } from "./ingester.ts";
 
 await runMain(async () => {
@@ -42,7 +46,9 @@ await runMain(async () => {
   });
   lifecycle.add("redis", () => redis.close());
 
+  const instance = createInstanceName();
   const ingester = startIngester({
+    instance,
     log: new NatsPartitionLog(link, identity),
     streamLog: new NatsStreamLog(link, identity),
     cache: new RedisChunkCache(redis, {
@@ -60,6 +66,14 @@ await runMain(async () => {
     registry,
   });
   lifecycle.add("ingester", () => ingester.close(), 10_000);
+  const reporting = serveReports(new NatsServiceReports(link), {
+    service: "ingest",
+    instance,
+    registry,
+    figures: INGEST_FIGURES,
+    partitions: () => ingester.owned,
+  });
+  lifecycle.add("reports", () => reporting.close());
 
   const admin = await startAdminServer({
     host: config.ADMIN_HOST,
