@@ -15,10 +15,12 @@ import { decodeResumeToken } from "./resume-token.ts";
 import {
   connectionPageSchema,
   connectionQuerySchema,
+  partitionPressureSchema,
   promptAnswerSchema,
   promptSchema,
   rebuildAnswerSchema,
   rebuildRequestSchema,
+  serviceReportSchema,
   streamChangeAnswerSchema,
   streamChangeSchema,
   tailAnnouncementSchema,
@@ -55,6 +57,7 @@ describe("PROTOCOL.md", () => {
       "status",
       "problem",
       "tail",
+      "pressure",
       "checkpoint",
       "prompt",
       "prompt-answer",
@@ -66,6 +69,7 @@ describe("PROTOCOL.md", () => {
       "stream-change-answer",
       "connection-query",
       "connection-page",
+      "service-report",
       "history",
     ];
     const checked = [...json, ...services].map((kind) => `json ${kind}`);
@@ -155,12 +159,14 @@ describe("PROTOCOL.md", () => {
     const schemas = {
       options: streamOptionsSchema,
       tail: tailAnnouncementSchema,
+      pressure: partitionPressureSchema,
       "rebuild-request": rebuildRequestSchema,
       "rebuild-answer": rebuildAnswerSchema,
       "stream-change": streamChangeSchema,
       "stream-change-answer": streamChangeAnswerSchema,
       "connection-query": connectionQuerySchema,
       "connection-page": connectionPageSchema,
+      "service-report": serviceReportSchema,
       prompt: promptSchema,
       "prompt-answer": promptAnswerSchema,
     };
