@@ -34,6 +34,15 @@ export function subscribe(
   };
 }
 
+/** Answers a request, with JSON or emptily. A message that asks for no answer gets none. */
+export function respond(message: Msg, content?: object): void {
+  try {
+    message.respond(content === undefined ? undefined : JSON.stringify(content));
+  } catch {
+    // The connection is closing: to the asker it is a time-out.
+  }
+}
+
 /** A zod schema, or what else reads like one. */
 interface Schema<T> {
   safeParse(value: unknown): { success: true; data: T } | { success: false };

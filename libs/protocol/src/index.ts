@@ -29,12 +29,18 @@ export { PROBLEM_CONTENT_TYPE, problemOf, type Problem } from "./problem.ts";
 export { checkpointKey, chunksKey, leaseKey, MEMBERS_KEY, metaKey, openStreamsKey } from "./redis-keys.ts";
 export { decodeResumeToken, encodeResumeToken, parseSequence } from "./resume-token.ts";
 export {
+  cancelNoticeSchema,
   connectionPageSchema,
   connectionQuerySchema,
+  MAX_CENSUS_STREAMS,
   promptAnswerSchema,
   promptSchema,
+  readersAnswerSchema,
+  readersQuerySchema,
   rebuildAnswerSchema,
   rebuildRequestSchema,
+  stopAnswerSchema,
+  stopRequestSchema,
   streamChangeAnswerSchema,
   streamChangeSchema,
   tailAnnouncementSchema,

@@ -13,12 +13,18 @@ import { problemOf } from "./problem.ts";
 import { checkpointKey, chunksKey, leaseKey, MEMBERS_KEY, metaKey, openStreamsKey } from "./redis-keys.ts";
 import { decodeResumeToken } from "./resume-token.ts";
 import {
+  cancelNoticeSchema,
   connectionPageSchema,
   connectionQuerySchema,
+  MAX_CENSUS_STREAMS,
   promptAnswerSchema,
   promptSchema,
+  readersAnswerSchema,
+  readersQuerySchema,
   rebuildAnswerSchema,
   rebuildRequestSchema,
+  stopAnswerSchema,
+  stopRequestSchema,
   streamChangeAnswerSchema,
   streamChangeSchema,
   tailAnnouncementSchema,
@@ -62,6 +68,11 @@ describe("PROTOCOL.md", () => {
     const services = [
       "rebuild-request",
       "rebuild-answer",
+      "stop-request",
+      "stop-answer",
+      "cancel-notice",
+      "readers-query",
+      "readers-answer",
       "stream-change",
       "stream-change-answer",
       "connection-query",
@@ -157,6 +168,11 @@ describe("PROTOCOL.md", () => {
       tail: tailAnnouncementSchema,
       "rebuild-request": rebuildRequestSchema,
       "rebuild-answer": rebuildAnswerSchema,
+      "stop-request": stopRequestSchema,
+      "stop-answer": stopAnswerSchema,
+      "cancel-notice": cancelNoticeSchema,
+      "readers-query": readersQuerySchema,
+      "readers-answer": readersAnswerSchema,
       "stream-change": streamChangeSchema,
       "stream-change-answer": streamChangeAnswerSchema,
       "connection-query": connectionQuerySchema,
@@ -222,6 +238,7 @@ describe("PROTOCOL.md", () => {
       expect(PAGE).toContain(inPage(key));
     for (const code of SERVICE_END_CODES) expect(PAGE).toContain(`| \`${code}\` |`);
     expect(PAGE).toContain(MAX_CHUNK_BYTES.toLocaleString("en"));
+    expect(PAGE).toContain(`up to ${MAX_CENSUS_STREAMS} streams`);
     expect(PAGE).toContain(`1 to ${MAX_CACHE_TTL_SECONDS.toLocaleString("en")}`);
   });
 
