@@ -4,8 +4,18 @@ import { z } from "zod";
 /** Largest chunk, in bytes of what the producer sent for it, as compact JSON (the seed's `max_chunk_size`). */
 export const MAX_CHUNK_BYTES = 1024 * 1024;
 
-/** What comes out of JSON.parse is JSON; only its absence has to be caught. */
-const json = z.custom<JsonValue>((value) => value !== undefined, { error: "is required" });
+/**
+ * Arrays and objects within each other that free JSON may have. With those around it a chunk stays below 100, at which
+ * many readers' parsers give up; and whether it is accepted doesn't hang on how much stack a process has left.
+ */
+const MAX_JSON_DEPTH = 96;
+
+/** What comes out of JSON.parse is JSON; only its absence and its depth have to be caught. */
+const json = z
+  .custom<JsonValue>((value) => value !== undefined, { error: "is required", abort: true })
+  .refine((value) => nestsWithin(value, MAX_JSON_DEPTH), {
+    error: `is nested more than ${MAX_JSON_DEPTH} levels deep`,
+  });
 const count = z.int().nonnegative();
 
 /** Unknown fields are refused, not dropped: a misspelt field would otherwise be lost without a word. */
@@ -51,6 +61,11 @@ export const chunkDraftSchema = z.strictObject({
   metadata: chunkMetadataSchema.optional(),
   timestamp: z.int().nonnegative().optional(),
 });
+
+function nestsWithin(value: JsonValue, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return true;
+  return levels > 0 && Object.values(value).every((inner) => nestsWithin(inner, levels - 1));
+}
 
 export type ParsedChunkDraft = z.output<typeof chunkDraftSchema>;
 

@@ -133,14 +133,32 @@ describe("decodeMessage", () => {
     );
   });
 
-  it("survives nesting of any depth", () => {
+  it("takes free JSON of 96 levels and rejects one more, so that no reader's parser is asked for 100", () => {
+    const nested = (levels: number): string => "[".repeat(levels) + "]".repeat(levels);
+    for (const [before, after] of [
+      ['{"type":"Json","data":', "}"],
+      ['{"type":"Event","event_type":"e","payload":', "}"],
+      ['{"chunk_type":{"type":"Text","content":""},"data":', "}"],
+    ]) {
+      const elements = decode(`[${before}${nested(96)}${after},${before}${nested(97)}${after}]`);
+      expect(elements.map(({ kind }) => kind)).toEqual(["chunk", "rejected"]);
+      expect(reasonOf(elements[1])).toContain("is nested more than 96 levels deep");
+    }
+  });
+
+  it("survives nesting of any depth, wherever it stands", () => {
     const deep = `${"[".repeat(200_000)}${"]".repeat(200_000)}`;
-    const elements = decodeMessage(
-      message(`[{"type":"Json","data":${deep}},{"type":"Text","content":""}]`),
-      Infinity,
-    ).elements;
-    expect(elements.map(({ kind }) => kind)).toEqual(["rejected", "chunk"]);
-    expect(reasonOf(elements[0])).toBe("chunk is nested too deeply");
+    for (const element of [
+      `{"type":"Json","data":${deep}}`,
+      `{"type":"Text","content":"","other":${deep}}`,
+      deep,
+    ]) {
+      for (const maxBytes of [MAX_BYTES, Infinity]) {
+        const payload = message(`[${element},{"type":"Text","content":""}]`);
+        const kinds = decodeMessage(payload, maxBytes).elements.map(({ kind }) => kind);
+        expect(kinds).toEqual(["rejected", "chunk"]);
+      }
+    }
   });
 
   it("rejects a chunk above the limit by its own size, not that of its message", () => {

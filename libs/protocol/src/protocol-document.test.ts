@@ -17,6 +17,7 @@ import {
   connectionPageSchema,
   connectionQuerySchema,
   MAX_CENSUS_STREAMS,
+  partitionPressureSchema,
   promptAnswerSchema,
   promptSchema,
   readersAnswerSchema,
@@ -25,6 +26,7 @@ import {
   rebuildRequestSchema,
   stopAnswerSchema,
   stopRequestSchema,
+  serviceReportSchema,
   streamChangeAnswerSchema,
   streamChangeSchema,
   tailAnnouncementSchema,
@@ -61,6 +63,7 @@ describe("PROTOCOL.md", () => {
       "status",
       "problem",
       "tail",
+      "pressure",
       "checkpoint",
       "prompt",
       "prompt-answer",
@@ -77,6 +80,7 @@ describe("PROTOCOL.md", () => {
       "stream-change-answer",
       "connection-query",
       "connection-page",
+      "service-report",
       "history",
     ];
     const checked = [...json, ...services].map((kind) => `json ${kind}`);
@@ -166,6 +170,7 @@ describe("PROTOCOL.md", () => {
     const schemas = {
       options: streamOptionsSchema,
       tail: tailAnnouncementSchema,
+      pressure: partitionPressureSchema,
       "rebuild-request": rebuildRequestSchema,
       "rebuild-answer": rebuildAnswerSchema,
       "stop-request": stopRequestSchema,
@@ -177,6 +182,7 @@ describe("PROTOCOL.md", () => {
       "stream-change-answer": streamChangeAnswerSchema,
       "connection-query": connectionQuerySchema,
       "connection-page": connectionPageSchema,
+      "service-report": serviceReportSchema,
       prompt: promptSchema,
       "prompt-answer": promptAnswerSchema,
     };

@@ -13,6 +13,12 @@ export const tailAnnouncementSchema = z.object({
   streams: z.array(z.object({ streamId: z.string(), head: sequence, hasEnded: z.boolean() })),
 });
 
+export const partitionPressureSchema = z.object({
+  partition: sequence,
+  lagMs: z.number().nonnegative(),
+  fullness: z.number().nonnegative(),
+});
+
 export const rebuildRequestSchema = z.object({ streamId: z.string() });
 
 export const rebuildAnswerSchema = z.discriminatedUnion("kind", [
@@ -72,6 +78,14 @@ export const readersQuerySchema = z.object({ streamIds: z.array(z.string()).max(
 
 /** In the order of the question: an id may be `__proto__`, which is no key for an object. */
 export const readersAnswerSchema = z.object({ counts: z.array(sequence) });
+
+export const serviceReportSchema = z.object({
+  service: z.enum(["ingest", "edge", "gateway", "worker"]),
+  instance: z.string(),
+  startedMs: sequence,
+  figures: z.record(z.string(), z.number()),
+  partitions: z.array(sequence),
+});
 
 export const promptSchema = z.object({ streamId: z.string(), prompt: z.string() });
 

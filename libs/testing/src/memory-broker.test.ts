@@ -7,10 +7,12 @@ import { MemoryCancelFeed } from "./memory-cancel-feed.ts";
 import { MemoryLiveBus, MemoryLiveFeed } from "./memory-live-feed.ts";
 import { MemoryLog } from "./memory-log.ts";
 import { MemoryPartitionLog } from "./memory-partition-log.ts";
+import { MemoryPressureFeed } from "./memory-pressure-feed.ts";
 import { MemoryPromptDesk } from "./memory-prompt-desk.ts";
 import { MemoryReaderCensus } from "./memory-reader-census.ts";
 import { MemoryStreamLog } from "./memory-stream-log.ts";
 import { partitionLogContract } from "./partition-log-contract.ts";
+import { pressureFeedContract } from "./pressure-feed-contract.ts";
 import { promptDeskContract } from "./prompt-desk-contract.ts";
 import { readerCensusContract } from "./reader-census-contract.ts";
 import { streamLogContract } from "./stream-log-contract.ts";
@@ -60,6 +62,16 @@ cancelFeedContract("MemoryCancelFeed", async () => {
     producer: feed,
     settle: async () => undefined,
     cutOwnerOff: async () => void (feed.isConnected = false),
+    close: async () => assert.equal(feed.openSubscriptions, 0, "subscriptions left open"),
+  };
+});
+
+pressureFeedContract("MemoryPressureFeed", async () => {
+  const feed = new MemoryPressureFeed();
+  return {
+    owner: feed,
+    producer: feed,
+    settle: async () => undefined,
     close: async () => assert.equal(feed.openSubscriptions, 0, "subscriptions left open"),
   };
 });
