@@ -29,6 +29,7 @@ import {
   MemoryLog,
   MemoryPartitionLeases,
   MemoryPartitionLog,
+  MemoryPressureFeed,
   MemoryPromptDesk,
   MemoryServiceReports,
   MemoryStreamLog,
@@ -67,6 +68,7 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
   const log = new MemoryLog({ partitions: 4, maxAgeMs: LOG_MAX_AGE_MS });
   const cache = new MemoryChunkCache({ partitions: log.partitions });
   const bus = new MemoryLiveBus();
+  const pressureFeed = new MemoryPressureFeed();
   const desk = new MemoryPromptDesk();
   const reports = new MemoryServiceReports();
   // The terminal belongs to the launcher; what goes wrong in here still has to be seen.
@@ -94,6 +96,7 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       cache,
       leases: new MemoryPartitionLeases({ partitions: log.partitions, cache }),
       liveFeed: new MemoryLiveFeed(bus),
+      pressureFeed,
       settings: ingestSettingsOf(ingestConfigSchema.parse({})),
       logger,
       registry: registries.ingest,

@@ -3,6 +3,7 @@ import {
   edgePeersContract,
   liveFeedContract,
   partitionLogContract,
+  pressureFeedContract,
   promptDeskContract,
   serviceReportsContract,
   startNats,
@@ -13,6 +14,7 @@ import {
 import { connectNats } from "./nats-connection.ts";
 import { NatsEdgePeers } from "./nats-edge-peers.ts";
 import { NatsLiveFeed } from "./nats-live-feed.ts";
+import { NatsPressureFeed } from "./nats-pressure-feed.ts";
 import { NatsPromptDesk } from "./nats-prompt-desk.ts";
 import { NatsServiceReports } from "./nats-service-reports.ts";
 import { openNatsLog } from "./nats-log-under-test.ts";
@@ -56,6 +58,19 @@ describe("on a NATS server", () => {
       pods: [new NatsEdgePeers(first), new NatsEdgePeers(second)],
       settle: async () => void (await Promise.all([first.connection.flush(), second.connection.flush()])),
       close: async () => void (await Promise.all([asker.close(), first.close(), second.close()])),
+    };
+  });
+
+  pressureFeedContract("NatsPressureFeed", async () => {
+    const [owner, producer] = await Promise.all([
+      connectNats({ servers: server.url, name: "owner" }),
+      connectNats({ servers: server.url, name: "producer" }),
+    ]);
+    return {
+      owner: new NatsPressureFeed(owner),
+      producer: new NatsPressureFeed(producer),
+      settle: () => producer.connection.flush(),
+      close: async () => void (await Promise.all([owner.close(), producer.close()])),
     };
   });
 

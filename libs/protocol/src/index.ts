@@ -39,6 +39,7 @@ export { decodeResumeToken, encodeResumeToken, parseSequence } from "./resume-to
 export {
   connectionPageSchema,
   connectionQuerySchema,
+  partitionPressureSchema,
   promptAnswerSchema,
   promptSchema,
   rebuildAnswerSchema,

@@ -23,6 +23,7 @@ import { decodeResumeToken } from "./resume-token.ts";
 import {
   connectionPageSchema,
   connectionQuerySchema,
+  partitionPressureSchema,
   promptAnswerSchema,
   promptSchema,
   rebuildAnswerSchema,
@@ -64,6 +65,7 @@ describe("PROTOCOL.md", () => {
       "status",
       "problem",
       "tail",
+      "pressure",
       "checkpoint",
       "prompt",
       "prompt-answer",
@@ -165,6 +167,7 @@ describe("PROTOCOL.md", () => {
     const schemas = {
       options: streamOptionsSchema,
       tail: tailAnnouncementSchema,
+      pressure: partitionPressureSchema,
       "rebuild-request": rebuildRequestSchema,
       "rebuild-answer": rebuildAnswerSchema,
       "stream-change": streamChangeSchema,

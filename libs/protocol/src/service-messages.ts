@@ -13,6 +13,12 @@ export const tailAnnouncementSchema = z.object({
   streams: z.array(z.object({ streamId: z.string(), head: sequence, hasEnded: z.boolean() })),
 });
 
+export const partitionPressureSchema = z.object({
+  partition: sequence,
+  lagMs: z.number().nonnegative(),
+  fullness: z.number().nonnegative(),
+});
+
 export const rebuildRequestSchema = z.object({ streamId: z.string() });
 
 export const rebuildAnswerSchema = z.discriminatedUnion("kind", [

@@ -4,6 +4,7 @@ import {
   type LiveFeed,
   type PartitionLeases,
   type PartitionLog,
+  type PressureFeed,
   type StreamLog,
 } from "@sluice/core";
 import { createInstanceName, type Logger } from "@sluice/runtime";
@@ -11,6 +12,7 @@ import type { Registry } from "prom-client";
 import { createIngestMetrics } from "./metrics.ts";
 import { Ownership } from "./ownership.ts";
 import { PartitionOwner } from "./partition-owner.ts";
+import { PressureAnnouncer } from "./pressure-announcer.ts";
 import { RebuildGate } from "./rebuild-gate.ts";
 import type { IngestSettings } from "./settings.ts";
 import { StreamEnder } from "./stream-ender.ts";
@@ -22,6 +24,7 @@ export interface IngesterOptions {
   cache: ChunkCache;
   leases: PartitionLeases;
   liveFeed: LiveFeed;
+  pressureFeed: Pick<PressureFeed, "publishPressure">;
   settings: IngestSettings;
   logger: Logger;
   registry: Registry;
@@ -44,7 +47,7 @@ export interface Ingester {
 
 /** Materialises the log: gives every chunk its sequence, writes it to the cache and tells the readers. */
 export function startIngester(options: IngesterOptions): Ingester {
-  const { log, streamLog, cache, leases, liveFeed, settings, logger, registry } = options;
+  const { log, streamLog, cache, leases, liveFeed, pressureFeed, settings, logger, registry } = options;
   const metrics = createIngestMetrics(registry, () => ownership.lags());
   const ender = new StreamEnder({ log: streamLog, cache, metrics, logger });
   const rebuilds = new RebuildGate(settings.maxConcurrentRebuilds);
@@ -72,6 +75,11 @@ export function startIngester(options: IngesterOptions): Ingester {
   const beats = liveFeed.subscribeBeats((streamId, brokerSequence) => {
     ownership.ownerOf(partitionOf(streamId, log.partitions))?.hearBeat(streamId, brokerSequence);
   });
+  const pressure = new PressureAnnouncer({
+    feed: pressureFeed,
+    log: streamLog,
+    lags: () => ownership.lags(),
+  });
   ownership.start();
   return {
     get owned() {
@@ -80,6 +88,7 @@ export function startIngester(options: IngesterOptions): Ingester {
     readiness: () => (ownership.isRenewed ? null : "leases are not renewed"),
     close: () => {
       beats.close();
+      pressure.close();
       return ownership.close();
     },
   };

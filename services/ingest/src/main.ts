@@ -3,6 +3,7 @@ import {
   ensureLog,
   NatsLiveFeed,
   NatsPartitionLog,
+  NatsPressureFeed,
   NatsServiceReports,
   NatsStreamLog,
 } from "@sluice/broker-nats";
@@ -59,6 +60,7 @@ await runMain(async () => {
     liveFeed: new NatsLiveFeed(link, {
       onMalformed: (subject) => logger.warn({ subject }, "malformed message dropped"),
     }),
+    pressureFeed: new NatsPressureFeed(link),
     settings: settingsOf(config),
     logger,
     registry,
