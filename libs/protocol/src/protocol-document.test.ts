@@ -10,7 +10,15 @@ import { decodeMessage } from "./message-decoder.ts";
 import { connectionFrame, idFrame, streamNoticeFrame } from "./multi-frames.ts";
 import { encodeMultiPosition } from "./multi-position.ts";
 import { problemOf } from "./problem.ts";
-import { checkpointKey, chunksKey, leaseKey, MEMBERS_KEY, metaKey, openStreamsKey } from "./redis-keys.ts";
+import {
+  checkpointKey,
+  chunksKey,
+  endedStreamsKey,
+  leaseKey,
+  MEMBERS_KEY,
+  metaKey,
+  openStreamsKey,
+} from "./redis-keys.ts";
 import { decodeResumeToken } from "./resume-token.ts";
 import {
   cancelNoticeSchema,
@@ -238,6 +246,7 @@ describe("PROTOCOL.md", () => {
       chunksKey(7, "abc"),
       metaKey(7, "abc"),
       openStreamsKey(7),
+      endedStreamsKey(7),
       checkpointKey(7),
       leaseKey(7),
     ])

@@ -13,7 +13,7 @@ export {
 export type { NatsCluster, NatsOptions, RedisOptions, ServerHandle } from "./servers/index.ts";
 export { cancelFeedContract, type CancelFeedUnderTest } from "./cancel-feed-contract.ts";
 export { chunkCacheContract } from "./chunk-cache-contract.ts";
-export { CACHE_PARTITIONS, type ChunkCacheUnderTest } from "./chunk-cache-under-test.ts";
+export { CACHE_ENDED_STREAMS, CACHE_PARTITIONS, type ChunkCacheUnderTest } from "./chunk-cache-under-test.ts";
 export { runSchedule, schedules, type ScheduleStep } from "./chunk-cache-schedule.ts";
 export { edgePeersContract, type EdgePeersUnderTest } from "./edge-peers-contract.ts";
 export { bareMessage, logEntry, rejectedElement, textElement } from "./log-entry-samples.ts";
