@@ -107,7 +107,7 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       instance: ingestInstance,
       registry: registries.ingest,
       figures: INGEST_FIGURES,
-      partitions: () => ingester.owned,
+      partitions: () => ingester.partitions(),
     });
 
     const edge = createEdge({
