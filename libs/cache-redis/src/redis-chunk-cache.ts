@@ -112,6 +112,14 @@ export class RedisChunkCache implements ChunkCache {
     return readPairs(reply as Buffer[]).map(([id, score]) => ({ streamId: id, updatedMs: Number(score) }));
   }
 
+  async listOpenStreams(partition: number, streams: readonly OpenStream[]): Promise<void> {
+    if (streams.length === 0) return;
+    const members = streams.flatMap(({ streamId, updatedMs }) => [updatedMs, streamId]);
+    await this.#redis.run("list streams as open", (client) =>
+      client.zadd(openStreamsKey(partition), "NX", ...members),
+    );
+  }
+
   async forgetOpenStream(streamId: string): Promise<void> {
     const partition = partitionOf(streamId, this.#partitions);
     const keys = [openStreamsKey(partition), metaKey(partition, streamId)];

@@ -154,6 +154,9 @@ export interface ChunkCache {
    */
   readOpenStreams(partition: number, after: OpenStream | null, limit: number): Promise<readonly OpenStream[]>;
 
+  /** Puts streams on the list of open ones that stand there no more, or never stood: without a record so far. */
+  listOpenStreams(partition: number, streams: readonly OpenStream[]): Promise<void>;
+
   /** Takes a stream off the list of open ones, unless its record says that it is open. */
   forgetOpenStream(streamId: string): Promise<void>;
 

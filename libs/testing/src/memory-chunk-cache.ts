@@ -169,6 +169,13 @@ export class MemoryChunkCache implements ChunkCache {
     return all.filter(isLater).slice(0, limit);
   }
 
+  async listOpenStreams(partition: number, streams: readonly OpenStream[]): Promise<void> {
+    const { openStreams } = this.#partition(partition);
+    for (const { streamId, updatedMs } of streams) {
+      if (!openStreams.has(streamId)) openStreams.set(streamId, updatedMs);
+    }
+  }
+
   async forgetOpenStream(streamId: string): Promise<void> {
     if (this.#stream(streamId).record?.info.head.status === "open") return;
     this.#partition(partitionOf(streamId, this.#partitionCount)).openStreams.delete(streamId);
