@@ -132,7 +132,7 @@ export class RedisChunkCache implements ChunkCache {
     return readListed(reply as Buffer[]);
   }
 
-  async listOpenStreams(partition: number, streams: readonly OpenStream[]): Promise<void> {
+  async listOpenStreams(partition: number, streams: readonly ListedStream[]): Promise<void> {
     if (streams.length === 0) return;
     const members = streams.flatMap(({ streamId, updatedMs }) => [updatedMs, streamId]);
     await this.#redis.run("list streams as open", (client) =>

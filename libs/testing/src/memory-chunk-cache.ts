@@ -171,11 +171,8 @@ export class MemoryChunkCache implements ChunkCache {
     return this.#partition(partition).lists.readOpen(after, limit);
   }
 
-  async listOpenStreams(partition: number, streams: readonly OpenStream[]): Promise<void> {
-    const { openStreams } = this.#partition(partition);
-    for (const { streamId, updatedMs } of streams) {
-      if (!openStreams.has(streamId)) openStreams.set(streamId, updatedMs);
-    }
+  async listOpenStreams(partition: number, streams: readonly ListedStream[]): Promise<void> {
+    this.#partition(partition).lists.listOpen(streams);
   }
 
   async forgetOpenStream(streamId: string): Promise<void> {
