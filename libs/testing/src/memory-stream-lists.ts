@@ -40,6 +40,12 @@ export class MemoryStreamLists {
     for (const ended of newestFirst(this.#ended).slice(this.#maxEnded)) this.#ended.delete(ended.streamId);
   }
 
+  listOpen(streams: readonly ListedStream[]): void {
+    for (const { streamId, updatedMs } of streams) {
+      if (!this.#open.has(streamId)) this.#open.set(streamId, updatedMs);
+    }
+  }
+
   forgetOpen(streamId: string): void {
     this.#open.delete(streamId);
   }
