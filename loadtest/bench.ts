@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { addClientCommand } from "./questions/client.ts";
 import { addEndToEndCommand } from "./questions/end-to-end.ts";
 import { addFanoutCommand } from "./questions/fanout.ts";
 import { addIngestCommand } from "./questions/ingest.ts";
@@ -11,4 +12,5 @@ addIngestCommand(program);
 addPublishCommand(program);
 addFanoutCommand(program);
 addEndToEndCommand(program);
+addClientCommand(program);
 await program.parseAsync();
