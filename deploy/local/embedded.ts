@@ -30,6 +30,7 @@ import {
   MemoryPartitionLeases,
   MemoryPartitionLog,
   MemoryPressureFeed,
+  MemoryReceiptFeed,
   MemoryPromptDesk,
   MemoryServiceReports,
   MemoryStreamLog,
@@ -69,6 +70,7 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
   const cache = new MemoryChunkCache({ partitions: log.partitions });
   const bus = new MemoryLiveBus();
   const pressureFeed = new MemoryPressureFeed();
+  const receiptFeed = new MemoryReceiptFeed();
   const desk = new MemoryPromptDesk();
   const reports = new MemoryServiceReports();
   // The terminal belongs to the launcher; what goes wrong in here still has to be seen.
@@ -97,6 +99,7 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       leases: new MemoryPartitionLeases({ partitions: log.partitions, cache }),
       liveFeed: new MemoryLiveFeed(bus),
       pressureFeed,
+      receiptFeed,
       settings: ingestSettingsOf(ingestConfigSchema.parse({})),
       logger,
       registry: registries.ingest,

@@ -12,5 +12,6 @@ export { NatsPartitionLog } from "./nats-partition-log.ts";
 export { NatsPressureFeed } from "./nats-pressure-feed.ts";
 export { NatsPromptDesk } from "./nats-prompt-desk.ts";
 export { NatsServiceReports } from "./nats-service-reports.ts";
+export { NatsReceiptFeed } from "./nats-receipt-feed.ts";
 export { NatsStreamLog } from "./nats-stream-log.ts";
 export { listRejected, type RejectedElement } from "./rejected-elements.ts";

@@ -37,9 +37,11 @@ export { MemoryPartitionLog, type MemoryRejection } from "./memory-partition-log
 export { MemoryPressureFeed } from "./memory-pressure-feed.ts";
 export { MemoryPromptDesk } from "./memory-prompt-desk.ts";
 export { MemoryServiceReports } from "./memory-service-reports.ts";
+export { MemoryReceiptFeed } from "./memory-receipt-feed.ts";
 export { MemoryStreamLog } from "./memory-stream-log.ts";
 export { partitionLogContract } from "./partition-log-contract.ts";
 export { pressureFeedContract, type PressureFeedUnderTest } from "./pressure-feed-contract.ts";
 export { promptDeskContract, type PromptDeskUnderTest } from "./prompt-desk-contract.ts";
 export { serviceReportsContract, type ServiceReportsUnderTest } from "./service-reports-contract.ts";
+export { receiptFeedContract, type ReceiptFeedUnderTest } from "./receipt-feed-contract.ts";
 export { streamLogContract } from "./stream-log-contract.ts";

@@ -7,10 +7,12 @@ import { MemoryLog } from "./memory-log.ts";
 import { MemoryPartitionLog } from "./memory-partition-log.ts";
 import { MemoryPressureFeed } from "./memory-pressure-feed.ts";
 import { MemoryPromptDesk } from "./memory-prompt-desk.ts";
+import { MemoryReceiptFeed } from "./memory-receipt-feed.ts";
 import { MemoryStreamLog } from "./memory-stream-log.ts";
 import { partitionLogContract } from "./partition-log-contract.ts";
 import { pressureFeedContract } from "./pressure-feed-contract.ts";
 import { promptDeskContract } from "./prompt-desk-contract.ts";
+import { receiptFeedContract } from "./receipt-feed-contract.ts";
 import { streamLogContract } from "./stream-log-contract.ts";
 
 async function openMemoryLog(): Promise<LogUnderTest> {
@@ -52,6 +54,16 @@ promptDeskContract("MemoryPromptDesk", async () => {
 
 pressureFeedContract("MemoryPressureFeed", async () => {
   const feed = new MemoryPressureFeed();
+  return {
+    owner: feed,
+    producer: feed,
+    settle: async () => undefined,
+    close: async () => assert.equal(feed.openSubscriptions, 0, "subscriptions left open"),
+  };
+});
+
+receiptFeedContract("MemoryReceiptFeed", async () => {
+  const feed = new MemoryReceiptFeed();
   return {
     owner: feed,
     producer: feed,

@@ -5,6 +5,7 @@ import {
   type PartitionLeases,
   type PartitionLog,
   type PressureFeed,
+  type ReceiptFeed,
   type StreamLog,
 } from "@sluice/core";
 import { createInstanceName, type Logger } from "@sluice/runtime";
@@ -25,6 +26,7 @@ export interface IngesterOptions {
   leases: PartitionLeases;
   liveFeed: LiveFeed;
   pressureFeed: Pick<PressureFeed, "publishPressure">;
+  receiptFeed: ReceiptFeed;
   settings: IngestSettings;
   logger: Logger;
   registry: Registry;
@@ -47,7 +49,8 @@ export interface Ingester {
 
 /** Materialises the log: gives every chunk its sequence, writes it to the cache and tells the readers. */
 export function startIngester(options: IngesterOptions): Ingester {
-  const { log, streamLog, cache, leases, liveFeed, pressureFeed, settings, logger, registry } = options;
+  const { log, streamLog, cache, leases, liveFeed, pressureFeed, receiptFeed, settings, logger, registry } =
+    options;
   const metrics = createIngestMetrics(registry, () => ownership.lags());
   const ender = new StreamEnder({ log: streamLog, cache, metrics, logger });
   const rebuilds = new RebuildGate(settings.maxConcurrentRebuilds);
@@ -63,6 +66,7 @@ export function startIngester(options: IngesterOptions): Ingester {
         streamLog,
         cache,
         liveFeed,
+        receiptFeed,
         rebuilds,
         ender,
         settings,
