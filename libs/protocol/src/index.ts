@@ -26,19 +26,33 @@ export {
   type MultiPosition,
 } from "./multi-position.ts";
 export { PROBLEM_CONTENT_TYPE, problemOf, type Problem } from "./problem.ts";
-export { checkpointKey, chunksKey, leaseKey, MEMBERS_KEY, metaKey, openStreamsKey } from "./redis-keys.ts";
+export {
+  checkpointKey,
+  chunksKey,
+  endedStreamsKey,
+  leaseKey,
+  MEMBERS_KEY,
+  metaKey,
+  openStreamsKey,
+} from "./redis-keys.ts";
 export { decodeResumeToken, encodeResumeToken, parseSequence } from "./resume-token.ts";
 export {
+  cancelNoticeSchema,
   connectionPageSchema,
   connectionQuerySchema,
   headAnswerSchema,
   headRequestSchema,
+  MAX_CENSUS_STREAMS,
   partitionPressureSchema,
   promptAnswerSchema,
   promptSchema,
+  readersAnswerSchema,
+  readersQuerySchema,
   rebuildAnswerSchema,
   rebuildRequestSchema,
   receiptSchema,
+  stopAnswerSchema,
+  stopRequestSchema,
   serviceReportSchema,
   streamChangeAnswerSchema,
   streamChangeSchema,
