@@ -8,10 +8,10 @@ import {
   promptDeskContract,
   receiptFeedContract,
   readerCensusContract,
+  rejectedElementsContract,
   serviceReportsContract,
   startNats,
   streamLogContract,
-  type LogUnderTest,
   type ServerHandle,
 } from "@sluice/testing";
 import { NatsCancelFeed } from "./nats-cancel-feed.ts";
@@ -35,10 +35,14 @@ describe("on a NATS server", () => {
     await server.stop();
   });
 
-  const openLog = (): Promise<LogUnderTest> => openNatsLog(server.url, 1);
+  const openLog = (): ReturnType<typeof openNatsLog> => openNatsLog(server.url, 1);
 
   streamLogContract("NatsStreamLog", openLog);
   partitionLogContract("NatsPartitionLog", openLog);
+  rejectedElementsContract("NatsRejectedElements", async () => {
+    const { partitionLog: log, rejected, close } = await openLog();
+    return { log, rejected, close };
+  });
 
   liveFeedContract("NatsLiveFeed", async () => {
     const [owner, edge] = await Promise.all([
