@@ -170,7 +170,12 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       ...(pace === undefined ? {} : { TOKENS_PER_SECOND: String(pace) }),
     });
     const worker = createWorker({
-      manager: new StreamManager({ log: new MemoryStreamLog(log) }),
+      manager: new StreamManager({
+        log: new MemoryStreamLog(log),
+        readerCensus: census,
+        pressureFeed,
+        receiptFeed,
+      }),
       promptDesk: desk,
       model: modelOf(workerConfig),
       settings: {

@@ -58,12 +58,15 @@ async function breakOff(
   if (options.end === false && isCancelled) return { status: "open", chunks: piping.count };
   if (options.end === false) throw failure;
   const last = lastWords(failure, piping.loss, options);
-  if (isCancelled && last !== null) {
+  if (last === null) throw failure;
+  try {
     await target.send(last);
-    return { status: "cancelled", chunks: piping.count };
+  } catch (error) {
+    // What was lost is what the worker has to hear of; else that its readers can't be told.
+    if (piping.loss !== null || !(error instanceof StreamError)) throw failure;
+    throw new StreamError(error.code, error.message, { cause: failure, details: { ...error.details } });
   }
-  // The first failure is what the worker has to hear of.
-  if (last !== null) await target.send(last).catch(() => undefined);
+  if (isCancelled) return { status: "cancelled", chunks: piping.count };
   throw failure;
 }
 
