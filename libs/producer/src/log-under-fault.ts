@@ -1,7 +1,7 @@
 import { connectNats, ensureLog, NatsPartitionLog, type NatsLink } from "@sluice/broker-nats";
 import type { StoredMessage } from "@sluice/core";
 import { splitPayload } from "@sluice/protocol";
-import { expect } from "vitest";
+import { waitUntil } from "@sluice/testing";
 
 /** What a server's log really holds, whatever producers were told. */
 export class ObservedLog {
@@ -21,16 +21,14 @@ export class ObservedLog {
 
   /** Repeated, since the observer's own connection may come back later than the producer's. */
   async readMessages(streamId: string): Promise<StoredMessage[]> {
-    let messages: StoredMessage[] | null = null;
-    const read = async (): Promise<StoredMessage[]> => {
-      const found: StoredMessage[] = [];
-      for await (const page of this.#log.readStream(streamId, 0, 500)) found.push(...page);
-      return found;
+    let messages: StoredMessage[] = [];
+    const read = async (): Promise<boolean> => {
+      messages = [];
+      for await (const page of this.#log.readStream(streamId, 0, 500)) messages.push(...page);
+      return true;
     };
-    await expect
-      .poll(async () => (messages = await read().catch(() => null)), { timeout: 20_000 })
-      .not.toBeNull();
-    return messages ?? [];
+    await waitUntil("the log", () => read().catch(() => false), { timeoutMs: 20_000 });
+    return messages;
   }
 
   /** The contents of a stream's Text chunks in the order of the log. */
