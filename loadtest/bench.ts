@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { addEndToEndCommand } from "./questions/end-to-end.ts";
 import { addFanoutCommand } from "./questions/fanout.ts";
+import { addIdleCommand } from "./questions/idle.ts";
 import { addIngestCommand } from "./questions/ingest.ts";
 import { addPublishCommand } from "./questions/publish.ts";
 
@@ -10,5 +11,6 @@ const program = new Command("npm run bench --").description(
 addIngestCommand(program);
 addPublishCommand(program);
 addFanoutCommand(program);
+addIdleCommand(program);
 addEndToEndCommand(program);
 await program.parseAsync();

@@ -22,15 +22,13 @@ export class WriteTick {
   }
 
   /**
-   * The parts as one. Readers of one stream have the same parts in the same tick, so the last result is kept for the
-   * tick, and a thousand readers cost one copy.
+   * The parts as one chunk of a chunked response. Readers of one stream have the same parts in the same tick, so the
+   * last result is kept for the tick, and a thousand readers cost one copy.
    */
-  join(parts: readonly Uint8Array[]): Uint8Array {
-    const [first] = parts;
-    if (first === undefined || parts.length === 1) return first ?? new Uint8Array();
+  joinAsChunk(parts: readonly Uint8Array[]): Uint8Array {
     if (!isSame(parts, this.#lastParts)) {
       this.#lastParts = parts;
-      this.#lastJoined = Buffer.concat(parts);
+      this.#lastJoined = asChunk(parts);
     }
     return this.#lastJoined;
   }
@@ -43,6 +41,13 @@ export class WriteTick {
     this.#lastParts = [];
     this.#lastJoined = new Uint8Array();
   }
+}
+
+const CHUNK_END = Buffer.from("\r\n");
+
+function asChunk(parts: readonly Uint8Array[]): Uint8Array {
+  const bytes = parts.reduce((sum, part) => sum + part.byteLength, 0);
+  return Buffer.concat([Buffer.from(`${bytes.toString(16)}\r\n`), ...parts, CHUNK_END]);
 }
 
 function isSame(left: readonly Uint8Array[], right: readonly Uint8Array[]): boolean {
