@@ -4,6 +4,7 @@ import { addFanoutCommand } from "./questions/fanout.ts";
 import { addIdleCommand } from "./questions/idle.ts";
 import { addIngestCommand } from "./questions/ingest.ts";
 import { addPublishCommand } from "./questions/publish.ts";
+import { addResumeCommand } from "./questions/resume.ts";
 
 const program = new Command("npm run bench --").description(
   "Measures Sluice as real processes on this machine. Each question starts what it needs, and ends by itself.",
@@ -11,6 +12,7 @@ const program = new Command("npm run bench --").description(
 addIngestCommand(program);
 addPublishCommand(program);
 addFanoutCommand(program);
+addResumeCommand(program);
 addIdleCommand(program);
 addEndToEndCommand(program);
 await program.parseAsync();
