@@ -31,28 +31,31 @@ export interface ResumingReaders {
   }): Promise<ResumeReport>;
 }
 
+const ID = Buffer.from("\nid: ");
 const FRAME_END = Buffer.from("\n\n");
-/** A frame's id may come in two pieces. */
-const OVERLAP_BYTES = 64;
+/** Of a chunk on the wire, with all that is around it: more than enough for what is usually asked. */
+const BYTES_PER_CHUNK = 600;
 
-/** One replay. What comes is only searched for its first and last frame while time counts, and looked through afterwards. */
+/** One replay. While time counts, what comes is kept and searched for its first and last frame; it is looked through afterwards. */
 class Replay {
   firstMs = Number.NaN;
   wholeMs = Number.NaN;
   readonly done: Promise<void>;
-  readonly #pieces: Buffer[] = [];
   readonly #startedMs = monotonicMs();
   readonly #first: number;
   readonly #last: number;
   readonly #lastId: Buffer;
   readonly #socket: Socket;
-  #tail = Buffer.alloc(0);
-  #hasLastId = false;
+  #received: Buffer;
+  #length = 0;
+  /** Up to here the last frame doesn't begin. */
+  #searched = 0;
 
   constructor(edgeUrl: string, { streamId, after }: Resumption, count: number) {
     this.#first = after + 1;
     this.#last = after + count;
     this.#lastId = Buffer.from(`\nid: ${this.#last}\n`);
+    this.#received = Buffer.allocUnsafe(count * BYTES_PER_CHUNK);
     const done = Promise.withResolvers<void>();
     this.done = done.promise;
     this.#socket = requestEvents({ edgeUrl, streamId, after }, (bytes) => this.#take(bytes));
@@ -61,7 +64,7 @@ class Replay {
   }
 
   get bytes(): number {
-    return this.#pieces.reduce((sum, piece) => sum + piece.byteLength, 0);
+    return this.#length;
   }
 
   cut(): void {
@@ -69,7 +72,7 @@ class Replay {
   }
 
   isFaultless(): boolean {
-    const text = Buffer.concat(this.#pieces).toString("latin1");
+    const text = this.#received.toString("latin1", 0, this.#length);
     const ids = [...text.matchAll(/^id: (\d+)\nevent: text\n/gm)].map(([, id]) => Number(id));
     const wanted = this.#last - this.#first + 1;
     return ids.length >= wanted && ids.every((id, index) => id === this.#first + index);
@@ -77,20 +80,22 @@ class Replay {
 
   #take(bytes: Buffer): void {
     const nowMs = monotonicMs();
-    const piece = Buffer.from(bytes);
-    this.#pieces.push(piece);
-    const searched = Buffer.concat([this.#tail, piece]);
-    if (Number.isNaN(this.firstMs) && searched.includes("\nid: ")) this.firstMs = nowMs - this.#startedMs;
-    let from = 0;
-    if (!this.#hasLastId) {
-      from = searched.indexOf(this.#lastId);
-      this.#hasLastId = from >= 0;
-    }
-    if (this.#hasLastId && searched.indexOf(FRAME_END, Math.max(0, from)) >= 0) {
-      this.wholeMs = nowMs - this.#startedMs;
-      this.cut();
-    }
-    this.#tail = searched.subarray(-OVERLAP_BYTES);
+    this.#keep(bytes);
+    const received = this.#received.subarray(0, this.#length);
+    if (Number.isNaN(this.firstMs) && received.includes(ID)) this.firstMs = nowMs - this.#startedMs;
+    const last = received.indexOf(this.#lastId, this.#searched);
+    // Both may come in two pieces.
+    this.#searched = last < 0 ? Math.max(0, this.#length - this.#lastId.byteLength) : last;
+    if (last < 0 || received.indexOf(FRAME_END, last) < 0) return;
+    this.wholeMs = nowMs - this.#startedMs;
+    this.cut();
+  }
+
+  #keep(bytes: Buffer): void {
+    const end = this.#length + bytes.byteLength;
+    if (end > this.#received.byteLength) this.#received = Buffer.concat([this.#received], end * 2);
+    bytes.copy(this.#received, this.#length);
+    this.#length = end;
   }
 }
 

@@ -9,8 +9,6 @@ type ConnectionSettings = Pick<
 >;
 
 export interface ConnectionOptions {
-  /** Of the response, to be sent before the first frames, and together with them. */
-  head?: string;
   /** What is to be sent is gathered this long; 0: until the end of the tick. */
   coalesceMs?: number;
   /** Asked before each write for what is to follow the frames of the tick. */
@@ -38,7 +36,6 @@ export class Connection {
   readonly #coalesceMs: number;
   readonly #trailer: (() => Uint8Array | null) | undefined;
   readonly #isChunked: boolean;
-  #head: string | undefined;
   #coalesceTimer: NodeJS.Timeout | undefined;
   #queue: Uint8Array[] = [];
   #queuedChunks = 0;
@@ -68,7 +65,6 @@ export class Connection {
     this.#coalesceMs = options.coalesceMs ?? 0;
     this.#trailer = options.trailer;
     this.#isChunked = options.isChunked ?? true;
-    this.#head = options.head;
     this.#socket = socket;
     this.#tick = tick;
     this.#settings = settings;
@@ -157,7 +153,9 @@ export class Connection {
 
   /** More than half of the buffer isn't gathered any longer: the rest is for what comes until it is written. */
   #schedule(): void {
-    if (this.#coalesceMs === 0 || this.#queuedBytes > this.#settings.maxBufferBytes / 2) this.#scheduleNow();
+    const isFirst = this.#socket.writableCorked > 0;
+    const isMuch = this.#queuedBytes > this.#settings.maxBufferBytes / 2;
+    if (this.#coalesceMs === 0 || isFirst || isMuch) this.#scheduleNow();
     else this.#coalesceTimer ??= setTimeout(() => this.#scheduleNow(), this.#coalesceMs);
   }
 
@@ -171,13 +169,10 @@ export class Connection {
 
   #write(): void {
     const socket = this.#socket;
-    const isJoined = this.#head !== undefined || this.#isEnding;
-    if (isJoined) socket.cork();
-    if (this.#head !== undefined) socket.write(this.#head);
-    this.#head = undefined;
+    if (this.#isEnding) socket.cork();
     if (this.#queue.length > 0) this.#writeQueue();
     if (this.#isEnding && this.#isChunked) socket.write(LAST_CHUNK);
-    if (isJoined) socket.uncork();
+    while (socket.writableCorked > 0) socket.uncork();
     if (this.#isEnding) {
       socket.destroySoon();
       if (socket.writableLength > 0) socket.setTimeout(this.#settings.stallTimeoutMs);
@@ -197,7 +192,9 @@ export class Connection {
     this.#metrics.writes.inc();
     this.#metrics.chunksSent.inc(this.#queuedChunks);
     this.#metrics.bytesSent.inc(this.#queuedBytes);
-    this.#socket.write(this.#isChunked ? this.#tick.joinAsChunk(this.#queue) : Buffer.concat(this.#queue));
+    const pieces = this.#isChunked ? this.#tick.asChunk(this.#queue) : this.#queue;
+    if (pieces.length > 1) this.#socket.cork();
+    for (const piece of pieces) this.#socket.write(piece);
     this.#queue = [];
     this.#queuedChunks = 0;
     this.#queuedBytes = 0;

@@ -124,6 +124,7 @@ test("a server that closes gives its readers the grace time, and doesn't wait fo
   const closing = server.close(50);
   await once(client, "end");
   await closing;
-  expect(bench.edge.census().connections).toBe(0);
+  await eventually("nobody to be left", () => bench.edge.census().connections === 0);
+  expect(client.received()).not.toMatch(/0\r\n\r\n$/);
   client.destroy();
 });

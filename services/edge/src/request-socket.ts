@@ -1,3 +1,4 @@
+import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
 
@@ -32,25 +33,35 @@ export class RequestSocket extends Duplex {
   }
 
   /**
-   * Ends HTTP's part: to it the client has gone, and it lets go of everything. Nothing may be on its way to the client.
-   * The socket is the caller's from now on; what the client still sends is dropped.
+   * Sends the head of the response, which must be this connection's only one, and ends HTTP's part: to it the response
+   * is over, and it lets go of everything. What the client still sends is dropped.
+   * @returns the socket, the caller's from now on; corked, so that the first write and the head leave as one
    */
-  takeOver(): Socket {
+  takeOver(response: ServerResponse): Socket {
     const socket = this.#socket;
     if (socket === null) throw new Error("a connection was taken over twice");
+    socket.cork();
+    response.setHeader("Connection", "close");
+    response.flushHeaders();
     this.#socket = null;
     this.#listen(socket, "off");
-    socket.setTimeout(0);
-    this.destroy();
-    return socket.resume();
+    response.end();
+    return socket.setTimeout(0).resume();
+  }
+
+  /** As HTTP calls it when it is done with a connection. */
+  destroySoon(): void {
+    this.end(() => void this.destroy());
   }
 
   override _read(): void {
     this.#socket?.resume();
   }
 
+  /** What HTTP writes after the socket was taken over goes nowhere. */
   override _write(chunk: Buffer, encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
-    this.#socket?.write(chunk, encoding, callback);
+    if (this.#socket === null) callback();
+    else this.#socket.write(chunk, encoding, callback);
   }
 
   override _writev(
@@ -59,14 +70,16 @@ export class RequestSocket extends Duplex {
   ): void {
     const socket = this.#socket;
     socket?.cork();
-    for (const [index, { chunk, encoding }] of chunks.entries()) {
-      socket?.write(chunk, encoding, index === chunks.length - 1 ? callback : undefined);
-    }
+    for (const { chunk, encoding } of chunks.slice(0, -1)) socket?.write(chunk, encoding);
+    const last = chunks.at(-1);
+    if (last === undefined) callback();
+    else this._write(last.chunk, last.encoding, callback);
     socket?.uncork();
   }
 
   override _final(callback: () => void): void {
-    this.#socket?.end(callback);
+    if (this.#socket === null) callback();
+    else this.#socket.end(callback);
   }
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {

@@ -34,10 +34,9 @@ export function openConnection(
   const address = request.ip ?? "";
   const userAgent = request.get("user-agent") ?? "";
   const isChunked = request.httpVersion !== "1.0";
-  const head = headOf(response, isChunked);
   const socket = takeSocket(response);
   socket.setKeepAlive(true, settings.heartbeatIntervalMs);
-  const connection = new Connection(socket, parts.tick, settings, metrics, { ...options, head, isChunked });
+  const connection = new Connection(socket, parts.tick, settings, metrics, { ...options, isChunked });
   const tracked = { ...carried, connection, connectedMs: Date.now(), address, userAgent };
   parts.tracker.add(tracked);
   // Lives as long as the connection, and so does what functions made in here refer to: never request or response.
@@ -52,18 +51,9 @@ export function openConnection(
 
 function takeSocket(response: Response): Socket {
   const { socket } = response as { socket: unknown };
-  if (socket instanceof RequestSocket && socket.writableLength === 0) return socket.takeOver();
+  if (socket instanceof RequestSocket && socket.writableLength === 0) return socket.takeOver(response);
   throw new StreamError(
     "INVALID_REQUEST",
     "a stream can't follow a response that isn't over: open a connection for it",
   );
-}
-
-/** As HTTP would write it. The connection ends with the response. */
-function headOf(response: Response, isChunked: boolean): string {
-  response.setHeader("Date", new Date().toUTCString());
-  response.setHeader("Connection", "close");
-  if (isChunked) response.setHeader("Transfer-Encoding", "chunked");
-  const lines = Object.entries(response.getHeaders()).map(([name, value]) => `${name}: ${String(value)}\r\n`);
-  return `HTTP/1.1 200 OK\r\n${lines.join("")}\r\n`;
 }
