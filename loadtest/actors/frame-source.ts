@@ -20,7 +20,11 @@ function replayOf(chunks: number, chunkBytes: number): Buffer {
   const text = body({ type: "Text", content: "x".repeat(Math.max(0, chunkBytes - bare.length)) });
   const chunk = { kind: "chunk", body: text, endStatus: null, cacheTtlSeconds: null } as const;
   const end = { ...chunk, body: body({ type: "Complete", summary: null }), endStatus: "completed" } as const;
-  const frames = elementFrames("s", 1, Array<typeof chunk>(chunks).fill(chunk));
+  const frames = elementFrames(
+    "s",
+    1,
+    Array.from({ length: chunks }, () => chunk),
+  );
   return Buffer.from(`retry: 60000\n\n${frames}${elementFrames("s", chunks + 1, [end])}`);
 }
 
