@@ -4,6 +4,8 @@ import {
   type AppendBatch,
   type AppendOutcome,
   type CachedChunk,
+  type CancelReason,
+  type CancelWish,
   type Checkpoint,
   type ChunkCache,
   type ListedStream,
@@ -115,6 +117,13 @@ export class RedisChunkCache implements ChunkCache {
     const key = metaKey(partitionOf(streamId, this.#partitions), streamId);
     const fields = await this.#redis.run("read a stream's record", (client) => client.hgetall(key));
     return fields["sequence"] === undefined ? null : decodeInfo(streamId, fields);
+  }
+
+  async requestCancel(streamId: string, wish: CancelWish): Promise<StreamStatus | null> {
+    const keys = [metaKey(partitionOf(streamId, this.#partitions), streamId)];
+    const args = [wish.requestedMs, wish.reason];
+    const status = await this.#redis.script("ask for a stream's end", "request-cancel", keys, args);
+    return status === null ? null : (String(status as Buffer) as StreamStatus);
   }
 
   async readOpenStreams(
@@ -229,5 +238,9 @@ function decodeInfo(streamId: string, fields: Record<string, string>): StreamInf
     endedMs: fields["ended_ms"] === undefined ? null : Number(fields["ended_ms"]),
     options: fields["options"] ?? null,
     beatIntervalMs: Number(fields["beat_ms"] ?? 0) || null,
+    cancelWish:
+      fields["cancel_ms"] === undefined
+        ? null
+        : { requestedMs: Number(fields["cancel_ms"]), reason: fields["cancel_reason"] as CancelReason },
   };
 }

@@ -166,5 +166,6 @@ function info(streamId: string, status: StreamInfo["head"]["status"]): StreamInf
     endedMs: 3,
     options: null,
     beatIntervalMs: null,
+    cancelWish: null,
   };
 }

@@ -124,6 +124,7 @@ const NEW_STREAM: StreamInfo = {
   endedMs: null,
   options: null,
   beatIntervalMs: BEAT_INTERVAL_MS,
+  cancelWish: null,
 };
 
 const lost = { type: "Error", code: "PRODUCER_LOST" };
