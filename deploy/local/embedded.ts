@@ -22,6 +22,7 @@ import {
   serveReports,
 } from "@sluice/runtime";
 import {
+  MemoryCancelFeed,
   MemoryChunkCache,
   MemoryEdgePeers,
   MemoryLiveBus,
@@ -31,6 +32,7 @@ import {
   MemoryPartitionLog,
   MemoryPressureFeed,
   MemoryPromptDesk,
+  MemoryReaderCensus,
   MemoryServiceReports,
   MemoryStreamLog,
 } from "@sluice/testing/memory";
@@ -68,6 +70,8 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
   const log = new MemoryLog({ partitions: 4, maxAgeMs: LOG_MAX_AGE_MS });
   const cache = new MemoryChunkCache({ partitions: log.partitions });
   const bus = new MemoryLiveBus();
+  const cancelFeed = new MemoryCancelFeed();
+  const readerCensus = new MemoryReaderCensus();
   const pressureFeed = new MemoryPressureFeed();
   const desk = new MemoryPromptDesk();
   const reports = new MemoryServiceReports();
@@ -96,6 +100,8 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       cache,
       leases: new MemoryPartitionLeases({ partitions: log.partitions, cache }),
       liveFeed: new MemoryLiveFeed(bus),
+      cancelFeed,
+      readerCensus,
       pressureFeed,
       settings: ingestSettingsOf(ingestConfigSchema.parse({})),
       logger,

@@ -122,8 +122,9 @@ export class RedisChunkCache implements ChunkCache {
   async requestCancel(streamId: string, wish: CancelWish): Promise<StreamStatus | null> {
     const keys = [metaKey(partitionOf(streamId, this.#partitions), streamId)];
     const args = [wish.requestedMs, wish.reason];
-    const status = await this.#redis.script("ask for a stream's end", "request-cancel", keys, args);
-    return status === null ? null : (String(status as Buffer) as StreamStatus);
+    const reply = await this.#redis.script("record a wish to stop", "request-cancel", keys, args);
+    const status = reply as Buffer | null;
+    return status === null ? null : (status.toString() as StreamStatus);
   }
 
   async readOpenStreams(

@@ -65,7 +65,12 @@ export {
   retryFrame,
   type GapReason,
 } from "./sse-frames.ts";
-export { cacheTtlOfOptions, streamOptionsSchema, type StreamOptions } from "./stream-options.ts";
+export {
+  abandonLimitMsOfOptions,
+  cacheTtlOfOptions,
+  streamOptionsSchema,
+  type StreamOptions,
+} from "./stream-options.ts";
 export {
   ALL_EDGES_SUBJECT,
   BEAT_SUBJECTS,

@@ -1,10 +1,12 @@
 import {
   partitionOf,
+  type CancelFeed,
   type ChunkCache,
   type LiveFeed,
   type PartitionLeases,
   type PartitionLog,
   type PressureFeed,
+  type ReaderCensus,
   type StreamLog,
 } from "@sluice/core";
 import { createInstanceName, type Logger } from "@sluice/runtime";
@@ -24,6 +26,8 @@ export interface IngesterOptions {
   cache: ChunkCache;
   leases: PartitionLeases;
   liveFeed: LiveFeed;
+  cancelFeed: Pick<CancelFeed, "answerCancels" | "tellProducer">;
+  readerCensus: Pick<ReaderCensus, "countReaders">;
   pressureFeed: Pick<PressureFeed, "publishPressure">;
   settings: IngestSettings;
   logger: Logger;
@@ -47,7 +51,19 @@ export interface Ingester {
 
 /** Materialises the log: gives every chunk its sequence, writes it to the cache and tells the readers. */
 export function startIngester(options: IngesterOptions): Ingester {
-  const { log, streamLog, cache, leases, liveFeed, pressureFeed, settings, logger, registry } = options;
+  const {
+    log,
+    streamLog,
+    cache,
+    leases,
+    liveFeed,
+    cancelFeed,
+    readerCensus,
+    pressureFeed,
+    settings,
+    logger,
+    registry,
+  } = options;
   const metrics = createIngestMetrics(registry, () => ownership.lags());
   const ender = new StreamEnder({ log: streamLog, cache, metrics, logger });
   const rebuilds = new RebuildGate(settings.maxConcurrentRebuilds);
@@ -63,6 +79,8 @@ export function startIngester(options: IngesterOptions): Ingester {
         streamLog,
         cache,
         liveFeed,
+        cancelFeed,
+        readerCensus,
         rebuilds,
         ender,
         settings,

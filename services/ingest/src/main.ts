@@ -1,9 +1,11 @@
 import {
   connectNats,
   ensureLog,
+  NatsCancelFeed,
   NatsLiveFeed,
   NatsPartitionLog,
   NatsPressureFeed,
+  NatsReaderCensus,
   NatsServiceReports,
   NatsStreamLog,
 } from "@sluice/broker-nats";
@@ -60,6 +62,8 @@ await runMain(async () => {
     liveFeed: new NatsLiveFeed(link, {
       onMalformed: (subject) => logger.warn({ subject }, "malformed message dropped"),
     }),
+    cancelFeed: new NatsCancelFeed(link),
+    readerCensus: new NatsReaderCensus(link),
     pressureFeed: new NatsPressureFeed(link),
     settings: settingsOf(config),
     logger,

@@ -1,11 +1,13 @@
 import type { AppendBatch, AppendOutcome, ConsumeBounds, PartitionReader } from "@sluice/core";
 import { createLogger, createRegistry } from "@sluice/runtime";
 import {
+  MemoryCancelFeed,
   MemoryChunkCache,
   MemoryLiveBus,
   MemoryLiveFeed,
   MemoryLog,
   MemoryPartitionLog,
+  MemoryReaderCensus,
   MemoryStreamLog,
 } from "@sluice/testing";
 import { expect, test } from "vitest";
@@ -19,6 +21,7 @@ const SETTINGS = {
   chunkTtlSeconds: 300,
   idleLimitMs: 60_000,
   producerTimeoutMs: 15_000,
+  cancelGraceMs: 400,
   maxStreamChunks: 1_000_000,
   maxStreamBytes: 1e9,
   maxStreamAgeMs: 3_600_000,
@@ -51,6 +54,8 @@ function createOwner(
     streamLog,
     cache,
     liveFeed,
+    cancelFeed: new MemoryCancelFeed(),
+    readerCensus: new MemoryReaderCensus(),
     rebuilds,
     settings: SETTINGS,
     ender: new StreamEnder({ log: streamLog, cache, metrics, logger }),

@@ -2,6 +2,7 @@ import {
   StreamError,
   type AppendBatch,
   type AppliedEntry,
+  type CancelFeed,
   type Checkpoint,
   type ChunkCache,
   type Divergence,
@@ -9,6 +10,7 @@ import {
   type LogEntry,
   type PartitionLog,
   type PartitionReader,
+  type ReaderCensus,
   type RebuildAnswer,
   type StoredMessage,
   type StreamLog,
@@ -36,6 +38,8 @@ export interface PartitionDependencies {
   streamLog: Pick<StreamLog, "lastMessage">;
   cache: ChunkCache;
   liveFeed: LiveFeed;
+  cancelFeed: Pick<CancelFeed, "answerCancels" | "tellProducer">;
+  readerCensus: Pick<ReaderCensus, "countReaders">;
   rebuilds: RebuildGate;
   ender: StreamEnder;
   settings: IngestSettings;
@@ -75,7 +79,7 @@ export class PartitionOwner {
   #running: Promise<void> | null = null;
 
   constructor(partition: number, dependencies: PartitionDependencies) {
-    const { log, cache, liveFeed, ender, settings, logger } = dependencies;
+    const { log, cache, liveFeed, cancelFeed, readerCensus, ender, settings, logger } = dependencies;
     this.partition = partition;
     this.#dependencies = dependencies;
     this.#logger = logger.child({ partition });
@@ -94,6 +98,8 @@ export class PartitionOwner {
       partition,
       cache,
       liveFeed,
+      cancelFeed,
+      readerCensus,
       ender,
       settings,
       rebuild: (streamId) => this.#rebuildOnRequest(streamId),
@@ -155,7 +161,7 @@ export class PartitionOwner {
   }
 
   async #run(): Promise<void> {
-    const { liveFeed } = this.#dependencies;
+    const { liveFeed, cancelFeed } = this.#dependencies;
     this.#position = await this.#settle();
     if (this.#isClosing) return;
     this.#subscriptions = [
@@ -163,6 +169,7 @@ export class PartitionOwner {
       // Whatever the connection was lost to may have put an older log in the place of ours.
       liveFeed.onReconnect(() => this.#doubt()),
       liveFeed.answerRebuilds(this.partition, (streamId) => this.#rebuildOnRequest(streamId)),
+      cancelFeed.answerCancels(this.partition, (streamId) => this.#life.requestCancel(streamId)),
     ];
     this.#tail.start(() => this.position);
     this.#life.start();
@@ -293,11 +300,14 @@ export class PartitionOwner {
     // Before the queue: ids that nobody knows, a scan's or a typo's, must not hold up streams that are to be brought back.
     const isKnown = (await streamLog.lastMessage(streamId)) ?? (await cache.readInfo(streamId));
     if (isKnown === null) return { kind: "unknown" };
-    return rebuilds.run(streamId, () => {
+    return rebuilds.run(streamId, async () => {
       this.#dependencies.metrics.rebuilds.inc({ cause: "request" });
-      return this.#rebuilder.rebuild(streamId, this.#divergences, (task) =>
+      const answer = await this.#rebuilder.rebuild(streamId, this.#divergences, (task) =>
         this.#turn.run(() => task(this.position)),
       );
+      // Nothing but its record may tell us of it until its next message.
+      await this.#life.takeUp(streamId);
+      return answer;
     });
   }
 
