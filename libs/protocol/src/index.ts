@@ -9,7 +9,12 @@ export {
   type ParsedChunkDraft,
 } from "./chunk-schema.ts";
 export { compactFrames } from "./compact-frames.ts";
-export { decodeLiveMessage, encodeLiveMessage } from "./live-message.ts";
+export {
+  decodeHeartbeatMessage,
+  decodeLiveMessage,
+  encodeHeartbeatMessage,
+  encodeLiveMessage,
+} from "./live-message.ts";
 export { decodeMessage, splitPayload, withoutHeartbeats } from "./message-decoder.ts";
 export {
   connectionFrame,
@@ -61,6 +66,7 @@ export {
   deletedFrame,
   elementFrames,
   gapFrame,
+  heartbeatFrame,
   resetFrame,
   retryFrame,
   type GapReason,

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ChunkCache, EdgePeers, LiveFeed } from "@sluice/core";
-import { noSuchRoute, problemHandler, type Logger } from "@sluice/runtime";
+import type { CancelFeed, ChunkCache, EdgePeers, LiveFeed, ReaderCensus } from "@sluice/core";
+import { cancelRoute, noSuchRoute, problemHandler, type Logger } from "@sluice/runtime";
 import express, { type Express, type Router } from "express";
 import type { Registry } from "prom-client";
 import { ConnectionAges } from "./connection-ages.ts";
@@ -27,6 +27,8 @@ export interface EdgeParts {
   cache: ChunkCache;
   liveFeed: LiveFeed;
   peers: EdgePeers;
+  cancelFeed: Pick<CancelFeed, "requestCancel">;
+  readerCensus: Pick<ReaderCensus, "answerCensus">;
   /** Of the log. */
   partitions: number;
   settings: Readonly<EdgeSettings>;
@@ -76,6 +78,7 @@ export function createEdge(parts: EdgeParts): Edge {
   const ages = new ConnectionAges(tracker, settings, metrics);
   const desk = new PeerDesk(parts.peers, tracker, settings);
   const serving = parts.peers.serve(tracker.podId, edgePod(tracker));
+  const answering = parts.readerCensus.answerCensus((streamId) => hub.countReaders(streamId));
   const closing = new AbortController();
   const routeParts: RouteParts = {
     context,
@@ -97,6 +100,10 @@ export function createEdge(parts: EdgeParts): Edge {
   app.use(eventRoutes(routeParts));
   app.use(historyRoute(routeParts));
   app.use(connectionRoutes(routeParts, desk));
+  app.post(
+    "/streams/:streamId/cancel",
+    cancelRoute({ feed: parts.cancelFeed, partitions, timeoutMs: settings.rebuildTimeoutMs }),
+  );
   app.use(noSuchRoute);
   app.use(problemHandler(logger));
 
@@ -122,6 +129,7 @@ export function createEdge(parts: EdgeParts): Edge {
       state = "draining";
       closing.abort();
       serving.close();
+      answering.close();
       ages.close();
       tailWatch.close();
       headChecks.close();

@@ -2,6 +2,8 @@ import type { Connection } from "./connection.ts";
 
 /** Where a subscriber's frames go: a connection of its own, or its share of one that carries many streams. */
 export interface Outlet {
+  /** The socket is full: what is pushed waits. */
+  readonly isBlocked: boolean;
   /** False: the reader is too slow for this range; it is read from the cache later. */
   hasRoomFor(chunks: number, bytes: number): boolean;
   countBackpressure(): void;
@@ -20,6 +22,9 @@ export interface Outlet {
 /** One stream has the whole connection, and ends with it. */
 export function soleOutlet(connection: Connection): Outlet {
   return {
+    get isBlocked() {
+      return connection.isBlocked;
+    },
     hasRoomFor: (chunks, bytes) => connection.hasRoomFor(chunks, bytes),
     countBackpressure: () => connection.countBackpressure(),
     push: (frames, chunks) => connection.push(frames, chunks),

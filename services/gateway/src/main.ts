@@ -1,6 +1,7 @@
 import {
   awaitLog,
   connectNats,
+  NatsCancelFeed,
   NatsLiveFeed,
   NatsPromptDesk,
   NatsServiceReports,
@@ -44,6 +45,7 @@ await runMain(async () => {
     log: new NatsStreamLog(link, identity),
     cache: new RedisChunkCache(redis, { partitions: identity.partitions }),
     liveFeed: new NatsLiveFeed(link),
+    cancelFeed: new NatsCancelFeed(link),
     promptDesk: new NatsPromptDesk(link),
     settings: settingsOf(config),
     logger,

@@ -20,6 +20,7 @@ import type { Logger } from "@sluice/runtime";
 import { setTimeout as delay } from "node:timers/promises";
 import { batchesOf, type DecodedBatch } from "./batches.ts";
 import { countBatch } from "./batch-count.ts";
+import { liveHeartbeatsOf } from "./live-heartbeats.ts";
 import { liveRangesOf } from "./live-ranges.ts";
 import type { IngestMetrics, PartitionLag } from "./metrics.ts";
 import { Mutex } from "./mutex.ts";
@@ -269,6 +270,8 @@ export class PartitionOwner {
         liveFeed.publishRange(streamId, range);
         this.#tail.note(streamId, range.last, range.isTerminal);
       }
+      for (const [streamId, frame] of liveHeartbeatsOf(entries, outcome.entries))
+        liveFeed.publishHeartbeat(streamId, frame);
       this.#life.applied(entries, outcome.entries);
       countBatch(metrics, messages, outcome.entries);
       return;
