@@ -1,5 +1,6 @@
 import { createEdge, DEFAULT_EDGE_SETTINGS, EDGE_FIGURES } from "@sluice/edge";
 import {
+  controlRoutes,
   createGateway,
   GATEWAY_FIGURES,
   gatewayConfigSchema,
@@ -33,6 +34,7 @@ import {
   MemoryPressureFeed,
   MemoryPromptDesk,
   MemoryReaderCensus,
+  MemoryRejectedElements,
   MemoryServiceReports,
   MemoryStreamLog,
 } from "@sluice/testing/memory";
@@ -71,10 +73,13 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
   const cache = new MemoryChunkCache({ partitions: log.partitions });
   const bus = new MemoryLiveBus();
   const cancelFeed = new MemoryCancelFeed();
-  const readerCensus = new MemoryReaderCensus();
   const pressureFeed = new MemoryPressureFeed();
   const desk = new MemoryPromptDesk();
   const reports = new MemoryServiceReports();
+  const peers = new MemoryEdgePeers();
+  const census = new MemoryReaderCensus();
+  const partitionLog = new MemoryPartitionLog(log);
+  const leases = new MemoryPartitionLeases({ partitions: log.partitions, cache });
   // The terminal belongs to the launcher; what goes wrong in here still has to be seen.
   const logger = createLogger("embedded", "error");
   const lifecycle = new Lifecycle(logger);
@@ -95,13 +100,13 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
     const ingestInstance = createInstanceName();
     const ingester = startIngester({
       instance: ingestInstance,
-      log: new MemoryPartitionLog(log),
+      log: partitionLog,
       streamLog: new MemoryStreamLog(log),
       cache,
-      leases: new MemoryPartitionLeases({ partitions: log.partitions, cache }),
+      leases,
       liveFeed: new MemoryLiveFeed(bus),
       cancelFeed,
-      readerCensus,
+      readerCensus: census,
       pressureFeed,
       settings: ingestSettingsOf(ingestConfigSchema.parse({})),
       logger,
@@ -113,15 +118,15 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       instance: ingestInstance,
       registry: registries.ingest,
       figures: INGEST_FIGURES,
-      partitions: () => ingester.owned,
+      partitions: () => ingester.partitions(),
     });
 
     const edge = createEdge({
       cache,
       liveFeed: new MemoryLiveFeed(bus),
-      peers: new MemoryEdgePeers(),
+      peers,
       cancelFeed,
-      readerCensus,
+      readerCensus: census,
       partitions: log.partitions,
       settings: DEFAULT_EDGE_SETTINGS,
       logger,
@@ -143,6 +148,15 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       logger,
       registry: registries.gateway,
       edgeUrl,
+      control: controlRoutes({
+        cache,
+        leases,
+        log: partitionLog,
+        rejected: new MemoryRejectedElements(partitionLog),
+        reports,
+        peers,
+        census,
+      }),
     });
     lifecycle.add("gateway", () => gateway.close());
     serve({

@@ -10,6 +10,16 @@ export {
 } from "./chunk-schema.ts";
 export { compactFrames } from "./compact-frames.ts";
 export {
+  connectionJson,
+  connectionListSchema,
+  listedStreamSchema,
+  partitionListSchema,
+  readerCountsSchema,
+  rejectedListSchema,
+  serviceListSchema,
+  streamListSchema,
+} from "./control-bodies.ts";
+export {
   decodeHeartbeatMessage,
   decodeLiveMessage,
   encodeHeartbeatMessage,

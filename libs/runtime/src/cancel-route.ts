@@ -22,7 +22,9 @@ export function cancelRoute({ feed, partitions, timeoutMs }: CancelRouteParts): 
 }
 
 function outcomeOf(streamId: string, answer: CancelAnswer | null): { code: number; status: string } {
-  switch (answer?.kind) {
+  if (answer === null)
+    throw new StreamError("CACHE_UNAVAILABLE", "the stream can't be stopped right now: try again");
+  switch (answer.kind) {
     case "asked":
       return { code: 202, status: "open" };
     case "ended":
@@ -31,7 +33,5 @@ function outcomeOf(streamId: string, answer: CancelAnswer | null): { code: numbe
       return { code: 200, status: answer.status };
     case "unknown":
       throw new StreamError("STREAM_NOT_FOUND", `there is no stream ${streamId}`);
-    case undefined:
-      throw new StreamError("CACHE_UNAVAILABLE", "the stream can't be stopped right now: try again");
   }
 }

@@ -28,6 +28,13 @@ export { partitionLeasesContract, type PartitionLeasesUnderTest } from "./partit
 export { waitUntil } from "./servers/readiness.ts";
 export { VerifyingReader, type ReaderOptions } from "./verifying-reader.ts";
 export { startFaultProxy, type FaultProxy } from "./fault-proxy.ts";
+export {
+  chunkFrame,
+  startHostileEdge,
+  type HostileEdge,
+  type HostileFrame,
+  type Treatment,
+} from "./hostile-edge.ts";
 export { liveFeedContract, type LiveFeedUnderTest } from "./live-feed-contract.ts";
 export { appendTexts, freshStreamId, outgoing, textPayload, type LogUnderTest } from "./log-under-test.ts";
 export { MemoryCancelFeed } from "./memory-cancel-feed.ts";
@@ -39,11 +46,13 @@ export { MemoryPartitionLog, type MemoryRejection } from "./memory-partition-log
 export { MemoryPressureFeed } from "./memory-pressure-feed.ts";
 export { MemoryPromptDesk } from "./memory-prompt-desk.ts";
 export { MemoryReaderCensus } from "./memory-reader-census.ts";
+export { MemoryRejectedElements } from "./memory-rejected-elements.ts";
 export { MemoryServiceReports } from "./memory-service-reports.ts";
 export { MemoryStreamLog } from "./memory-stream-log.ts";
 export { partitionLogContract } from "./partition-log-contract.ts";
 export { pressureFeedContract, type PressureFeedUnderTest } from "./pressure-feed-contract.ts";
 export { promptDeskContract, type PromptDeskUnderTest } from "./prompt-desk-contract.ts";
 export { readerCensusContract, type ReaderCensusUnderTest } from "./reader-census-contract.ts";
+export { rejectedElementsContract, type RejectedElementsUnderTest } from "./rejected-elements-contract.ts";
 export { serviceReportsContract, type ServiceReportsUnderTest } from "./service-reports-contract.ts";
 export { streamLogContract } from "./stream-log-contract.ts";

@@ -202,7 +202,7 @@ export class MultiConnection {
       },
       hasRoomFor: (chunks, bytes) => connection.hasRoomFor(chunks, bytes),
       countBackpressure: () => connection.countBackpressure(),
-      push: (frames, chunks) => connection.push(withoutIdsOnce(frames), chunks),
+      push: (frames, chunks) => connection.push(withoutIdsOnce(subscriber.streamId, frames), chunks),
       drained: () => connection.drained(),
       inTurn: (work) =>
         this.#turns.take(async () => {
@@ -264,10 +264,10 @@ function refusalOf(opening: Opening, streamId: string): StreamError | null {
   return null;
 }
 
-function withoutIdsOnce(frames: Uint8Array): Uint8Array {
+function withoutIdsOnce(streamId: string, frames: Uint8Array): Uint8Array {
   const known = WITHOUT_IDS.get(frames);
   if (known !== undefined) return known;
-  const stripped = withoutIds(frames);
+  const stripped = withoutIds(streamId, frames);
   WITHOUT_IDS.set(frames, stripped);
   return stripped;
 }
