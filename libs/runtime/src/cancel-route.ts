@@ -24,14 +24,8 @@ export function cancelRoute({ feed, partitions, timeoutMs }: CancelRouteParts): 
 function outcomeOf(streamId: string, answer: CancelAnswer | null): { code: number; status: string } {
   if (answer === null)
     throw new StreamError("CACHE_UNAVAILABLE", "the stream can't be stopped right now: try again");
-  switch (answer.kind) {
-    case "asked":
-      return { code: 202, status: "open" };
-    case "ended":
-      if (answer.status === "deleted")
-        throw new StreamError("STREAM_DELETED", `stream ${streamId} was deleted`);
-      return { code: 200, status: answer.status };
-    case "unknown":
-      throw new StreamError("STREAM_NOT_FOUND", `there is no stream ${streamId}`);
-  }
+  if (answer.kind === "unknown") throw new StreamError("STREAM_NOT_FOUND", `there is no stream ${streamId}`);
+  if (answer.kind === "asked") return { code: 202, status: "open" };
+  if (answer.status === "deleted") throw new StreamError("STREAM_DELETED", `stream ${streamId} was deleted`);
+  return { code: 200, status: answer.status };
 }

@@ -234,7 +234,7 @@ test.each([
     const sendOn = async (): Promise<void> => {
       for (;;) {
         await handle.sendText("on and on");
-        // The memory bench.log answers within the turn; a real one lets others have theirs.
+        // The memory log answers within the turn; a real one lets others have theirs.
         await setImmediate();
       }
     };
