@@ -87,11 +87,33 @@ test("a producer that hears it ends the stream in its own words, within the time
     .toEqual({ type: "Error", code: "CANCELLED", error: "I stop." });
   expect(heard[0]).toBe("requested");
   const count = heard.length;
-  // Told no more: another stream's whole cancellation later it still is as it was.
-  bench.log.publishBare("other", text);
-  await cancel(bench, "other");
-  await expect.poll(() => bench.endOf("other"), DEADLINE).toMatchObject(cancelled);
+  await severalTicks(bench);
   expect(heard).toHaveLength(count);
+});
+
+test("a stream that ends while the wish is being recorded is told of no more", async () => {
+  await using bench = new LifeBench();
+  bench.ingest({ cancelGraceMs: 60_000 });
+  bench.log.publishBare("s", text);
+  await expect.poll(() => bench.cache.readInfo("s"), DEADLINE).not.toBeNull();
+  const record = bench.cache.requestCancel.bind(bench.cache);
+  bench.cache.requestCancel = async (streamId, wish) => {
+    const status = await record(streamId, wish);
+    if (streamId === "s") {
+      bench.log.publishBare("s", Buffer.from('{"type":"Complete"}'));
+      await expect.poll(() => bench.endOf("s"), DEADLINE).toMatchObject({ type: "Complete" });
+    }
+    return status;
+  };
+  const told: string[] = [];
+  const tell = bench.cancelFeed.tellProducer.bind(bench.cancelFeed);
+  bench.cancelFeed.tellProducer = (streamId, reason) => {
+    told.push(streamId);
+    return tell(streamId, reason);
+  };
+  expect(await cancel(bench, "s")).toEqual({ kind: "asked" });
+  await severalTicks(bench);
+  expect(told.filter((streamId) => streamId === "s").length).toBeLessThan(3);
 });
 
 test("a producer that hears it and goes on is overruled when the time it is given is over, not before", async () => {
@@ -222,6 +244,14 @@ test("an abandoned stream is cancelled, also by an owner that finds it; one that
   for (const streamId of ["read", "plain"])
     expect(await bench.cache.readInfo(streamId)).toMatchObject({ head: { status: "open" } });
 }, 20_000);
+
+/** Until the owner has told the producer of another stream four times. */
+async function severalTicks(bench: LifeBench): Promise<void> {
+  bench.log.publishBare("other", text);
+  const heard = listen(bench, "other");
+  await cancel(bench, "other");
+  await expect.poll(() => heard.length, DEADLINE).toBeGreaterThan(3);
+}
 
 /** Somebody else's message comes first, as often as is said. */
 function racingLog(bench: LifeBench, times: number): StreamLog {
