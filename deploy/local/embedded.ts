@@ -32,6 +32,7 @@ import {
   MemoryPartitionLeases,
   MemoryPartitionLog,
   MemoryPressureFeed,
+  MemoryReceiptFeed,
   MemoryPromptDesk,
   MemoryReaderCensus,
   MemoryRejectedElements,
@@ -74,6 +75,7 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
   const bus = new MemoryLiveBus();
   const cancelFeed = new MemoryCancelFeed();
   const pressureFeed = new MemoryPressureFeed();
+  const receiptFeed = new MemoryReceiptFeed();
   const desk = new MemoryPromptDesk();
   const reports = new MemoryServiceReports();
   const peers = new MemoryEdgePeers();
@@ -108,6 +110,7 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       cancelFeed,
       readerCensus: census,
       pressureFeed,
+      receiptFeed,
       settings: ingestSettingsOf(ingestConfigSchema.parse({})),
       logger,
       registry: registries.ingest,
@@ -134,7 +137,7 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
     });
     lifecycle.add("edge", () => edge.close());
     serve({ service: "edge", instance: edge.podId, registry: registries.edge, figures: EDGE_FIGURES });
-    const edgeServer = await listen(edge.app, { host: HOST, port: options.ports.edge });
+    const edgeServer = await edge.listen({ host: HOST, port: options.ports.edge });
     lifecycle.add("edge server", () => edgeServer.close(SERVER_GRACE_MS));
     const edgeUrl = `http://${HOST}:${edgeServer.port}`;
 
@@ -174,7 +177,12 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       ...(pace === undefined ? {} : { TOKENS_PER_SECOND: String(pace) }),
     });
     const worker = createWorker({
-      manager: new StreamManager({ log: new MemoryStreamLog(log) }),
+      manager: new StreamManager({
+        log: new MemoryStreamLog(log),
+        readerCensus: census,
+        pressureFeed,
+        receiptFeed,
+      }),
       promptDesk: desk,
       model: modelOf(workerConfig),
       settings: {

@@ -6,7 +6,7 @@ import {
   NatsStreamLog,
   type NatsLink,
 } from "@sluice/broker-nats";
-import type { CancelReason, Subscription } from "@sluice/core";
+import type { Subscription } from "@sluice/core";
 import { StreamManager, type StreamHandle } from "@sluice/producer";
 import { VerifyingReader } from "@sluice/testing";
 import { EventSource } from "eventsource";
@@ -28,9 +28,9 @@ beforeAll(async () => {
   const env = { ingest: { CANCEL_GRACE_MS: String(GRACE_MS) } };
   stack = await startStack({ ingest: 2, edges: 2, gateway: true, env });
   link = await connectNats({ servers: stack.natsUrl, name: "test" });
-  const log = new NatsStreamLog(link, await awaitLog(link, 5_000));
-  manager = new StreamManager({ log, liveFeed: new NatsLiveFeed(link) });
   cancelFeed = new NatsCancelFeed(link);
+  const log = new NatsStreamLog(link, await awaitLog(link, 5_000));
+  manager = new StreamManager({ log, liveFeed: new NatsLiveFeed(link), cancelFeed });
 });
 
 afterAll(async () => {
@@ -63,7 +63,7 @@ async function status(streamId: string): Promise<Record<string, unknown>> {
   return (await response.json()) as Record<string, unknown>;
 }
 
-function listen(streamId: string, obey: (reason: CancelReason) => void): void {
+function listen(streamId: string, obey: () => void): void {
   listening.push(cancelFeed.onCancel(streamId, obey));
 }
 
@@ -86,8 +86,8 @@ test("a stream is stopped: without a producer at once, by a producer that hears 
   await link.jetStream.publish("stream.bare", '{"type":"Text","content":"a"}');
   const { handle: willing } = await manager.createStream({ streamId: "willing" });
   const { handle: deaf } = await manager.createStream({ streamId: "deaf" });
-  listen("willing", () => void willing.sendError("I stop.", "CANCELLED"));
-  listen("deaf", () => {});
+  willing.signal.addEventListener("abort", () => void willing.sendCancelled("I stop."));
+  const ignored = deaf.signal;
   await link.connection.flush();
   const refused = sendOn(deaf);
   const readings = { bare: read("bare"), willing: read("willing"), deaf: read("deaf") };
@@ -102,6 +102,7 @@ test("a stream is stopped: without a producer at once, by a producer that hears 
   expect(await endFor(readings.deaf)).toMatchObject(cancelled);
   expect(performance.now() - startedMs).toBeGreaterThanOrEqual(GRACE_MS);
   expect(await refused).toMatchObject({ code: "STREAM_ENDED" });
+  expect(ignored.reason).toMatchObject({ code: "CANCELLED" });
 
   const { cancel_requested_ms: requestedMs } = await status("bare");
   expect(Math.abs(Date.now() - Number(requestedMs))).toBeLessThan(60_000);
@@ -155,16 +156,15 @@ test("heartbeats reach EventSource while it reads live, and leave its last event
 });
 
 test("an abandoned stream is cancelled; one is not while a reader at any edge follows it, though others come and go", async () => {
-  const options = { cancel_when_abandoned_seconds: ABANDONED_SECONDS };
+  const options = { cancelWhenAbandonedSeconds: ABANDONED_SECONDS };
   const startedMs = performance.now();
-  const heard: CancelReason[] = [];
-  listen("abandoned", (reason) => heard.push(reason));
-  const { handle } = await manager.createStream({ streamId: "abandoned", options });
-  await manager.createStream({ streamId: "followed", options });
+  const { handle } = await manager.createStream({ streamId: "abandoned", ...options });
+  const { signal } = handle;
+  await manager.createStream({ streamId: "followed", ...options });
   const followers = [read("followed"), read("followed"), read("followed"), read("followed")];
-  await expect.poll(() => heard[0], DEADLINE).toBe("abandoned");
+  await expect.poll(() => signal.reason, DEADLINE).toMatchObject({ details: { reason: "abandoned" } });
   expect(performance.now() - startedMs).toBeGreaterThan((ABANDONED_SECONDS - 1) * 1000);
-  await handle.sendError("Nobody listens.", "CANCELLED");
+  await handle.sendCancelled("Nobody listens.");
   expect(await endFor(read("abandoned"))).toMatchObject({ error: "Nobody listens." });
 
   for (const { reader, ended } of followers.slice(1)) {

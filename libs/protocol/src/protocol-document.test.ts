@@ -32,6 +32,8 @@ import {
   cancelNoticeSchema,
   connectionPageSchema,
   connectionQuerySchema,
+  headAnswerSchema,
+  headRequestSchema,
   MAX_CENSUS_STREAMS,
   partitionPressureSchema,
   promptAnswerSchema,
@@ -40,6 +42,7 @@ import {
   readersQuerySchema,
   rebuildAnswerSchema,
   rebuildRequestSchema,
+  receiptSchema,
   stopAnswerSchema,
   stopRequestSchema,
   serviceReportSchema,
@@ -48,7 +51,7 @@ import {
   tailAnnouncementSchema,
 } from "./service-messages.ts";
 import {
-  cachedChunkFrame,
+  cachedFrames,
   deletedFrame,
   elementFrames,
   gapFrame,
@@ -96,6 +99,9 @@ describe("PROTOCOL.md", () => {
       "problem",
       "tail",
       "pressure",
+      "receipt",
+      "head-request",
+      "head-answer",
       "checkpoint",
       "prompt",
       "prompt-answer",
@@ -147,9 +153,7 @@ describe("PROTOCOL.md", () => {
       { ...BARE_MESSAGE, payload: Buffer.from('{"type":"Text","content":"Hello"}') },
       MAX_CHUNK_BYTES,
     );
-    const placeholder = Buffer.from(
-      cachedChunkFrame("abc", { sequence: 2, json: Buffer.alloc(0) }),
-    ).toString();
+    const placeholder = Buffer.from(cachedFrames("abc", [{ sequence: 2, json: Buffer.alloc(0) }])).toString();
     expect(examples("sse").map((frame) => `${frame}\n`)).toEqual([
       elementFrames("abc", 1, entry.elements),
       placeholder,
@@ -210,6 +214,9 @@ describe("PROTOCOL.md", () => {
       options: streamOptionsSchema,
       tail: tailAnnouncementSchema,
       pressure: partitionPressureSchema,
+      receipt: receiptSchema,
+      "head-request": headRequestSchema,
+      "head-answer": headAnswerSchema,
       "rebuild-request": rebuildRequestSchema,
       "rebuild-answer": rebuildAnswerSchema,
       "stop-request": stopRequestSchema,
@@ -324,4 +331,5 @@ const BARE_MESSAGE = {
   control: null,
   options: null,
   beatIntervalMs: null,
+  receiptTo: null,
 } as const;

@@ -10,6 +10,7 @@ import {
   MemoryPartitionLog,
   MemoryPressureFeed,
   MemoryReaderCensus,
+  MemoryReceiptFeed,
   MemoryStreamLog,
   type MemoryCacheSnapshot,
 } from "@sluice/testing";
@@ -86,6 +87,7 @@ class World {
       cancelFeed: new MemoryCancelFeed(),
       readerCensus: new MemoryReaderCensus(),
       pressureFeed: new MemoryPressureFeed(),
+      receiptFeed: new MemoryReceiptFeed(),
       settings: SETTINGS,
       logger: createLogger("ingest", "silent"),
       registry: createRegistry("ingest"),

@@ -8,6 +8,7 @@ import {
   type PartitionLog,
   type PressureFeed,
   type ReaderCensus,
+  type ReceiptFeed,
   type StreamLog,
 } from "@sluice/core";
 import { createInstanceName, type Logger } from "@sluice/runtime";
@@ -30,6 +31,7 @@ export interface IngesterOptions {
   cancelFeed: Pick<CancelFeed, "answerCancels" | "tellProducer">;
   readerCensus: Pick<ReaderCensus, "countReaders">;
   pressureFeed: Pick<PressureFeed, "publishPressure">;
+  receiptFeed: ReceiptFeed;
   settings: IngestSettings;
   logger: Logger;
   registry: Registry;
@@ -63,6 +65,7 @@ export function startIngester(options: IngesterOptions): Ingester {
     cancelFeed,
     readerCensus,
     pressureFeed,
+    receiptFeed,
     settings,
     logger,
     registry,
@@ -84,6 +87,7 @@ export function startIngester(options: IngesterOptions): Ingester {
         liveFeed,
         cancelFeed,
         readerCensus,
+        receiptFeed,
         rebuilds,
         ender,
         settings,
@@ -107,11 +111,14 @@ export function startIngester(options: IngesterOptions): Ingester {
       return ownership.owned;
     },
     partitions: () =>
-      ownership.lags().map(({ partition, ms, messages }) => ({
-        partition,
-        lagMs: Number.isFinite(ms) ? ms : null,
-        lagMessages: Number.isFinite(messages) ? messages : null,
-      })),
+      ownership
+        .lags()
+        .map(({ partition, ms, messages }) => ({
+          partition,
+          lagMs: Number.isFinite(ms) ? ms : null,
+          lagMessages: Number.isFinite(messages) ? messages : null,
+        }))
+        .toSorted((a, b) => a.partition - b.partition),
     readiness: () => (ownership.isRenewed ? null : "leases are not renewed"),
     close: () => {
       beats.close();

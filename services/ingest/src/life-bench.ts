@@ -11,6 +11,7 @@ import {
   MemoryPartitionLog,
   MemoryPressureFeed,
   MemoryReaderCensus,
+  MemoryReceiptFeed,
   MemoryStreamLog,
 } from "@sluice/testing";
 import type { Registry } from "prom-client";
@@ -70,6 +71,7 @@ export class LifeBench implements AsyncDisposable {
       cancelFeed: this.cancelFeed,
       readerCensus: this.readerCensus,
       pressureFeed: new MemoryPressureFeed(),
+      receiptFeed: new MemoryReceiptFeed(),
       settings: { ...SETTINGS, ...settings },
       logger: createLogger("ingest", "silent"),
       registry,

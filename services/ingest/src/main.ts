@@ -6,6 +6,7 @@ import {
   NatsPartitionLog,
   NatsPressureFeed,
   NatsReaderCensus,
+  NatsReceiptFeed,
   NatsServiceReports,
   NatsStreamLog,
 } from "@sluice/broker-nats";
@@ -65,6 +66,7 @@ await runMain(async () => {
     cancelFeed: new NatsCancelFeed(link),
     readerCensus: new NatsReaderCensus(link),
     pressureFeed: new NatsPressureFeed(link),
+    receiptFeed: new NatsReceiptFeed(link),
     settings: settingsOf(config),
     logger,
     registry,

@@ -12,6 +12,7 @@ import {
   type PartitionReader,
   type ReaderCensus,
   type RebuildAnswer,
+  type ReceiptFeed,
   type StoredMessage,
   type StreamLog,
   type Subscription,
@@ -26,6 +27,7 @@ import type { IngestMetrics, PartitionLag } from "./metrics.ts";
 import { Mutex } from "./mutex.ts";
 import type { RebuildGate } from "./rebuild-gate.ts";
 import { settlePosition } from "./position.ts";
+import { tellReceipts } from "./receipts.ts";
 import { Rebuilder } from "./rebuilder.ts";
 import { rejectElements } from "./rejections.ts";
 import type { IngestSettings } from "./settings.ts";
@@ -41,6 +43,7 @@ export interface PartitionDependencies {
   liveFeed: LiveFeed;
   cancelFeed: Pick<CancelFeed, "answerCancels" | "tellProducer">;
   readerCensus: Pick<ReaderCensus, "countReaders">;
+  receiptFeed: ReceiptFeed;
   rebuilds: RebuildGate;
   ender: StreamEnder;
   settings: IngestSettings;
@@ -162,7 +165,7 @@ export class PartitionOwner {
   }
 
   async #run(): Promise<void> {
-    const { liveFeed, cancelFeed } = this.#dependencies;
+    const { cache, liveFeed, cancelFeed, receiptFeed } = this.#dependencies;
     this.#position = await this.#settle();
     if (this.#isClosing) return;
     this.#subscriptions = [
@@ -171,6 +174,7 @@ export class PartitionOwner {
       liveFeed.onReconnect(() => this.#doubt()),
       liveFeed.answerRebuilds(this.partition, (streamId) => this.#rebuildOnRequest(streamId)),
       cancelFeed.answerCancels(this.partition, (streamId) => this.#life.requestCancel(streamId)),
+      receiptFeed.answerHeads(this.partition, async (id) => (await cache.readInfo(id))?.head ?? null),
     ];
     this.#tail.start(() => this.position);
     this.#life.start();
@@ -230,7 +234,7 @@ export class PartitionOwner {
   }
 
   async #apply({ messages, entries }: DecodedBatch): Promise<void> {
-    const { cache, liveFeed, log, metrics } = this.#dependencies;
+    const { cache, liveFeed, log, metrics, receiptFeed } = this.#dependencies;
     const lastMessage = messages.at(-1);
     if (lastMessage === undefined) return;
     await rejectElements(log, messages, entries, metrics, this.#logger);
@@ -272,6 +276,7 @@ export class PartitionOwner {
       }
       for (const [streamId, frame] of liveHeartbeatsOf(entries, outcome.entries))
         liveFeed.publishHeartbeat(streamId, frame);
+      tellReceipts(receiptFeed, messages, entries, outcome.entries);
       this.#life.applied(entries, outcome.entries);
       countBatch(metrics, messages, outcome.entries);
       return;
