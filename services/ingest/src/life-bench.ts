@@ -1,24 +1,21 @@
-import type { LiveFeed, StreamLog, Subscription } from "@sluice/core";
+import type {
+  CancelFeed,
+  ChunkCache,
+  LiveFeed,
+  PartitionLeases,
+  PartitionLog,
+  PressureFeed,
+  ReaderCensus,
+  ReceiptFeed,
+  StreamLog,
+  Subscription,
+} from "@sluice/core";
 import { StreamManager } from "@sluice/producer";
 import { createLogger, createRegistry } from "@sluice/runtime";
-import {
-  MemoryCancelFeed,
-  MemoryChunkCache,
-  MemoryLiveBus,
-  MemoryLiveFeed,
-  MemoryLog,
-  MemoryPartitionLeases,
-  MemoryPartitionLog,
-  MemoryPressureFeed,
-  MemoryReaderCensus,
-  MemoryReceiptFeed,
-  MemoryStreamLog,
-} from "@sluice/testing";
 import type { Registry } from "prom-client";
 import { startIngester, type Ingester } from "./ingester.ts";
 import type { IngestSettings } from "./settings.ts";
 
-export const PARTITIONS = 1;
 export const PRODUCER_TIMEOUT_MS = 300;
 export const BEAT_INTERVAL_MS = 40;
 export const CANCEL_GRACE_MS = 400;
@@ -41,68 +38,79 @@ const SETTINGS: IngestSettings = {
   maxPendingBytes: 1024 * 1024,
 };
 
-interface OtherParts {
-  streamLog?: StreamLog;
-  liveFeed?: MemoryLiveFeed;
+/** What the bench stands on; the fakes come from the tests. */
+interface LifePorts {
+  partitionLog: PartitionLog;
+  streamLog: StreamLog;
+  cache: ChunkCache;
+  leases: PartitionLeases;
+  openFeed(): LiveFeed;
+  cancelFeed: CancelFeed;
+  readerCensus: ReaderCensus;
+  pressureFeed: PressureFeed;
+  receiptFeed: ReceiptFeed;
+  /** Readers and subscriptions that haven't been closed. */
+  countOpen(): number;
 }
 
-/** Ingest replicas and producers of one system in memory. What they leave open fails the test. */
-export class LifeBench implements AsyncDisposable {
-  readonly log = new MemoryLog({ partitions: PARTITIONS });
-  readonly streamLog = new MemoryStreamLog(this.log);
-  readonly cache = new MemoryChunkCache({ partitions: PARTITIONS });
-  readonly bus = new MemoryLiveBus();
-  readonly cancelFeed = new MemoryCancelFeed();
-  readonly readerCensus = new MemoryReaderCensus();
-  leases = new MemoryPartitionLeases({ partitions: PARTITIONS, cache: this.cache });
-  readonly #closing: { close: () => Promise<void> }[] = [];
+interface OtherParts {
+  streamLog?: StreamLog;
+  liveFeed?: LiveFeed;
+  leases?: PartitionLeases;
+}
 
-  ingest(
-    settings: Partial<IngestSettings> = {},
-    parts: OtherParts = {},
-  ): { ingester: Ingester; registry: Registry } {
-    const registry = createRegistry("ingest");
-    const ingester = startIngester({
-      log: new MemoryPartitionLog(this.log),
-      streamLog: parts.streamLog ?? this.streamLog,
-      cache: this.cache,
-      leases: this.leases,
-      liveFeed: parts.liveFeed ?? new MemoryLiveFeed(this.bus),
-      cancelFeed: this.cancelFeed,
-      readerCensus: this.readerCensus,
-      pressureFeed: new MemoryPressureFeed(),
-      receiptFeed: new MemoryReceiptFeed(),
-      settings: { ...SETTINGS, ...settings },
-      logger: createLogger("ingest", "silent"),
-      registry,
-    });
-    this.#closing.push(ingester);
-    return { ingester, registry };
-  }
-
-  producer(): Producer {
-    const producer = new Producer(this.streamLog, new MemoryLiveFeed(this.bus));
-    this.#closing.push(producer.manager);
-    return producer;
-  }
-
+/** Ingest replicas and producers of one system. What they leave open fails the test. */
+export interface LifeBench extends AsyncDisposable {
+  ingest(settings?: Partial<IngestSettings>, parts?: OtherParts): { ingester: Ingester; registry: Registry };
+  producer(): Producer;
   /** What the stream's last chunk says, once the stream has ended. */
-  async endOf(streamId: string): Promise<{ type: string; code?: string; error?: string } | null> {
-    const page = await this.cache.readPage(streamId, 0, { maxChunks: 10_000, maxBytes: 1e9 });
-    if (page === null || !page.hasEnded) return null;
-    const json = Buffer.from(page.chunks.at(-1)?.json ?? []).toString();
-    return (JSON.parse(json) as { chunk_type: { type: string } }).chunk_type;
-  }
+  endOf(streamId: string): Promise<{ type: string; code?: string; error?: string } | null>;
+  closeAfterwards(subscription: Subscription): void;
+}
 
-  closeAfterwards(subscription: Subscription): void {
-    this.#closing.push({ close: async () => subscription.close() });
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#closing.map((each) => each.close()));
-    const leaks = this.log.openReaders + this.bus.openSubscriptions + this.cancelFeed.openSubscriptions;
-    if (leaks > 0) throw new Error(`${leaks} readers and subscriptions are left open`);
-  }
+export function lifeBench<Ports extends LifePorts>(ports: Ports): Ports & LifeBench {
+  const closing: { close: () => Promise<void> }[] = [];
+  const bench: LifeBench = {
+    ingest(settings = {}, parts = {}) {
+      const registry = createRegistry("ingest");
+      const ingester = startIngester({
+        log: ports.partitionLog,
+        streamLog: parts.streamLog ?? ports.streamLog,
+        cache: ports.cache,
+        leases: parts.leases ?? ports.leases,
+        liveFeed: parts.liveFeed ?? ports.openFeed(),
+        cancelFeed: ports.cancelFeed,
+        readerCensus: ports.readerCensus,
+        pressureFeed: ports.pressureFeed,
+        receiptFeed: ports.receiptFeed,
+        settings: { ...SETTINGS, ...settings },
+        logger: createLogger("ingest", "silent"),
+        registry,
+      });
+      closing.push(ingester);
+      return { ingester, registry };
+    },
+    producer() {
+      const producer = new Producer(ports.streamLog, ports.openFeed());
+      closing.push(producer.manager);
+      return producer;
+    },
+    async endOf(streamId) {
+      const page = await ports.cache.readPage(streamId, 0, { maxChunks: 10_000, maxBytes: 1e9 });
+      if (page === null || !page.hasEnded) return null;
+      const json = Buffer.from(page.chunks.at(-1)?.json ?? []).toString();
+      return (JSON.parse(json) as { chunk_type: { type: string } }).chunk_type;
+    },
+    closeAfterwards(subscription) {
+      closing.push({ close: async () => subscription.close() });
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(closing.map((each) => each.close()));
+      const leaks = ports.countOpen();
+      if (leaks > 0) throw new Error(`${leaks} readers and subscriptions are left open`);
+    },
+  };
+  return { ...ports, ...bench };
 }
 
 /** A producer's process; killed, it falls silent without a word. */

@@ -1,15 +1,10 @@
 import type { StreamInfo } from "@sluice/core";
-import { MemoryLiveFeed, MemoryPartitionLeases, MemoryStreamLog } from "@sluice/testing";
+import { MemoryLiveFeed, MemoryStreamLog, memoryIngestPorts } from "@sluice/testing";
 import { setImmediate } from "node:timers/promises";
 import { expect, test } from "vitest";
-import {
-  BEAT_INTERVAL_MS,
-  DEADLINE,
-  PARTITIONS,
-  PRODUCER_TIMEOUT_MS,
-  samples,
-  LifeBench,
-} from "./life-bench.ts";
+import { BEAT_INTERVAL_MS, DEADLINE, PRODUCER_TIMEOUT_MS, samples, lifeBench } from "./life-bench.ts";
+
+const start = () => lifeBench(memoryIngestPorts());
 
 const NEW_STREAM: StreamInfo = {
   streamId: "s",
@@ -27,7 +22,7 @@ const NEW_STREAM: StreamInfo = {
 const lost = { type: "Error", code: "PRODUCER_LOST" };
 
 test("a stream whose producer dies ends as PRODUCER_LOST; one whose producer lives and is silent does not", async () => {
-  await using bench = new LifeBench();
+  await using bench = start();
   const { registry } = bench.ingest();
   const [dying, living] = [bench.producer(), bench.producer()];
   const { handle } = await dying.manager.createStream({ streamId: "dying" });
@@ -43,7 +38,7 @@ test("a stream whose producer dies ends as PRODUCER_LOST; one whose producer liv
 });
 
 test("a producer that dies before its first chunk is missed, too", async () => {
-  await using bench = new LifeBench();
+  await using bench = start();
   bench.ingest();
   const producer = bench.producer();
   await producer.manager.createStream({ streamId: "s" });
@@ -52,7 +47,7 @@ test("a producer that dies before its first chunk is missed, too", async () => {
 });
 
 test("a successor that opens the stream in time goes on with it, and its own death is noticed though the old one still beats", async () => {
-  await using bench = new LifeBench();
+  await using bench = start();
   bench.ingest();
   const [first, second, other] = [bench.producer(), bench.producer(), bench.producer()];
   await first.manager.createStream({ streamId: "s" });
@@ -67,7 +62,7 @@ test("a successor that opens the stream in time goes on with it, and its own dea
 });
 
 test("a new owner knows who is to be listened to, and counts silence from its own beginning", async () => {
-  await using bench = new LifeBench();
+  await using bench = start();
   const { ingester } = bench.ingest();
   const [dying, living] = [bench.producer(), bench.producer()];
   await dying.manager.createStream({ streamId: "dying" });
@@ -85,11 +80,9 @@ test("a new owner knows who is to be listened to, and counts silence from its ow
 });
 
 test("two owners that don't know of each other end a stream once", async () => {
-  await using bench = new LifeBench();
+  await using bench = start();
   bench.ingest();
-  const second = new MemoryPartitionLeases({ partitions: PARTITIONS, cache: bench.cache });
-  bench.leases = second;
-  bench.ingest();
+  bench.ingest({}, { leases: bench.openLeases() });
   const producer = bench.producer();
   await producer.manager.createStream({ streamId: "s" });
   producer.kill();
@@ -103,7 +96,7 @@ test("two owners that don't know of each other end a stream once", async () => {
 });
 
 test("a handle that closes leaves the stream open: it has told the log that it beats no more", async () => {
-  await using bench = new LifeBench();
+  await using bench = start();
   bench.ingest();
   const [leaving, dying] = [bench.producer(), bench.producer()];
   const { handle } = await leaving.manager.createStream({ streamId: "left" });
@@ -121,7 +114,7 @@ test("a handle that closes leaves the stream open: it has told the log that it b
 });
 
 test("an owner without a connection takes its own deafness for nobody's death", async () => {
-  await using bench = new LifeBench();
+  await using bench = start();
   const liveFeed = new MemoryLiveFeed(bench.bus);
   bench.ingest({}, { liveFeed });
   const [deafTo, bare] = [bench.producer(), "bare"];
@@ -139,7 +132,7 @@ test("an owner without a connection takes its own deafness for nobody's death", 
 });
 
 test("a stream that nobody writes ends after the idle limit, also one whose producer beats or whose record is lost", async () => {
-  await using bench = new LifeBench();
+  await using bench = start();
   bench.ingest({ idleLimitMs: 400 });
   bench.log.publishBare("bare", Buffer.from('{"type":"Text","content":"a"}'));
   bench.log.publishBare("lost", Buffer.from('{"type":"Text","content":"a"}'));
@@ -155,7 +148,7 @@ test("a stream that nobody writes ends after the idle limit, also one whose prod
 });
 
 test("a producer that dies as the cache is flushed is missed all the same: by the owner that goes on, and by the next one", async () => {
-  await using bench = new LifeBench();
+  await using bench = start();
   // Reading on from now alone would not find them: they are older than anything that may still be in the cache.
   const settings = { chunkTtlSeconds: 0.05 };
   const { ingester } = bench.ingest(settings);
@@ -177,7 +170,7 @@ test("a producer that dies as the cache is flushed is missed all the same: by th
 });
 
 test("a cache that was flushed lists the streams again that are open and silent, and no other", async () => {
-  await using bench = new LifeBench();
+  await using bench = start();
   const end = Buffer.from('{"type":"Complete"}');
   const text = Buffer.from('{"type":"Text","content":"a"}');
   for (const streamId of ["open", "ended", "malformed end"]) bench.log.publishBare(streamId, text);
@@ -193,7 +186,7 @@ test("a cache that was flushed lists the streams again that are open and silent,
 });
 
 test("a chunk in flight wins over the end", async () => {
-  await using bench = new LifeBench();
+  await using bench = start();
   // Its messages come first: what a producer publishes in the very moment in which its stream is to be ended.
   const racing = new MemoryStreamLog(bench.log);
   const append = racing.append.bind(racing);
@@ -209,7 +202,7 @@ test("a chunk in flight wins over the end", async () => {
 });
 
 test("a stream whose messages have been purged from the log can still be ended", async () => {
-  await using bench = new LifeBench();
+  await using bench = start();
   bench.ingest({ idleLimitMs: 300 });
   bench.log.publishBare("s", Buffer.from('[{"type":"Text","content":"a"},{"type":"Text","content":"b"}]'));
   await expect.poll(() => bench.cache.readInfo("s"), DEADLINE).toMatchObject({ head: { sequence: 2 } });
@@ -226,7 +219,7 @@ test.each([
 ] as const)(
   "a stream past its limit of %s ends, though its producer never pauses",
   async (_, settings, error) => {
-    await using bench = new LifeBench();
+    await using bench = start();
     bench.ingest(settings);
     const { handle } = await bench.producer().manager.createStream({ streamId: "s" });
     const sendOn = async (): Promise<void> => {
@@ -246,7 +239,7 @@ test.each([
 );
 
 test("a stream past its limit that is written without expectations ends, too, once", async () => {
-  await using bench = new LifeBench();
+  await using bench = start();
   bench.ingest({ maxStreamChunks: 5 });
   const text = Buffer.from('{"type":"Text","content":"a"}');
   for (let index = 0; index < 40; index++) bench.log.publishBare("s", text);
@@ -258,7 +251,7 @@ test("a stream past its limit that is written without expectations ends, too, on
 });
 
 test("a producer is listened to also where the owner hears of its stream only after somebody else wrote it down", async () => {
-  await using bench = new LifeBench();
+  await using bench = start();
   const producer = bench.producer();
   await producer.manager.createStream({ streamId: "s" });
   const [message] = bench.log.messages;
@@ -279,7 +272,7 @@ test("a producer is listened to also where the owner hears of its stream only af
 });
 
 test("what was taken in, skipped and ended is counted, and the lag of each owned partition told", async () => {
-  await using bench = new LifeBench();
+  await using bench = start();
   const { registry } = bench.ingest();
   const { handle } = await bench.producer().manager.createStream({ streamId: "s" });
   await handle.sendComplete();
