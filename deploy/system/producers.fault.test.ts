@@ -103,3 +103,24 @@ test("a confirmed chunk can be read at once, under its number, also while owners
   };
   await Promise.all([...writing, killing()]);
 });
+
+test("while ingest can't keep up producers slow down and nothing fails; once it can they are as fast as before", async () => {
+  await using manager = await connectProducer({ servers: stack.natsUrl });
+  const { handle } = await manager.createStream();
+  /** Resolves once so many sends in a row have taken at least, or less than, 150 ms. */
+  const untilSends = async (count: number, areSlow: boolean): Promise<void> => {
+    const giveUp = AbortSignal.timeout(60_000);
+    for (let inRow = 0; inRow < count;) {
+      giveUp.throwIfAborted();
+      const startedMs = performance.now();
+      await handle.sendText("x");
+      inRow = performance.now() - startedMs >= 150 === areSlow ? inRow + 1 : 0;
+    }
+  };
+  await untilSends(20, false);
+  await stack.redis.pause();
+  await untilSends(3, true);
+  await stack.redis.resume();
+  await untilSends(20, false);
+  await handle.sendComplete();
+});
