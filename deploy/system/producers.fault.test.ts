@@ -107,20 +107,20 @@ test("a confirmed chunk can be read at once, under its number, also while owners
 test("while ingest can't keep up producers slow down and nothing fails; once it can they are as fast as before", async () => {
   await using manager = await connectProducer({ servers: stack.natsUrl });
   const { handle } = await manager.createStream();
-  /** Resolves once so many sends in a row have taken at least, or less than, 150 ms. */
-  const untilSends = async (count: number, areSlow: boolean): Promise<void> => {
-    const giveUp = AbortSignal.timeout(60_000);
-    for (let inRow = 0; inRow < count;) {
-      giveUp.throwIfAborted();
+  /** How many of the sends in a row, of at most `count`, took at least 150 ms, or less than that. */
+  const sendsInRow = async (count: number, areSlow: boolean): Promise<number> => {
+    for (let inRow = 0; ; inRow++) {
       const startedMs = performance.now();
       await handle.sendText("x");
-      inRow = performance.now() - startedMs >= 150 === areSlow ? inRow + 1 : 0;
+      const isSlow = performance.now() - startedMs >= 150;
+      if (inRow === count || isSlow !== areSlow) return inRow;
     }
   };
-  await untilSends(20, false);
+  const deadline = { timeout: 60_000, interval: 0 };
+  await expect.poll(() => sendsInRow(20, false), deadline).toBe(20);
   await stack.redis.pause();
-  await untilSends(3, true);
+  await expect.poll(() => sendsInRow(3, true), deadline).toBe(3);
   await stack.redis.resume();
-  await untilSends(20, false);
+  await expect.poll(() => sendsInRow(20, false), deadline).toBe(20);
   await handle.sendComplete();
 });
