@@ -7,3 +7,5 @@ export const openStreamsKey = (partition: number): string => `stream:open:{p${pa
 export const checkpointKey = (partition: number): string => `ingest:checkpoint:{p${partition}}`;
 export const leaseKey = (partition: number): string => `ingest:lease:{p${partition}}`;
 export const MEMBERS_KEY = "ingest:members";
+/** @param hash of the request's method, path and `Idempotency-Key` */
+export const requestKey = (hash: string): string => `gateway:request:${hash}`;

@@ -10,4 +10,5 @@ export { MemoryLog, type MemoryLogOptions } from "./memory-log.ts";
 export { MemoryPartitionLeases, type MemoryPartitionLeasesOptions } from "./memory-partition-leases.ts";
 export { MemoryPartitionLog, type MemoryRejection } from "./memory-partition-log.ts";
 export { MemoryPromptDesk } from "./memory-prompt-desk.ts";
+export { MemoryRequestRecords } from "./memory-request-records.ts";
 export { MemoryStreamLog } from "./memory-stream-log.ts";
