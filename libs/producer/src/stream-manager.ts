@@ -5,7 +5,14 @@ import { LogSpace } from "./log-space.ts";
 import { NOTHING, StreamPublisher, type Batch, type HandleMode } from "./publisher.ts";
 import { DEFAULT_SETTINGS, type ProducerSettings } from "./settings.ts";
 import { StreamHandle } from "./stream-handle.ts";
-import { headOf, NOT_CREATED, positionAfter, refusalAt, type StreamPosition } from "./stream-position.ts";
+import {
+  headOf,
+  NOT_CREATED,
+  positionAfter,
+  refusalAt,
+  type StreamPlace,
+  type StreamPosition,
+} from "./stream-position.ts";
 
 export interface StreamManagerOptions {
   log: StreamLog;
@@ -40,11 +47,12 @@ export class StreamManager implements AsyncDisposable {
 
   /**
    * Creates a stream: readers find it from now on. Its id is a random UUID where none is given.
+   * With a `name`, which must be unique for ever, whoever repeats the creation under it succeeds again.
    * @throws StreamError STREAM_EXISTS, STREAM_DELETED where the id was used before, INVALID_REQUEST for bad options,
    * LOG_FULL from 95 % on, so that the ends of other streams still fit
    */
   async createStream(
-    request: { streamId?: string; options?: StreamOptions; mode?: HandleMode } = {},
+    request: { streamId?: string; options?: StreamOptions; mode?: HandleMode; name?: string } = {},
   ): Promise<{ streamId: string; handle: StreamHandle }> {
     const streamId = request.streamId ?? randomUUID();
     this.#check(streamId);
@@ -52,13 +60,20 @@ export class StreamManager implements AsyncDisposable {
     const mode = request.mode ?? "exclusive";
     await this.#space.demandRoom();
     // Exclusive in any case: a shared one would go on where somebody else has created the stream.
-    const creator = this.#publisher(streamId, "exclusive", NOT_CREATED, this.#beatIntervalMs(mode));
+    const creator = this.#publisher(
+      streamId,
+      "exclusive",
+      NOT_CREATED,
+      this.#beatIntervalMs(mode),
+      request.name,
+    );
     try {
       await creator.publish(options === null ? NOTHING : { ...NOTHING, options });
     } catch (error) {
       throw await this.#whyNotCreated(streamId, error);
     }
-    return { streamId, handle: this.#handle(streamId, mode, creator.position) };
+    const handle = this.#handle(streamId, mode, creator.position, this.#beatIntervalMs(mode));
+    return { streamId, handle };
   }
 
   /**
@@ -73,21 +88,27 @@ export class StreamManager implements AsyncDisposable {
     this.#check(streamId);
     const position = await this.#openPosition(streamId);
     if (mode === "shared") return this.#handle(streamId, mode, position);
-    const taker = this.#publisher(streamId, "shared", position, this.#beatIntervalMs(mode));
-    await taker.publish(NOTHING);
-    return this.#handle(streamId, mode, taker.position);
+    return this.#takeOver(streamId, "shared", position);
   }
 
   /**
-   * Opens a stream for chunks of which the first must take this number; nothing is taken over. Whoever else writes ends
-   * the handle with FENCED. A sender that lost an answer can so send again without storing anything twice:
+   * Opens a stream for chunks of which the first must take this number; nothing is taken over unless `takeOver` asks for
+   * it. Whoever else writes ends the handle with FENCED. A sender that lost an answer can so send again without storing anything twice:
    * `details.head_sequence` of the refusal tells how far the stream has come.
    * @throws StreamError FENCED where the next number is another one or can't be known, and as `openStream`
    */
-  async openStreamAt(streamId: string, nextSequence: number): Promise<StreamHandle> {
+  async openStreamAt(
+    streamId: string,
+    nextSequence: number,
+    { takeOver = false }: { takeOver?: boolean } = {},
+  ): Promise<StreamHandle> {
     this.#check(streamId);
     const position = await this.#openPosition(streamId);
-    if (position.nextSequence === nextSequence) return this.#handle(streamId, "exclusive", position);
+    if (position.nextSequence === nextSequence) {
+      return takeOver
+        ? this.#takeOver(streamId, "exclusive", position)
+        : this.#handle(streamId, "exclusive", position);
+    }
     const next = position.nextSequence === null ? "can't be known" : `is ${position.nextSequence}`;
     throw new StreamError(
       "FENCED",
@@ -96,6 +117,34 @@ export class StreamManager implements AsyncDisposable {
         details: headOf(position),
       },
     );
+  }
+
+  /**
+   * Where a message of that name belongs, for `openStreamAfter`: where one stands, if it is the stream's last; else after
+   * the last one.
+   * @throws StreamError as `openStream`
+   */
+  async placeFor(streamId: string, name: string): Promise<StreamPlace> {
+    this.#check(streamId);
+    const last = await this.#log.lastMessage(streamId);
+    if (last === null) throw notFound(streamId);
+    if (last.messageId?.startsWith(`${name}.`) === true && last.expectedLastSequence !== null) {
+      return { brokerSequence: last.expectedLastSequence, nextSequence: last.producerSequence };
+    }
+    const { brokerSequence, nextSequence } = openAt(streamId, positionAfter(last));
+    return { brokerSequence, nextSequence };
+  }
+
+  /**
+   * Opens a stream for one message, at a place where it stood and under a name that is unique for ever. Whoever repeats
+   * that, in whatever process and however late, with the same name, place and chunks, stores them once and gets the same
+   * receipts, as long as the log keeps the message. FENCED from its send: something else stands there, so the chunks are
+   * not stored and never will be.
+   */
+  openStreamAfter(streamId: string, place: StreamPlace, name: string): StreamHandle {
+    this.#check(streamId);
+    const handleId = `${name}.${place.brokerSequence.toString(36)}`;
+    return this.#handle(streamId, "exclusive", { ...place, status: "open" }, null, handleId);
   }
 
   /**
@@ -154,10 +203,15 @@ export class StreamManager implements AsyncDisposable {
   async #openPosition(streamId: string): Promise<StreamPosition> {
     const last = await this.#log.lastMessage(streamId);
     if (last === null) throw notFound(streamId);
-    const position = positionAfter(last);
-    const refusal = refusalAt(streamId, position);
-    if (refusal !== null) throw refusal;
-    return position;
+    return openAt(streamId, positionAfter(last));
+  }
+
+  /** @param mode `shared`: whoever writes meanwhile is taken over as well, `exclusive`: it must not happen */
+  async #takeOver(streamId: string, mode: HandleMode, position: StreamPosition): Promise<StreamHandle> {
+    const beatIntervalMs = this.#beatIntervalMs("exclusive");
+    const taker = this.#publisher(streamId, mode, position, beatIntervalMs);
+    await taker.publish(NOTHING);
+    return this.#handle(streamId, "exclusive", taker.position, beatIntervalMs);
   }
 
   async #whyNotCreated(streamId: string, error: unknown): Promise<unknown> {
@@ -181,8 +235,8 @@ export class StreamManager implements AsyncDisposable {
     mode: HandleMode,
     position: StreamPosition,
     beatIntervalMs: number | null = null,
+    handleId: string = randomBytes(12).toString("base64url"),
   ): StreamPublisher {
-    const handleId = randomBytes(12).toString("base64url");
     return new StreamPublisher({
       log: this.#log,
       streamId,
@@ -194,11 +248,16 @@ export class StreamManager implements AsyncDisposable {
     });
   }
 
-  #handle(streamId: string, mode: HandleMode, position: StreamPosition): StreamHandle {
-    const beatIntervalMs = this.#beatIntervalMs(mode);
+  #handle(
+    streamId: string,
+    mode: HandleMode,
+    position: StreamPosition,
+    beatIntervalMs: number | null = null,
+    handleId?: string,
+  ): StreamHandle {
     const handle = new StreamHandle({
       streamId,
-      publisher: this.#publisher(streamId, mode, position, beatIntervalMs),
+      publisher: this.#publisher(streamId, mode, position, beatIntervalMs, handleId),
       beat:
         beatIntervalMs === null
           ? null
@@ -210,6 +269,12 @@ export class StreamManager implements AsyncDisposable {
     this.#handles.add(handle);
     return handle;
   }
+}
+
+function openAt(streamId: string, position: StreamPosition): StreamPosition {
+  const refusal = refusalAt(streamId, position);
+  if (refusal !== null) throw refusal;
+  return position;
 }
 
 function notFound(streamId: string): StreamError {

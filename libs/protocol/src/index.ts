@@ -9,6 +9,22 @@ export {
   type ParsedChunkDraft,
 } from "./chunk-schema.ts";
 export { compactFrames } from "./compact-frames.ts";
+export {
+  appendCountsSchema,
+  appendedSchema,
+  batchCreatedSchema,
+  batchCreationSchema,
+  completionSchema,
+  createdSchema,
+  creationSchema,
+  MAX_STREAMS_PER_BATCH,
+  problemSchema,
+  promptRequestSchema,
+  sentChunkSchema,
+  streamStatusSchema,
+  uploadLineSchema,
+} from "./http-bodies.ts";
+export { HTTP_HEADERS } from "./http-headers.ts";
 export { decodeLiveMessage, encodeLiveMessage } from "./live-message.ts";
 export { decodeMessage, splitPayload, withoutHeartbeats } from "./message-decoder.ts";
 export {
@@ -26,7 +42,15 @@ export {
   type MultiPosition,
 } from "./multi-position.ts";
 export { PROBLEM_CONTENT_TYPE, problemOf, type Problem } from "./problem.ts";
-export { checkpointKey, chunksKey, leaseKey, MEMBERS_KEY, metaKey, openStreamsKey } from "./redis-keys.ts";
+export {
+  checkpointKey,
+  chunksKey,
+  leaseKey,
+  MEMBERS_KEY,
+  metaKey,
+  openStreamsKey,
+  requestKey,
+} from "./redis-keys.ts";
 export { decodeResumeToken, encodeResumeToken, parseSequence } from "./resume-token.ts";
 export {
   connectionPageSchema,

@@ -5,12 +5,21 @@ import { z } from "zod";
 import { chunkJsonHead } from "./chunk-json.ts";
 import { MAX_CACHE_TTL_SECONDS, MAX_CHUNK_BYTES, parseChunkDraft } from "./chunk-schema.ts";
 import { compactFrames } from "./compact-frames.ts";
+import { HTTP_HEADERS } from "./http-headers.ts";
 import { decodeLiveMessage } from "./live-message.ts";
 import { decodeMessage } from "./message-decoder.ts";
 import { connectionFrame, idFrame, streamNoticeFrame } from "./multi-frames.ts";
 import { encodeMultiPosition } from "./multi-position.ts";
 import { problemOf } from "./problem.ts";
-import { checkpointKey, chunksKey, leaseKey, MEMBERS_KEY, metaKey, openStreamsKey } from "./redis-keys.ts";
+import {
+  checkpointKey,
+  chunksKey,
+  leaseKey,
+  MEMBERS_KEY,
+  metaKey,
+  openStreamsKey,
+  requestKey,
+} from "./redis-keys.ts";
 import { decodeResumeToken } from "./resume-token.ts";
 import {
   connectionPageSchema,
@@ -204,6 +213,7 @@ describe("PROTOCOL.md", () => {
   it("names every header, key and limit as the code has it", () => {
     const names = [
       ...Object.values(HEADERS),
+      ...Object.values(HTTP_HEADERS),
       CHUNKS_STREAM,
       REJECTED_STREAM,
       PROMPT_SUBJECT,
@@ -218,6 +228,7 @@ describe("PROTOCOL.md", () => {
       openStreamsKey(7),
       checkpointKey(7),
       leaseKey(7),
+      requestKey("<hash>"),
     ])
       expect(PAGE).toContain(inPage(key));
     for (const code of SERVICE_END_CODES) expect(PAGE).toContain(`| \`${code}\` |`);

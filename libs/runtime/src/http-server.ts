@@ -1,5 +1,7 @@
 import { createServer, type RequestListener, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
+import { StreamError } from "@sluice/core";
+import { PROBLEM_CONTENT_TYPE, problemOf } from "@sluice/protocol";
 
 export interface ListenOptions {
   host: string;
@@ -20,6 +22,7 @@ export interface HttpServer {
 /** @throws the listen error as it is (EADDRINUSE names the port) */
 export async function listen(app: RequestListener, options: ListenOptions): Promise<HttpServer> {
   const server = createServer(app);
+  server.on("clientError", refuseUnreadable);
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen({ host: options.host, port: options.port, reusePort: options.reusePort ?? false }, () => {
@@ -33,6 +36,21 @@ export async function listen(app: RequestListener, options: ListenOptions): Prom
     port: (server.address() as AddressInfo).port,
     close: (graceMs) => (closing ??= closeServer(server, graceMs)),
   };
+}
+
+/** What isn't HTTP reaches no application, but is answered as everything else is. */
+function refuseUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === "ECONNRESET" || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const body = JSON.stringify(
+    problemOf(new StreamError("INVALID_REQUEST", `this is no HTTP request that can be read: ${error.message}`)),
+  );
+  socket.end(
+    `HTTP/1.1 400 Bad Request\r\nContent-Type: ${PROBLEM_CONTENT_TYPE}\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
 }
 
 async function closeServer(server: Server, graceMs: number): Promise<void> {

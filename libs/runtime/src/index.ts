@@ -4,4 +4,5 @@ export { listen, type HttpServer, type ListenOptions } from "./http-server.ts";
 export { Lifecycle, runMain } from "./lifecycle.ts";
 export { createLogger, type Logger } from "./logger.ts";
 export { createRegistry } from "./metrics.ts";
+export { mountedRoutes, type MountedRoute } from "./mounted-routes.ts";
 export { noSuchRoute, problemHandler, sendProblem } from "./problem-response.ts";

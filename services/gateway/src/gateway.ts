@@ -1,11 +1,20 @@
-import { StreamError, type ChunkCache, type LiveFeed, type PromptDesk, type StreamLog } from "@sluice/core";
+import type {
+  CancelFeed,
+  ChunkCache,
+  LiveFeed,
+  PromptDesk,
+  RequestRecords,
+  StreamLog,
+} from "@sluice/core";
 import { StreamManager } from "@sluice/producer";
 import { noSuchRoute, problemHandler, type Logger } from "@sluice/runtime";
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from "express";
 import type { Registry } from "prom-client";
-import { chunkRoute } from "./chunk-route.ts";
+import { appendRoutes } from "./append-routes.ts";
 import { allowAnyOrigin } from "./cors.ts";
-import { createGatewayMetrics, type GatewayMetrics } from "./metrics.ts";
+import { creationRoutes } from "./creation-routes.ts";
+import { countRefusal, createGatewayMetrics, type GatewayMetrics } from "./metrics.ts";
+import { RequestLedger } from "./request-ledger.ts";
 import type { GatewaySettings } from "./settings.ts";
 import { streamRoutes } from "./stream-routes.ts";
 import { Uploads } from "./uploads.ts";
@@ -13,7 +22,10 @@ import { Uploads } from "./uploads.ts";
 export interface GatewayParts {
   log: StreamLog;
   cache: Pick<ChunkCache, "readInfo">;
-  liveFeed: Pick<LiveFeed, "requestRebuild">;
+  liveFeed: Pick<LiveFeed, "requestRebuild" | "publishBeat">;
+  cancelFeed: Pick<CancelFeed, "onCancel">;
+  /** Of requests that carry a key. */
+  records: RequestRecords;
   promptDesk: Pick<PromptDesk, "ask">;
   settings: GatewaySettings;
   logger: Logger;
@@ -37,8 +49,10 @@ export function createGateway(parts: GatewayParts): Gateway {
   const { log, settings, registry, logger } = parts;
   const uploads = new Uploads(settings.maxUploads);
   const metrics = createGatewayMetrics(registry, () => uploads.open);
+  const ledger = new RequestLedger(parts.records);
   const manager = new StreamManager({
     log,
+    liveFeed: parts.liveFeed,
     settings: {
       publishTimeoutMs: settings.logTimeoutMs,
       backpressureTimeoutMs: settings.logTimeoutMs,
@@ -49,17 +63,9 @@ export function createGateway(parts: GatewayParts): Gateway {
   app.disable("x-powered-by");
   if (settings.allowAnyOrigin) app.use(allowAnyOrigin);
   app.get("/", index);
-  app.post(
-    "/streams/:streamId/chunks",
-    ...chunkRoute({
-      manager,
-      uploads,
-      metrics,
-      maxBodyBytes: log.maxMessageBytes,
-      uploadIdleTimeoutMs: settings.uploadIdleTimeoutMs,
-    }),
-  );
-  app.use(streamRoutes({ ...parts, manager, metrics, partitions: log.partitions }));
+  app.use(creationRoutes({ ...parts, manager, ledger, metrics }));
+  app.use(appendRoutes({ ...parts, manager, ledger, uploads, metrics, maxBodyBytes: log.maxMessageBytes }));
+  app.use(streamRoutes({ ...parts, manager, partitions: log.partitions }));
   app.use(noSuchRoute);
   app.use(countRefusals(metrics));
   app.use(problemHandler(logger));
@@ -78,7 +84,10 @@ const index: RequestHandler = (_request, response) => {
     service: "sluice-gateway",
     routes: {
       "POST /streams": "create a stream: { stream_id?, options? }",
+      "POST /streams/batch": "create up to 100: { streams: [{ stream_id?, options? }] }",
       "POST /streams/:id/chunks": "append a chunk, an array of chunks, or NDJSON",
+      "POST /streams/:id/complete": "end a stream: { summary? }",
+      "POST /streams/:id/heartbeat": "keep a silent stream from its idle limit",
       "GET /streams/:id": "how a stream stands",
       "DELETE /streams/:id": "delete a stream for good",
       "POST /prompts": "have a worker answer: { prompt, stream_id? }",
@@ -88,7 +97,7 @@ const index: RequestHandler = (_request, response) => {
 
 function countRefusals(metrics: GatewayMetrics): ErrorRequestHandler {
   return (error: unknown, _request, _response, next) => {
-    metrics.refusals.inc({ code: error instanceof StreamError ? error.code : "OTHER" });
+    countRefusal(metrics, error);
     next(error);
   };
 }

@@ -1,3 +1,4 @@
+import { StreamError } from "@sluice/core";
 import { Counter, Gauge, type Registry } from "prom-client";
 
 export interface GatewayMetrics {
@@ -33,4 +34,8 @@ export function createGatewayMetrics(registry: Registry, openUploads: () => numb
       registers,
     }),
   };
+}
+
+export function countRefusal(metrics: GatewayMetrics, error: unknown): void {
+  metrics.refusals.inc({ code: error instanceof StreamError ? error.code : "OTHER" });
 }
