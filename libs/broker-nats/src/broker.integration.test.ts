@@ -3,7 +3,9 @@ import {
   edgePeersContract,
   liveFeedContract,
   partitionLogContract,
+  pressureFeedContract,
   promptDeskContract,
+  serviceReportsContract,
   startNats,
   streamLogContract,
   type LogUnderTest,
@@ -12,7 +14,9 @@ import {
 import { connectNats } from "./nats-connection.ts";
 import { NatsEdgePeers } from "./nats-edge-peers.ts";
 import { NatsLiveFeed } from "./nats-live-feed.ts";
+import { NatsPressureFeed } from "./nats-pressure-feed.ts";
 import { NatsPromptDesk } from "./nats-prompt-desk.ts";
+import { NatsServiceReports } from "./nats-service-reports.ts";
 import { openNatsLog } from "./nats-log-under-test.ts";
 
 describe("on a NATS server", () => {
@@ -52,6 +56,33 @@ describe("on a NATS server", () => {
     return {
       asker: new NatsEdgePeers(asker),
       pods: [new NatsEdgePeers(first), new NatsEdgePeers(second)],
+      settle: async () => void (await Promise.all([first.connection.flush(), second.connection.flush()])),
+      close: async () => void (await Promise.all([asker.close(), first.close(), second.close()])),
+    };
+  });
+
+  pressureFeedContract("NatsPressureFeed", async () => {
+    const [owner, producer] = await Promise.all([
+      connectNats({ servers: server.url, name: "owner" }),
+      connectNats({ servers: server.url, name: "producer" }),
+    ]);
+    return {
+      owner: new NatsPressureFeed(owner),
+      producer: new NatsPressureFeed(producer),
+      settle: () => producer.connection.flush(),
+      close: async () => void (await Promise.all([owner.close(), producer.close()])),
+    };
+  });
+
+  serviceReportsContract("NatsServiceReports", async () => {
+    const names = ["asker", "process 1", "process 2"] as const;
+    const [asker, first, second] = await Promise.all(
+      names.map((name) => connectNats({ servers: server.url, name })),
+    );
+    if (asker === undefined || first === undefined || second === undefined) throw new Error("three links");
+    return {
+      asker: new NatsServiceReports(asker),
+      processes: [new NatsServiceReports(first), new NatsServiceReports(second)],
       settle: async () => void (await Promise.all([first.connection.flush(), second.connection.flush()])),
       close: async () => void (await Promise.all([asker.close(), first.close(), second.close()])),
     };

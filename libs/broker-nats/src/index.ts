@@ -9,6 +9,8 @@ export { connectNats, NatsLink, type NatsOptions } from "./nats-connection.ts";
 export { NatsEdgePeers } from "./nats-edge-peers.ts";
 export { NatsLiveFeed, type LiveFeedOptions } from "./nats-live-feed.ts";
 export { NatsPartitionLog } from "./nats-partition-log.ts";
+export { NatsPressureFeed } from "./nats-pressure-feed.ts";
 export { NatsPromptDesk } from "./nats-prompt-desk.ts";
+export { NatsServiceReports } from "./nats-service-reports.ts";
 export { NatsStreamLog } from "./nats-stream-log.ts";
 export { listRejected, type RejectedElement } from "./rejected-elements.ts";

@@ -55,10 +55,12 @@ export { decodeResumeToken, encodeResumeToken, parseSequence } from "./resume-to
 export {
   connectionPageSchema,
   connectionQuerySchema,
+  partitionPressureSchema,
   promptAnswerSchema,
   promptSchema,
   rebuildAnswerSchema,
   rebuildRequestSchema,
+  serviceReportSchema,
   streamChangeAnswerSchema,
   streamChangeSchema,
   tailAnnouncementSchema,

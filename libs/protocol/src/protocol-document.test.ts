@@ -24,10 +24,12 @@ import { decodeResumeToken } from "./resume-token.ts";
 import {
   connectionPageSchema,
   connectionQuerySchema,
+  partitionPressureSchema,
   promptAnswerSchema,
   promptSchema,
   rebuildAnswerSchema,
   rebuildRequestSchema,
+  serviceReportSchema,
   streamChangeAnswerSchema,
   streamChangeSchema,
   tailAnnouncementSchema,
@@ -64,6 +66,7 @@ describe("PROTOCOL.md", () => {
       "status",
       "problem",
       "tail",
+      "pressure",
       "checkpoint",
       "prompt",
       "prompt-answer",
@@ -75,6 +78,7 @@ describe("PROTOCOL.md", () => {
       "stream-change-answer",
       "connection-query",
       "connection-page",
+      "service-report",
       "history",
     ];
     const checked = [...json, ...services].map((kind) => `json ${kind}`);
@@ -164,12 +168,14 @@ describe("PROTOCOL.md", () => {
     const schemas = {
       options: streamOptionsSchema,
       tail: tailAnnouncementSchema,
+      pressure: partitionPressureSchema,
       "rebuild-request": rebuildRequestSchema,
       "rebuild-answer": rebuildAnswerSchema,
       "stream-change": streamChangeSchema,
       "stream-change-answer": streamChangeAnswerSchema,
       "connection-query": connectionQuerySchema,
       "connection-page": connectionPageSchema,
+      "service-report": serviceReportSchema,
       prompt: promptSchema,
       "prompt-answer": promptAnswerSchema,
     };

@@ -13,6 +13,12 @@ export const tailAnnouncementSchema = z.object({
   streams: z.array(z.object({ streamId: z.string(), head: sequence, hasEnded: z.boolean() })),
 });
 
+export const partitionPressureSchema = z.object({
+  partition: sequence,
+  lagMs: z.number().nonnegative(),
+  fullness: z.number().nonnegative(),
+});
+
 export const rebuildRequestSchema = z.object({ streamId: z.string() });
 
 export const rebuildAnswerSchema = z.discriminatedUnion("kind", [
@@ -52,6 +58,14 @@ export const connectionPageSchema = z.object({
     }),
   ),
   hasMore: z.boolean(),
+});
+
+export const serviceReportSchema = z.object({
+  service: z.enum(["ingest", "edge", "gateway", "worker"]),
+  instance: z.string(),
+  startedMs: sequence,
+  figures: z.record(z.string(), z.number()),
+  partitions: z.array(sequence),
 });
 
 export const promptSchema = z.object({ streamId: z.string(), prompt: z.string() });

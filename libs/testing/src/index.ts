@@ -34,10 +34,14 @@ export { memoryEdgePorts, memoryWorld, type MemoryEdgePorts, type MemoryWorld } 
 export { MemoryLiveBus, MemoryLiveFeed } from "./memory-live-feed.ts";
 export { MemoryLog, type MemoryLogOptions } from "./memory-log.ts";
 export { MemoryPartitionLog, type MemoryRejection } from "./memory-partition-log.ts";
+export { MemoryPressureFeed } from "./memory-pressure-feed.ts";
 export { MemoryPromptDesk } from "./memory-prompt-desk.ts";
 export { MemoryRequestRecords } from "./memory-request-records.ts";
+export { MemoryServiceReports } from "./memory-service-reports.ts";
 export { MemoryStreamLog } from "./memory-stream-log.ts";
 export { partitionLogContract } from "./partition-log-contract.ts";
+export { pressureFeedContract, type PressureFeedUnderTest } from "./pressure-feed-contract.ts";
 export { promptDeskContract, type PromptDeskUnderTest } from "./prompt-desk-contract.ts";
 export { requestRecordsContract, type RequestRecordsUnderTest } from "./request-records-contract.ts";
+export { serviceReportsContract, type ServiceReportsUnderTest } from "./service-reports-contract.ts";
 export { streamLogContract } from "./stream-log-contract.ts";

@@ -5,9 +5,11 @@ import { freshStreamId, outgoing, type LogUnderTest } from "./log-under-test.ts"
 import { MemoryLiveBus, MemoryLiveFeed } from "./memory-live-feed.ts";
 import { MemoryLog } from "./memory-log.ts";
 import { MemoryPartitionLog } from "./memory-partition-log.ts";
+import { MemoryPressureFeed } from "./memory-pressure-feed.ts";
 import { MemoryPromptDesk } from "./memory-prompt-desk.ts";
 import { MemoryStreamLog } from "./memory-stream-log.ts";
 import { partitionLogContract } from "./partition-log-contract.ts";
+import { pressureFeedContract } from "./pressure-feed-contract.ts";
 import { promptDeskContract } from "./prompt-desk-contract.ts";
 import { streamLogContract } from "./stream-log-contract.ts";
 
@@ -45,6 +47,16 @@ promptDeskContract("MemoryPromptDesk", async () => {
     worker: desk,
     settle: async () => undefined,
     close: async () => assert.equal(desk.openWorkers, 0, "workers left open"),
+  };
+});
+
+pressureFeedContract("MemoryPressureFeed", async () => {
+  const feed = new MemoryPressureFeed();
+  return {
+    owner: feed,
+    producer: feed,
+    settle: async () => undefined,
+    close: async () => assert.equal(feed.openSubscriptions, 0, "subscriptions left open"),
   };
 });
 
