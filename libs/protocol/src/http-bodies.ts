@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { chunkDraftSchema, chunkTypeSchema } from "./chunk-schema.ts";
+import { MAX_ELEMENTS_PER_MESSAGE } from "@sluice/core";
+import { chunkDraftSchema, chunkMetadataSchema, chunkTypeSchema } from "./chunk-schema.ts";
 import { streamOptionsSchema } from "./stream-options.ts";
 
 /** Most streams that one request creates: each is a message of the log, and all of them wait for it. */
@@ -22,8 +23,18 @@ export const promptRequestSchema = z.strictObject({
 });
 /** A draft or a bare chunk type. For the description only: what is wrong with one `parseChunkDraft` says better. */
 export const sentChunkSchema = z.union([chunkDraftSchema, chunkTypeSchema]);
+export const sentChunksSchema = z.union([
+  sentChunkSchema,
+  z.array(sentChunkSchema).max(MAX_ELEMENTS_PER_MESSAGE),
+]);
 
-/** What the gateway answers. */
+const status = z.enum(["open", "completed", "errored", "cancelled", "deleted"]);
+
+/** What is answered. */
+export const serviceIndexSchema = z.strictObject({
+  service: z.string(),
+  routes: z.record(z.string(), z.string()),
+});
 export const streamUrlsSchema = z.strictObject({
   events: z.url(),
   chunks: z.string(),
@@ -66,7 +77,7 @@ export const uploadLineSchema = z.union([
 
 export const streamStatusSchema = z.strictObject({
   stream_id: z.string(),
-  status: z.enum(["open", "completed", "errored", "cancelled", "deleted"]),
+  status,
   head_sequence: count,
   chunk_count: count,
   byte_count: count,
@@ -75,4 +86,30 @@ export const streamStatusSchema = z.strictObject({
   ended_ms: count.nullable(),
   /** As published: anyone may have published them. */
   options: z.unknown(),
+});
+
+/** A chunk as readers get it. */
+export const storedChunkSchema = z.strictObject({
+  stream_id: z.string(),
+  sequence: count,
+  chunk_type: chunkTypeSchema,
+  data: z.unknown(),
+  metadata: chunkMetadataSchema,
+  timestamp: count,
+});
+
+export const historyPageSchema = z.strictObject({
+  stream_id: z.string(),
+  chunks: z.array(storedChunkSchema),
+  next_after: count,
+  head: count,
+  status,
+  gaps: z
+    .array(
+      z.union([
+        z.looseObject({ from: count, to: count, reason: z.string() }),
+        z.looseObject({ reset: z.literal(true), cursor: count, head: count, reason: z.string() }),
+      ]),
+    )
+    .optional(),
 });

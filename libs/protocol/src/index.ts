@@ -41,6 +41,10 @@ export {
   MAX_STREAMS_PER_CONNECTION,
   type MultiPosition,
 } from "./multi-position.ts";
+export { openApiDocument, type OpenApiDocument } from "./openapi/document.ts";
+export { EDGE_OPERATIONS } from "./openapi/edge-operations.ts";
+export { GATEWAY_OPERATIONS } from "./openapi/gateway-operations.ts";
+export { type Operation } from "./openapi/operation.ts";
 export { PROBLEM_CONTENT_TYPE, problemOf, type Problem } from "./problem.ts";
 export {
   checkpointKey,
