@@ -14,6 +14,7 @@ export type { NatsCluster, NatsOptions, RedisOptions, ServerHandle } from "./ser
 export { chunkCacheContract } from "./chunk-cache-contract.ts";
 export { CACHE_PARTITIONS, type ChunkCacheUnderTest } from "./chunk-cache-under-test.ts";
 export { runSchedule, schedules, type ScheduleStep } from "./chunk-cache-schedule.ts";
+export { DescribedAnswers, type SeenAnswer } from "./described-answers.ts";
 export { edgePeersContract, type EdgePeersUnderTest } from "./edge-peers-contract.ts";
 export { bareMessage, logEntry, rejectedElement, textElement } from "./log-entry-samples.ts";
 export { memoryChunkCacheUnderTest } from "./memory-chunk-cache-under-test.ts";

@@ -1,0 +1,70 @@
+import { readFileSync } from "node:fs";
+import { isStreamErrorCode, STREAM_ERROR_CODES } from "@sluice/core";
+import { Validator } from "@seriousme/openapi-schema-validator";
+import { describe, expect, it } from "vitest";
+import { openApiDocument } from "./document.ts";
+import { EDGE_OPERATIONS } from "./edge-operations.ts";
+import { GATEWAY_OPERATIONS } from "./gateway-operations.ts";
+import type { Operation } from "./operation.ts";
+
+const PAGE = readFileSync(new URL("../../PROTOCOL.md", import.meta.url), "utf8");
+
+/** As PROTOCOL.md writes it: `GET /streams/:id`. */
+const nameOf = ({ method, path }: Operation): string =>
+  `${method} ${path.replace("{streamId}", ":id").replace("{connectionId}", ":cid")}`;
+
+/** The first cells of the tables of a section, where they name a request. */
+function requestsIn(section: string): string[] {
+  const from = PAGE.indexOf(`\n## ${section}`);
+  const text = PAGE.slice(from, PAGE.indexOf("\n## ", from + 1));
+  return [...text.matchAll(/^\| `((?:GET|POST|DELETE) [^`?]+)[`?]/gm)].map(([, name]) => name ?? "");
+}
+
+describe.each([
+  ["gateway", GATEWAY_OPERATIONS],
+  ["edge", EDGE_OPERATIONS],
+] as const)("the description of the %s", (service, operations) => {
+  it("is valid OpenAPI 3.1", async () => {
+    const document = JSON.parse(JSON.stringify(openApiDocument(service, operations))) as object;
+    expect(await new Validator().validate(document)).toEqual({ valid: true });
+  });
+
+  it("names each operation once", () => {
+    const ids = operations.map(({ id }) => id);
+    const names = operations.map(nameOf);
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(new Set(names).size).toBe(names.length);
+  });
+
+  it("contains only what something refers to, and everything that is referred to", () => {
+    const document = openApiDocument(service, operations);
+    const referred = [...JSON.stringify(document).matchAll(/#\/components\/schemas\/(\w+)/g)];
+    expect(new Set(referred.map(([, name]) => name))).toEqual(new Set(Object.keys(document.components.schemas)));
+  });
+});
+
+it("PROTOCOL.md's table of requests to the gateway names the same requests", () => {
+  expect(requestsIn("6. Publishing").toSorted()).toEqual(GATEWAY_OPERATIONS.map(nameOf).toSorted());
+});
+
+it("PROTOCOL.md names each request to the edge, and its tables name no other", () => {
+  const names = EDGE_OPERATIONS.map(nameOf);
+  for (const name of names) expect(PAGE).toMatch(new RegExp(`\`${name.replaceAll("/", "\\/")}[\`?,]`));
+  for (const name of requestsIn("7. Reading")) expect(names).toContain(name);
+});
+
+it("each code that the description tells of is one, and no code of requests is left out", () => {
+  const told = [...GATEWAY_OPERATIONS, ...EDGE_OPERATIONS].flatMap(({ problems }) => problems);
+  for (const code of told) expect(isStreamErrorCode(code)).toBe(true);
+  // What stands in front of all operations, ends a process, or isn't told over HTTP.
+  const elsewhere = [
+    "INVALID_REQUEST",
+    "INVALID_STREAM_ID",
+    "NOT_FOUND",
+    "METHOD_NOT_ALLOWED",
+    "BUFFER_OVERFLOW",
+    "LOG_INCOMPATIBLE",
+    "SERIALIZATION",
+  ];
+  expect(STREAM_ERROR_CODES.filter((code) => !told.includes(code)).toSorted()).toEqual(elsewhere.toSorted());
+});
