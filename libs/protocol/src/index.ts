@@ -49,6 +49,7 @@ export { PROBLEM_CONTENT_TYPE, problemOf, type Problem } from "./problem.ts";
 export {
   checkpointKey,
   chunksKey,
+  endedStreamsKey,
   leaseKey,
   MEMBERS_KEY,
   metaKey,
@@ -57,13 +58,19 @@ export {
 } from "./redis-keys.ts";
 export { decodeResumeToken, encodeResumeToken, parseSequence } from "./resume-token.ts";
 export {
+  cancelNoticeSchema,
   connectionPageSchema,
   connectionQuerySchema,
+  MAX_CENSUS_STREAMS,
   partitionPressureSchema,
   promptAnswerSchema,
   promptSchema,
+  readersAnswerSchema,
+  readersQuerySchema,
   rebuildAnswerSchema,
   rebuildRequestSchema,
+  stopAnswerSchema,
+  stopRequestSchema,
   serviceReportSchema,
   streamChangeAnswerSchema,
   streamChangeSchema,

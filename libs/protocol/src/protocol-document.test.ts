@@ -14,6 +14,7 @@ import { problemOf } from "./problem.ts";
 import {
   checkpointKey,
   chunksKey,
+  endedStreamsKey,
   leaseKey,
   MEMBERS_KEY,
   metaKey,
@@ -22,13 +23,19 @@ import {
 } from "./redis-keys.ts";
 import { decodeResumeToken } from "./resume-token.ts";
 import {
+  cancelNoticeSchema,
   connectionPageSchema,
   connectionQuerySchema,
+  MAX_CENSUS_STREAMS,
   partitionPressureSchema,
   promptAnswerSchema,
   promptSchema,
+  readersAnswerSchema,
+  readersQuerySchema,
   rebuildAnswerSchema,
   rebuildRequestSchema,
+  stopAnswerSchema,
+  stopRequestSchema,
   serviceReportSchema,
   streamChangeAnswerSchema,
   streamChangeSchema,
@@ -74,6 +81,11 @@ describe("PROTOCOL.md", () => {
     const services = [
       "rebuild-request",
       "rebuild-answer",
+      "stop-request",
+      "stop-answer",
+      "cancel-notice",
+      "readers-query",
+      "readers-answer",
       "stream-change",
       "stream-change-answer",
       "connection-query",
@@ -171,6 +183,11 @@ describe("PROTOCOL.md", () => {
       pressure: partitionPressureSchema,
       "rebuild-request": rebuildRequestSchema,
       "rebuild-answer": rebuildAnswerSchema,
+      "stop-request": stopRequestSchema,
+      "stop-answer": stopAnswerSchema,
+      "cancel-notice": cancelNoticeSchema,
+      "readers-query": readersQuerySchema,
+      "readers-answer": readersAnswerSchema,
       "stream-change": streamChangeSchema,
       "stream-change-answer": streamChangeAnswerSchema,
       "connection-query": connectionQuerySchema,
@@ -232,6 +249,7 @@ describe("PROTOCOL.md", () => {
       chunksKey(7, "abc"),
       metaKey(7, "abc"),
       openStreamsKey(7),
+      endedStreamsKey(7),
       checkpointKey(7),
       leaseKey(7),
       requestKey("<hash>"),
@@ -239,6 +257,7 @@ describe("PROTOCOL.md", () => {
       expect(PAGE).toContain(inPage(key));
     for (const code of SERVICE_END_CODES) expect(PAGE).toContain(`| \`${code}\` |`);
     expect(PAGE).toContain(MAX_CHUNK_BYTES.toLocaleString("en"));
+    expect(PAGE).toContain(`up to ${MAX_CENSUS_STREAMS} streams`);
     expect(PAGE).toContain(`1 to ${MAX_CACHE_TTL_SECONDS.toLocaleString("en")}`);
   });
 

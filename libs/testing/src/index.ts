@@ -11,8 +11,9 @@ export {
   startRedis,
 } from "./servers/index.ts";
 export type { NatsCluster, NatsOptions, RedisOptions, ServerHandle } from "./servers/index.ts";
+export { cancelFeedContract, type CancelFeedUnderTest } from "./cancel-feed-contract.ts";
 export { chunkCacheContract } from "./chunk-cache-contract.ts";
-export { CACHE_PARTITIONS, type ChunkCacheUnderTest } from "./chunk-cache-under-test.ts";
+export { CACHE_ENDED_STREAMS, CACHE_PARTITIONS, type ChunkCacheUnderTest } from "./chunk-cache-under-test.ts";
 export { runSchedule, schedules, type ScheduleStep } from "./chunk-cache-schedule.ts";
 export { DescribedAnswers, type SeenAnswer } from "./described-answers.ts";
 export { edgePeersContract, type EdgePeersUnderTest } from "./edge-peers-contract.ts";
@@ -30,6 +31,7 @@ export { VerifyingReader, type ReaderOptions } from "./verifying-reader.ts";
 export { startFaultProxy, type FaultProxy } from "./fault-proxy.ts";
 export { liveFeedContract, type LiveFeedUnderTest } from "./live-feed-contract.ts";
 export { appendTexts, freshStreamId, outgoing, textPayload, type LogUnderTest } from "./log-under-test.ts";
+export { MemoryCancelFeed } from "./memory-cancel-feed.ts";
 export { MemoryEdgePeers } from "./memory-edge-peers.ts";
 export { memoryEdgePorts, memoryWorld, type MemoryEdgePorts, type MemoryWorld } from "./memory-edge-ports.ts";
 export { MemoryLiveBus, MemoryLiveFeed } from "./memory-live-feed.ts";
@@ -38,11 +40,13 @@ export { MemoryPartitionLog, type MemoryRejection } from "./memory-partition-log
 export { MemoryPressureFeed } from "./memory-pressure-feed.ts";
 export { MemoryPromptDesk } from "./memory-prompt-desk.ts";
 export { MemoryRequestRecords } from "./memory-request-records.ts";
+export { MemoryReaderCensus } from "./memory-reader-census.ts";
 export { MemoryServiceReports } from "./memory-service-reports.ts";
 export { MemoryStreamLog } from "./memory-stream-log.ts";
 export { partitionLogContract } from "./partition-log-contract.ts";
 export { pressureFeedContract, type PressureFeedUnderTest } from "./pressure-feed-contract.ts";
 export { promptDeskContract, type PromptDeskUnderTest } from "./prompt-desk-contract.ts";
 export { requestRecordsContract, type RequestRecordsUnderTest } from "./request-records-contract.ts";
+export { readerCensusContract, type ReaderCensusUnderTest } from "./reader-census-contract.ts";
 export { serviceReportsContract, type ServiceReportsUnderTest } from "./service-reports-contract.ts";
 export { streamLogContract } from "./stream-log-contract.ts";

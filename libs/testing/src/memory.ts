@@ -4,6 +4,7 @@ export {
   type MemoryCacheSnapshot,
   type MemoryChunkCacheOptions,
 } from "./memory-chunk-cache.ts";
+export { MemoryCancelFeed } from "./memory-cancel-feed.ts";
 export { MemoryEdgePeers } from "./memory-edge-peers.ts";
 export { MemoryLiveBus, MemoryLiveFeed } from "./memory-live-feed.ts";
 export { MemoryLog, type MemoryLogOptions } from "./memory-log.ts";
@@ -12,5 +13,6 @@ export { MemoryPartitionLog, type MemoryRejection } from "./memory-partition-log
 export { MemoryPressureFeed } from "./memory-pressure-feed.ts";
 export { MemoryPromptDesk } from "./memory-prompt-desk.ts";
 export { MemoryRequestRecords } from "./memory-request-records.ts";
+export { MemoryReaderCensus } from "./memory-reader-census.ts";
 export { MemoryServiceReports } from "./memory-service-reports.ts";
 export { MemoryStreamLog } from "./memory-stream-log.ts";
