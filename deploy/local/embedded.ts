@@ -22,6 +22,7 @@ import {
   serveReports,
 } from "@sluice/runtime";
 import {
+  MemoryCancelFeed,
   MemoryChunkCache,
   MemoryEdgePeers,
   MemoryLiveBus,
@@ -31,6 +32,7 @@ import {
   MemoryPartitionLog,
   MemoryPressureFeed,
   MemoryPromptDesk,
+  MemoryRequestRecords,
   MemoryServiceReports,
   MemoryStreamLog,
 } from "@sluice/testing/memory";
@@ -68,6 +70,7 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
   const log = new MemoryLog({ partitions: 4, maxAgeMs: LOG_MAX_AGE_MS });
   const cache = new MemoryChunkCache({ partitions: log.partitions });
   const bus = new MemoryLiveBus();
+  const cancelFeed = new MemoryCancelFeed();
   const pressureFeed = new MemoryPressureFeed();
   const desk = new MemoryPromptDesk();
   const reports = new MemoryServiceReports();
@@ -129,6 +132,8 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       log: new MemoryStreamLog(log),
       cache,
       liveFeed: new MemoryLiveFeed(bus),
+      cancelFeed,
+      records: new MemoryRequestRecords(),
       promptDesk: desk,
       settings: gatewaySettingsOf(gatewayConfigSchema.parse({})),
       logger,

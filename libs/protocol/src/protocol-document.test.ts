@@ -5,6 +5,7 @@ import { z } from "zod";
 import { chunkJsonHead } from "./chunk-json.ts";
 import { MAX_CACHE_TTL_SECONDS, MAX_CHUNK_BYTES, parseChunkDraft } from "./chunk-schema.ts";
 import { compactFrames } from "./compact-frames.ts";
+import { uploadLineSchema } from "./http-bodies.ts";
 import { HTTP_HEADERS } from "./http-headers.ts";
 import { decodeLiveMessage } from "./live-message.ts";
 import { decodeMessage } from "./message-decoder.ts";
@@ -69,6 +70,7 @@ describe("PROTOCOL.md", () => {
     const json = [
       "draft",
       "chunk",
+      "upload-line",
       "options",
       "status",
       "problem",
@@ -179,6 +181,7 @@ describe("PROTOCOL.md", () => {
   it("shows messages between services that are valid", () => {
     const schemas = {
       options: streamOptionsSchema,
+      "upload-line": uploadLineSchema,
       tail: tailAnnouncementSchema,
       pressure: partitionPressureSchema,
       "rebuild-request": rebuildRequestSchema,

@@ -45,7 +45,9 @@ function refuseUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
     return;
   }
   const body = JSON.stringify(
-    problemOf(new StreamError("INVALID_REQUEST", `this is no HTTP request that can be read: ${error.message}`)),
+    problemOf(
+      new StreamError("INVALID_REQUEST", `this is no HTTP request that can be read: ${error.message}`),
+    ),
   );
   socket.end(
     `HTTP/1.1 400 Bad Request\r\nContent-Type: ${PROBLEM_CONTENT_TYPE}\r\n` +

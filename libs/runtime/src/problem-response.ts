@@ -34,7 +34,9 @@ export const noSuchRoute: RequestHandler = (request, response, next) => {
     return;
   }
   response.setHeader("Allow", allowed);
-  next(new StreamError("METHOD_NOT_ALLOWED", `${request.path} doesn't take ${request.method}: use ${allowed}`));
+  next(
+    new StreamError("METHOD_NOT_ALLOWED", `${request.path} doesn't take ${request.method}: use ${allowed}`),
+  );
 };
 
 /** Express and its body parsers throw errors with a `status`; below 500 they tell the client what it did wrong. */

@@ -35,7 +35,9 @@ export class DescribedAnswers {
     const template = this.#paths.find(({ pattern }) => pattern.test(path))?.template ?? "";
     const operation = this.#document.paths[template]?.[answer.method.toLowerCase()];
     if (operation === undefined) return;
-    const place = ["paths", template, answer.method.toLowerCase(), "responses", String(answer.status)];
+    const responses = ["paths", template, answer.method.toLowerCase(), "responses"];
+    // What nobody foresaw is described as the rest.
+    const place = [...responses, answer.status === 500 ? "default" : String(answer.status)];
     const described = valueAt(this.#document, place) as { content?: object } | undefined;
     const what = `${answer.method} ${template}: ${answer.status}`;
     if (described === undefined) throw new Error(`${what} is not described`);
@@ -52,7 +54,9 @@ export class DescribedAnswers {
     const validate = this.#validator([...place, "content", type, "schema"]);
     for (const text of texts) {
       if (!validate(JSON.parse(text)))
-        throw new Error(`${what} ${type} differs: ${this.#ajv.errorsText(validate.errors)} in ${text}`);
+        throw new Error(
+          `${what} ${type} differs: ${this.#ajv.errorsText(validate.errors)} in ${text.slice(0, 300)}`,
+        );
     }
   }
 
@@ -65,5 +69,8 @@ export class DescribedAnswers {
 }
 
 function valueAt(value: unknown, place: readonly string[]): unknown {
-  return place.reduce<unknown>((inner, name) => (inner as Record<string, unknown> | undefined)?.[name], value);
+  return place.reduce<unknown>(
+    (inner, name) => (inner as Record<string, unknown> | undefined)?.[name],
+    value,
+  );
 }

@@ -16,13 +16,11 @@ export class MemoryRequestRecords implements RequestRecords {
   }
 
   async read(key: string): Promise<string | null> {
-    this.#demandReachable();
-    const entry = this.#records.get(key);
-    return entry !== undefined && entry.expiresMs > this.#now() ? entry.record : null;
+    return this.#standing(key);
   }
 
   async replace(key: string, before: string | null, after: string, ttlMs: number): Promise<boolean> {
-    if ((await this.read(key)) !== before) return false;
+    if (this.#standing(key) !== before) return false;
     this.#records.delete(key);
     const [oldest] = this.#records.keys();
     if (this.#records.size >= MAX_RECORDS && oldest !== undefined) this.#records.delete(oldest);
@@ -35,7 +33,9 @@ export class MemoryRequestRecords implements RequestRecords {
     this.#records.clear();
   }
 
-  #demandReachable(): void {
+  #standing(key: string): string | null {
     if (!this.isReachable) throw new StreamError("CACHE_UNAVAILABLE", "the records can't be reached");
+    const entry = this.#records.get(key);
+    return entry !== undefined && entry.expiresMs > this.#now() ? entry.record : null;
   }
 }

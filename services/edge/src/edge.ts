@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ChunkCache, EdgePeers, LiveFeed } from "@sluice/core";
+import { EDGE_OPERATIONS, openApiDocument } from "@sluice/protocol";
 import { noSuchRoute, problemHandler, type Logger } from "@sluice/runtime";
 import express, { type Express, type Router } from "express";
 import type { Registry } from "prom-client";
@@ -94,6 +95,8 @@ export function createEdge(parts: EdgeParts): Edge {
   app.disable("etag");
   app.set("trust proxy", settings.trustedProxies);
   app.use(cors(settings.corsOrigins));
+  const description = openApiDocument("edge", EDGE_OPERATIONS);
+  app.get("/openapi.json", (_request, response) => void response.json(description));
   app.use(eventRoutes(routeParts));
   app.use(historyRoute(routeParts));
   app.use(connectionRoutes(routeParts, desk));

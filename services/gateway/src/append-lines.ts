@@ -25,11 +25,7 @@ type OnStored = (receipts: readonly SendReceipt[], line: number) => void;
  * the next is read, and no more.
  * @throws StreamError with `line` where a line is at fault: those before it are stored, and told
  */
-export async function appendLines(
-  handle: StreamHandle,
-  body: UploadBody,
-  onStored: OnStored,
-): Promise<void> {
+export async function appendLines(handle: StreamHandle, body: UploadBody, onStored: OnStored): Promise<void> {
   let onItsWay: Promise<void> = Promise.resolve();
   try {
     for await (const batch of lineBatches(body, BOUNDS)) {
@@ -76,11 +72,7 @@ export async function appendWhole(handle: StreamHandle, lines: readonly Line[]):
   }
 }
 
-async function appendBatch(
-  handle: StreamHandle,
-  lines: readonly Line[],
-  onStored: OnStored,
-): Promise<void> {
+async function appendBatch(handle: StreamHandle, lines: readonly Line[], onStored: OnStored): Promise<void> {
   const { chunks, fault } = parseLines(lines);
   const send = async (count: number): Promise<void> => {
     if (count > 0) onStored(await handle.sendAll(chunks.slice(0, count)), lines[count - 1]?.number ?? 0);
@@ -116,9 +108,10 @@ function parseLines(lines: readonly Line[]): { chunks: ChunkDraft[]; fault: Stre
 
 /** A fault of a chunk among those sent together, told by its line. */
 function atLine(error: unknown, lines: readonly Line[]): unknown {
-  if (!(error instanceof StreamError) || typeof error.details["index"] !== "number") return error;
+  if (!(error instanceof StreamError)) return error;
   const { index, ...details } = error.details;
-  const line = lines[Number(index)]?.number ?? 0;
+  if (typeof index !== "number") return error;
+  const line = lines[index]?.number ?? 0;
   const reason = error.message.replace(/^chunk at index \d+:? /, "");
   return new StreamError(error.code, `line ${line}: ${reason}`, {
     cause: error,

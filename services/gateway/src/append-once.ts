@@ -3,9 +3,12 @@ import type { SendReceipt, StreamHandle, StreamManager, StreamPlace } from "@slu
 import { AppendTally, type AppendCounts } from "./append-answer.ts";
 import type { Entry, KeyedRequest, RequestLedger } from "./request-ledger.ts";
 
+/** Knows where a request's chunks are to stand, then what was answered. */
+export type AppendLedger = RequestLedger<StreamPlace, AppendCounts>;
+
 export interface OnceParts {
   manager: StreamManager;
-  ledger: RequestLedger;
+  ledger: AppendLedger;
   /** How long it may go on when others write in between, ms. */
   timeoutMs: number;
 }

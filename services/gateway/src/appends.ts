@@ -4,17 +4,17 @@ import { HTTP_HEADERS } from "@sluice/protocol";
 import type { Logger } from "@sluice/runtime";
 import type { Request, Response } from "express";
 import { AppendTally } from "./append-answer.ts";
-import { appendOnce, type AppendAnswer } from "./append-once.ts";
+import { appendOnce, type AppendAnswer, type AppendLedger } from "./append-once.ts";
 import { openOn, readTerms } from "./append-terms.ts";
 import type { GatewayMetrics } from "./metrics.ts";
-import { keyedRequest, type RequestLedger } from "./request-ledger.ts";
+import { keyedRequest } from "./request-ledger.ts";
 import type { GatewaySettings } from "./settings.ts";
 import type { Uploads } from "./uploads.ts";
 
 /** What everything that appends needs. */
 export interface AppendParts {
   manager: StreamManager;
-  ledger: RequestLedger;
+  ledger: AppendLedger;
   cancelFeed: Pick<CancelFeed, "onCancel">;
   uploads: Uploads;
   metrics: GatewayMetrics;
@@ -55,7 +55,7 @@ export async function appendMessage(
   const { sequence } = terms;
   return appendOnce(
     { manager: parts.manager, ledger: parts.ledger, timeoutMs: parts.settings.logTimeoutMs },
-    { streamId, request: keyed, sequence, send: message.send },
+    { streamId, request: keyed, sequence, send: (handle) => message.send(handle) },
   );
 }
 

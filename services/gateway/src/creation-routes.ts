@@ -1,7 +1,13 @@
 import { StreamError } from "@sluice/core";
 import { batchCreationSchema, creationSchema, HTTP_HEADERS, problemOf } from "@sluice/protocol";
-import { Router, type Request, type Response } from "express";
-import { createAll, createAllOnce, type Creation, type CreationOutcome, type CreationParts } from "./creations.ts";
+import { Router, type Request, type RequestHandler, type Response } from "express";
+import {
+  createAll,
+  createAllOnce,
+  type Creation,
+  type CreationOutcome,
+  type CreationParts,
+} from "./creations.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import { parseBody, readSmallJson } from "./request-body.ts";
 import { keyedRequest } from "./request-ledger.ts";
@@ -15,21 +21,29 @@ export interface CreationRouteParts extends CreationParts {
 /** `POST /streams` and `POST /streams/batch`. */
 export function creationRoutes(parts: CreationRouteParts): Router {
   const router = Router();
-  router.post("/streams", ...readSmallJson, async (request, response) => {
+  router.post("/streams", ...readSmallJson, createOne(parts));
+  router.post("/streams/batch", ...readSmallJson, createBatch(parts));
+  return router;
+}
+
+function createOne(parts: CreationRouteParts): RequestHandler {
+  return async (request, response) => {
     const creation = parseBody(creationSchema, request);
     const [outcome] = await createFor(parts, request, response, [creation]);
     if (outcome === undefined) throw new Error("a creation has no outcome");
     if (outcome.refusal !== null) throw new StreamError(outcome.refusal.code, outcome.refusal.message);
     const urls = streamUrls(parts.edgeUrl, outcome.streamId);
     response.status(201).location(urls.status).json({ stream_id: outcome.streamId, urls });
-  });
-  router.post("/streams/batch", ...readSmallJson, async (request, response) => {
+  };
+}
+
+function createBatch(parts: CreationRouteParts): RequestHandler {
+  return async (request, response) => {
     const { streams } = parseBody(batchCreationSchema, request);
     const outcomes = await createFor(parts, request, response, streams);
     const isWhole = outcomes.every(({ refusal }) => refusal === null);
     response.status(isWhole ? 201 : 207).json({ streams: outcomes.map((outcome) => toJson(parts, outcome)) });
-  });
-  return router;
+  };
 }
 
 async function createFor(

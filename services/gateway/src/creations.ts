@@ -8,7 +8,8 @@ import { checkId, demandUnused } from "./stream-ids.ts";
 
 export interface CreationParts {
   manager: StreamManager;
-  ledger: RequestLedger;
+  /** Knows the ids of a request's streams, then what became of them. */
+  ledger: RequestLedger<string[], CreationOutcome[]>;
   cache: Pick<ChunkCache, "readInfo">;
 }
 
@@ -47,9 +48,11 @@ export async function createAllOnce(
 ): Promise<{ outcomes: CreationOutcome[]; isRepeat: boolean }> {
   const { ledger } = parts;
   for (;;) {
-    const known = await ledger.read<string[], CreationOutcome[]>(request);
+    const known = await ledger.read(request);
     if (known !== null && "answer" in known) return { outcomes: known.answer, isRepeat: true };
-    const entry: CreationEntry = known ?? { plan: creations.map(({ stream_id }) => stream_id ?? randomUUID()) };
+    const entry: CreationEntry = known ?? {
+      plan: creations.map(({ stream_id }) => stream_id ?? randomUUID()),
+    };
     if (known === null && !(await ledger.write(request, null, entry))) continue;
 
     const outcomes = await Promise.all(

@@ -2,13 +2,14 @@ import { request as httpRequest } from "node:http";
 import {
   connectNats,
   ensureLog,
+  NatsCancelFeed,
   NatsLiveFeed,
   NatsPartitionLog,
   NatsPromptDesk,
   NatsStreamLog,
   type NatsLink,
 } from "@sluice/broker-nats";
-import { createRedis, RedisChunkCache } from "@sluice/cache-redis";
+import { createRedis, RedisChunkCache, RedisRequestRecords } from "@sluice/cache-redis";
 import { splitPayload } from "@sluice/protocol";
 import { createLogger, createRegistry, listen } from "@sluice/runtime";
 import { startNats, startRedis, type ServerHandle } from "@sluice/testing";
@@ -56,6 +57,8 @@ async function startGateway(): Promise<string> {
     log: new NatsStreamLog(link, identity),
     cache: new RedisChunkCache(connection, { partitions: identity.partitions }),
     liveFeed: new NatsLiveFeed(link),
+    cancelFeed: new NatsCancelFeed(link),
+    records: new RedisRequestRecords(connection),
     promptDesk: new NatsPromptDesk(link),
     settings: settingsOf(gatewayConfigSchema.parse({})),
     logger: createLogger("gateway", "silent"),

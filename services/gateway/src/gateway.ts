@@ -1,18 +1,14 @@
-import type {
-  CancelFeed,
-  ChunkCache,
-  LiveFeed,
-  PromptDesk,
-  RequestRecords,
-  StreamLog,
-} from "@sluice/core";
+import type { CancelFeed, ChunkCache, LiveFeed, PromptDesk, RequestRecords, StreamLog } from "@sluice/core";
 import { StreamManager } from "@sluice/producer";
+import { GATEWAY_OPERATIONS, openApiDocument } from "@sluice/protocol";
 import { noSuchRoute, problemHandler, type Logger } from "@sluice/runtime";
-import express, { type ErrorRequestHandler, type Express, type RequestHandler } from "express";
+import express, { Router, type ErrorRequestHandler, type Express } from "express";
 import type { Registry } from "prom-client";
+import type { AppendLedger } from "./append-once.ts";
 import { appendRoutes } from "./append-routes.ts";
 import { allowAnyOrigin } from "./cors.ts";
 import { creationRoutes } from "./creation-routes.ts";
+import type { CreationParts } from "./creations.ts";
 import { countRefusal, createGatewayMetrics, type GatewayMetrics } from "./metrics.ts";
 import { RequestLedger } from "./request-ledger.ts";
 import type { GatewaySettings } from "./settings.ts";
@@ -49,7 +45,6 @@ export function createGateway(parts: GatewayParts): Gateway {
   const { log, settings, registry, logger } = parts;
   const uploads = new Uploads(settings.maxUploads);
   const metrics = createGatewayMetrics(registry, () => uploads.open);
-  const ledger = new RequestLedger(parts.records);
   const manager = new StreamManager({
     log,
     liveFeed: parts.liveFeed,
@@ -62,9 +57,12 @@ export function createGateway(parts: GatewayParts): Gateway {
   const app = express();
   app.disable("x-powered-by");
   if (settings.allowAnyOrigin) app.use(allowAnyOrigin);
-  app.get("/", index);
-  app.use(creationRoutes({ ...parts, manager, ledger, metrics }));
-  app.use(appendRoutes({ ...parts, manager, ledger, uploads, metrics, maxBodyBytes: log.maxMessageBytes }));
+  app.use(descriptionRoutes());
+  const creationLedger: CreationParts["ledger"] = new RequestLedger(parts.records);
+  app.use(creationRoutes({ ...parts, manager, ledger: creationLedger, metrics }));
+  const appendLedger: AppendLedger = new RequestLedger(parts.records);
+  const maxBodyBytes = log.maxMessageBytes;
+  app.use(appendRoutes({ ...parts, manager, ledger: appendLedger, uploads, metrics, maxBodyBytes }));
   app.use(streamRoutes({ ...parts, manager, partitions: log.partitions }));
   app.use(noSuchRoute);
   app.use(countRefusals(metrics));
@@ -79,21 +77,17 @@ export function createGateway(parts: GatewayParts): Gateway {
   };
 }
 
-const index: RequestHandler = (_request, response) => {
-  response.json({
-    service: "sluice-gateway",
-    routes: {
-      "POST /streams": "create a stream: { stream_id?, options? }",
-      "POST /streams/batch": "create up to 100: { streams: [{ stream_id?, options? }] }",
-      "POST /streams/:id/chunks": "append a chunk, an array of chunks, or NDJSON",
-      "POST /streams/:id/complete": "end a stream: { summary? }",
-      "POST /streams/:id/heartbeat": "keep a silent stream from its idle limit",
-      "GET /streams/:id": "how a stream stands",
-      "DELETE /streams/:id": "delete a stream for good",
-      "POST /prompts": "have a worker answer: { prompt, stream_id? }",
-    },
-  });
-};
+/** What this service is, for people and for programs. */
+function descriptionRoutes(): Router {
+  const router = Router();
+  const document = openApiDocument("gateway", GATEWAY_OPERATIONS);
+  const routes = Object.fromEntries(
+    GATEWAY_OPERATIONS.map(({ method, path, summary }) => [`${method} ${path}`, summary]),
+  );
+  router.get("/", (_request, response) => void response.json({ service: "sluice-gateway", routes }));
+  router.get("/openapi.json", (_request, response) => void response.json(document));
+  return router;
+}
 
 function countRefusals(metrics: GatewayMetrics): ErrorRequestHandler {
   return (error: unknown, _request, _response, next) => {

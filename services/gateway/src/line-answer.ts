@@ -57,6 +57,7 @@ export class LineAnswer {
   }
 
   #write(value: object): void {
-    if (!this.#response.writableEnded) this.#response.write(`${JSON.stringify(value)}\n`);
+    if (this.#response.writableEnded || this.#response.destroyed) return;
+    this.#response.write(`${JSON.stringify(value)}\n`);
   }
 }

@@ -1,12 +1,13 @@
 import {
   awaitLog,
   connectNats,
+  NatsCancelFeed,
   NatsLiveFeed,
   NatsPromptDesk,
   NatsServiceReports,
   NatsStreamLog,
 } from "@sluice/broker-nats";
-import { createRedis, RedisChunkCache } from "@sluice/cache-redis";
+import { createRedis, RedisChunkCache, RedisRequestRecords } from "@sluice/cache-redis";
 import {
   createInstanceName,
   createLogger,
@@ -44,6 +45,8 @@ await runMain(async () => {
     log: new NatsStreamLog(link, identity),
     cache: new RedisChunkCache(redis, { partitions: identity.partitions }),
     liveFeed: new NatsLiveFeed(link),
+    cancelFeed: new NatsCancelFeed(link),
+    records: new RedisRequestRecords(redis),
     promptDesk: new NatsPromptDesk(link),
     settings: settingsOf(config),
     logger,

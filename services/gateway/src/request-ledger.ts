@@ -40,8 +40,8 @@ export function keyedRequest(request: Request, asked: unknown): KeyedRequest | n
   return { key, fingerprint, name: hash(key + fingerprint).slice(0, 32) };
 }
 
-/** The records of keyed requests. A step that finds the record changed was overtaken by a repeat: read again. */
-export class RequestLedger {
+/** The records of one kind of keyed requests. A step that finds the record changed was overtaken by a repeat: read again. */
+export class RequestLedger<Plan, Answer> {
   readonly #records: RequestRecords;
 
   constructor(records: RequestRecords) {
@@ -49,11 +49,11 @@ export class RequestLedger {
   }
 
   /** Null: the request is new. @throws StreamError IDEMPOTENCY_KEY_REUSED, CACHE_UNAVAILABLE */
-  async read<Plan, Answer>(request: KeyedRequest): Promise<Entry<Plan, Answer> | null> {
+  async read(request: KeyedRequest): Promise<Entry<Plan, Answer> | null> {
     const text = await this.#records.read(request.key);
     if (text === null) return null;
-    const { fingerprint, ...entry } = JSON.parse(text) as Entry<Plan, Answer> & { fingerprint: string };
-    if (fingerprint === request.fingerprint) return entry as Entry<Plan, Answer>;
+    const { fingerprint, entry } = JSON.parse(text) as Record<Plan, Answer>;
+    if (fingerprint === request.fingerprint) return entry;
     throw new StreamError(
       "IDEMPOTENCY_KEY_REUSED",
       `this ${HTTP_HEADERS.idempotencyKey} came with another request before: choose a new one`,
@@ -61,33 +61,30 @@ export class RequestLedger {
   }
 
   /** @returns false: another entry stands there. @throws StreamError CACHE_UNAVAILABLE */
-  write<Plan, Answer>(
+  write(
     request: KeyedRequest,
     before: Entry<Plan, Answer> | null,
     after: Entry<Plan, Answer>,
   ): Promise<boolean> {
+    const { key, fingerprint } = request;
     const encode = (entry: Entry<Plan, Answer>): string =>
-      JSON.stringify({ fingerprint: request.fingerprint, ...entry });
-    return this.#records.replace(
-      request.key,
-      before === null ? null : encode(before),
-      encode(after),
-      RECORD_TTL_MS,
-    );
+      JSON.stringify({ fingerprint, entry } satisfies Record<Plan, Answer>);
+    return this.#records.replace(key, before === null ? null : encode(before), encode(after), RECORD_TTL_MS);
   }
 
   /** Remembers the answer where it can: without it a repeat finds out from the log. */
-  async close<Plan, Answer>(
-    request: KeyedRequest,
-    before: Entry<Plan, Answer>,
-    answer: Answer,
-  ): Promise<void> {
+  async close(request: KeyedRequest, before: Entry<Plan, Answer>, answer: Answer): Promise<void> {
     try {
       await this.write(request, before, { answer });
     } catch (error) {
       if (!(error instanceof StreamError)) throw error;
     }
   }
+}
+
+interface Record<Plan, Answer> {
+  fingerprint: string;
+  entry: Entry<Plan, Answer>;
 }
 
 function hash(text: string): string {

@@ -62,7 +62,8 @@ async function appendAsItArrives(
     const told = withProgress(error, tally);
     if (lines === undefined) throw told;
     countRefusal(parts.metrics, told);
-    if (!(told instanceof StreamError)) parts.logger.error({ err: told, streamId }, "upload failed unexpectedly");
+    if (!(told instanceof StreamError))
+      parts.logger.error({ err: told, streamId }, "upload failed unexpectedly");
     lines.fail(told);
     return;
   } finally {

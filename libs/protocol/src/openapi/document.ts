@@ -105,7 +105,7 @@ function describeContent(content: Readonly<Record<string, string | null>>): obje
   return Object.fromEntries(
     Object.entries(content).map(([type, name]) => [
       type,
-      { schema: name === null ? { type: "string" } : { $ref: refTo(name) } },
+      { schema: name === null ? {} : { $ref: refTo(name) } },
     ]),
   );
 }

@@ -25,14 +25,21 @@ const lastEventId = parameter("Last-Event-ID", "The last id that the reader has.
 const client = parameter("Sluice-Client", "Names a client that understands 503.", { type: "string" });
 
 const events = {
-  description: "Chunks from the position on, then live. A refusal that may pass, to a browser: only `retry:`.",
+  description:
+    "Chunks from the position on, then live. A refusal that may pass, to a browser: only `retry:`.",
   content: { "text/event-stream": null },
   headers: {
     "Sluice-Resume-Token": "The position that the answer begins at.",
     "Sluice-Connection-Id": "Under which streams can be added, where there are many.",
   },
 } as const;
-const reading = ["STREAM_NOT_FOUND", "STREAM_DELETED", "OVERLOADED", "DRAINING", "CACHE_UNAVAILABLE"] as const;
+const reading = [
+  "STREAM_NOT_FOUND",
+  "STREAM_DELETED",
+  "OVERLOADED",
+  "DRAINING",
+  "CACHE_UNAVAILABLE",
+] as const;
 
 const readEvents = {
   method: "GET",
@@ -42,7 +49,13 @@ const readEvents = {
   problems: [...reading, "INVALID_RESUME_TOKEN", "CONNECTION"],
 } satisfies Omit<Operation, "path" | "id" | "summary">;
 
-const following = ["CONNECTION_NOT_FOUND", "STREAM_NOT_FOUND", "CONNECTION", "OVERLOADED", "DRAINING"] as const;
+const following = [
+  "CONNECTION_NOT_FOUND",
+  "STREAM_NOT_FOUND",
+  "CONNECTION",
+  "OVERLOADED",
+  "DRAINING",
+] as const;
 
 /** Every request that an edge takes. */
 export const EDGE_OPERATIONS: readonly Operation[] = [
@@ -67,7 +80,11 @@ export const EDGE_OPERATIONS: readonly Operation[] = [
     path: "/streams/events",
     id: "readManyEvents",
     summary: "Up to 64 streams on one connection",
-    query: [streamIds, ...readEvents.query.filter((given) => given !== token), { ...token, isRepeated: true }],
+    query: [
+      streamIds,
+      ...readEvents.query.filter((given) => given !== token),
+      { ...token, isRepeated: true },
+    ],
   },
   {
     method: "GET",
@@ -78,7 +95,12 @@ export const EDGE_OPERATIONS: readonly Operation[] = [
       parameter("after", "The last sequence that the reader has.", whole),
       from,
       tail,
-      parameter("limit", "Most chunks of the page.", { type: "integer", minimum: 1, maximum: 1_000, default: 100 }),
+      parameter("limit", "Most chunks of the page.", {
+        type: "integer",
+        minimum: 1,
+        maximum: 1_000,
+        default: 100,
+      }),
       wait,
     ],
     answers: {
@@ -103,7 +125,13 @@ export const EDGE_OPERATIONS: readonly Operation[] = [
     query: [...lastIds, token, from, tail],
     headers: [lastEventId],
     answers: { 204: { description: "It is followed." } },
-    problems: [...following, "STREAM_DELETED", "ALREADY_FOLLOWED", "INVALID_RESUME_TOKEN", "CACHE_UNAVAILABLE"],
+    problems: [
+      ...following,
+      "STREAM_DELETED",
+      "ALREADY_FOLLOWED",
+      "INVALID_RESUME_TOKEN",
+      "CACHE_UNAVAILABLE",
+    ],
   },
   {
     method: "DELETE",

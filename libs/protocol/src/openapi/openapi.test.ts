@@ -25,7 +25,7 @@ describe.each([
   ["edge", EDGE_OPERATIONS],
 ] as const)("the description of the %s", (service, operations) => {
   it("is valid OpenAPI 3.1", async () => {
-    const document = JSON.parse(JSON.stringify(openApiDocument(service, operations))) as object;
+    const document = structuredClone(openApiDocument(service, operations));
     expect(await new Validator().validate(document)).toEqual({ valid: true });
   });
 
@@ -39,7 +39,9 @@ describe.each([
   it("contains only what something refers to, and everything that is referred to", () => {
     const document = openApiDocument(service, operations);
     const referred = [...JSON.stringify(document).matchAll(/#\/components\/schemas\/(\w+)/g)];
-    expect(new Set(referred.map(([, name]) => name))).toEqual(new Set(Object.keys(document.components.schemas)));
+    expect(new Set(referred.map(([, name]) => name))).toEqual(
+      new Set(Object.keys(document.components.schemas)),
+    );
   });
 });
 
@@ -49,7 +51,8 @@ it("PROTOCOL.md's table of requests to the gateway names the same requests", () 
 
 it("PROTOCOL.md names each request to the edge, and its tables name no other", () => {
   const names = EDGE_OPERATIONS.map(nameOf);
-  for (const name of names) expect(PAGE).toMatch(new RegExp(`\`${name.replaceAll("/", "\\/")}[\`?,]`));
+  const isNamed = (name: string): boolean => ["`", "?", ","].some((end) => PAGE.includes(`\`${name}${end}`));
+  expect(names.filter((name) => !isNamed(name))).toEqual([]);
   for (const name of requestsIn("7. Reading")) expect(names).toContain(name);
 });
 

@@ -52,7 +52,10 @@ export function namedSchemas(): Record<string, object> {
   return { ...jsonSchemas(SENT, "input"), ...jsonSchemas(ANSWERED, "output") };
 }
 
-function jsonSchemas(schemas: Readonly<Record<string, z.ZodType>>, io: "input" | "output"): Record<string, object> {
+function jsonSchemas(
+  schemas: Readonly<Record<string, z.ZodType>>,
+  io: "input" | "output",
+): Record<string, object> {
   const registry = z.registry<{ id: string }>();
   for (const [id, schema] of Object.entries(schemas)) registry.add(schema, { id });
   const written = z.toJSONSchema(registry, { io, unrepresentable: "any", uri: refTo }).schemas;
