@@ -25,6 +25,16 @@ export {
   uploadLineSchema,
 } from "./http-bodies.ts";
 export { HTTP_HEADERS } from "./http-headers.ts";
+export {
+  connectionJson,
+  connectionListSchema,
+  listedStreamSchema,
+  partitionListSchema,
+  readerCountsSchema,
+  rejectedListSchema,
+  serviceListSchema,
+  streamListSchema,
+} from "./control-bodies.ts";
 export { decodeLiveMessage, encodeLiveMessage } from "./live-message.ts";
 export { decodeMessage, splitPayload, withoutHeartbeats } from "./message-decoder.ts";
 export {
@@ -42,6 +52,7 @@ export {
   type MultiPosition,
 } from "./multi-position.ts";
 export { openApiDocument, type OpenApiDocument } from "./openapi/document.ts";
+export { CONTROL_OPERATIONS } from "./openapi/control-operations.ts";
 export { EDGE_OPERATIONS } from "./openapi/edge-operations.ts";
 export { GATEWAY_OPERATIONS } from "./openapi/gateway-operations.ts";
 export { type Operation } from "./openapi/operation.ts";

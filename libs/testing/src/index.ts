@@ -29,6 +29,13 @@ export { partitionLeasesContract, type PartitionLeasesUnderTest } from "./partit
 export { waitUntil } from "./servers/readiness.ts";
 export { VerifyingReader, type ReaderOptions } from "./verifying-reader.ts";
 export { startFaultProxy, type FaultProxy } from "./fault-proxy.ts";
+export {
+  chunkFrame,
+  startHostileEdge,
+  type HostileEdge,
+  type HostileFrame,
+  type Treatment,
+} from "./hostile-edge.ts";
 export { liveFeedContract, type LiveFeedUnderTest } from "./live-feed-contract.ts";
 export { appendTexts, freshStreamId, outgoing, textPayload, type LogUnderTest } from "./log-under-test.ts";
 export { MemoryCancelFeed } from "./memory-cancel-feed.ts";
@@ -42,6 +49,7 @@ export { MemoryPressureFeed } from "./memory-pressure-feed.ts";
 export { MemoryPromptDesk } from "./memory-prompt-desk.ts";
 export { MemoryRequestRecords } from "./memory-request-records.ts";
 export { MemoryReaderCensus } from "./memory-reader-census.ts";
+export { MemoryRejectedElements } from "./memory-rejected-elements.ts";
 export { MemoryServiceReports } from "./memory-service-reports.ts";
 export { MemoryStreamLog } from "./memory-stream-log.ts";
 export { partitionLogContract } from "./partition-log-contract.ts";
@@ -49,5 +57,6 @@ export { pressureFeedContract, type PressureFeedUnderTest } from "./pressure-fee
 export { promptDeskContract, type PromptDeskUnderTest } from "./prompt-desk-contract.ts";
 export { requestRecordsContract, type RequestRecordsUnderTest } from "./request-records-contract.ts";
 export { readerCensusContract, type ReaderCensusUnderTest } from "./reader-census-contract.ts";
+export { rejectedElementsContract, type RejectedElementsUnderTest } from "./rejected-elements-contract.ts";
 export { serviceReportsContract, type ServiceReportsUnderTest } from "./service-reports-contract.ts";
 export { streamLogContract } from "./stream-log-contract.ts";

@@ -1,4 +1,4 @@
-import { GATEWAY_OPERATIONS, openApiDocument } from "@sluice/protocol";
+import { CONTROL_OPERATIONS, GATEWAY_OPERATIONS, openApiDocument } from "@sluice/protocol";
 import { DescribedAnswers } from "./described-answers.ts";
 import { MemoryCancelFeed } from "./memory-cancel-feed.ts";
 import { MemoryLog } from "./memory-log.ts";
@@ -6,7 +6,9 @@ import { MemoryPromptDesk } from "./memory-prompt-desk.ts";
 import { MemoryRequestRecords } from "./memory-request-records.ts";
 import { MemoryStreamLog } from "./memory-stream-log.ts";
 
-const answers = new DescribedAnswers(openApiDocument("gateway", GATEWAY_OPERATIONS));
+const answers = new DescribedAnswers(
+  openApiDocument("gateway", [...GATEWAY_OPERATIONS, ...CONTROL_OPERATIONS]),
+);
 
 /** All that a gateway stands on, in memory, and what its answers are held against. */
 export function memoryGatewayPorts() {

@@ -14,5 +14,6 @@ export { MemoryPressureFeed } from "./memory-pressure-feed.ts";
 export { MemoryPromptDesk } from "./memory-prompt-desk.ts";
 export { MemoryRequestRecords } from "./memory-request-records.ts";
 export { MemoryReaderCensus } from "./memory-reader-census.ts";
+export { MemoryRejectedElements } from "./memory-rejected-elements.ts";
 export { MemoryServiceReports } from "./memory-service-reports.ts";
 export { MemoryStreamLog } from "./memory-stream-log.ts";

@@ -1,8 +1,6 @@
 import { StreamError, type StreamInfo } from "@sluice/core";
 import { memoryGatewayPorts, type MemoryLog, type MemoryPromptDesk } from "@sluice/testing";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { GATEWAY_OPERATIONS } from "@sluice/protocol";
-import { mountedRoutes } from "@sluice/runtime";
 import { Bench, text } from "./test-bench.ts";
 
 let log: MemoryLog;
@@ -146,21 +144,6 @@ test("what a worker refuses with reaches the asker", async () => {
     status: 409,
     body: { code: "STREAM_EXISTS", detail: "taken" },
   });
-});
-
-test("the description at /openapi.json names every route that is mounted, and no other", async () => {
-  const { body } = await bench.call("GET", "/openapi.json");
-  const paths = Object.entries(body["paths"] as Record<string, object>);
-  const described = paths.flatMap(([path, methods]) =>
-    Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
-  );
-  const mounted = mountedRoutes(bench.gateway.app).map(
-    ({ method, path }) => `${method} ${path.replace(/:(\w+)/g, "{$1}")}`,
-  );
-  expect(described.toSorted()).toEqual(mounted.toSorted());
-  expect(described.length).toBe(GATEWAY_OPERATIONS.length);
-  const index = await bench.call("GET", "/");
-  expect(Object.keys(index.body["routes"] as object).toSorted()).toEqual(mounted.toSorted());
 });
 
 test("a method that a path doesn't take is refused with those that it takes", async () => {

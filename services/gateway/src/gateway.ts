@@ -1,6 +1,6 @@
 import type { CancelFeed, ChunkCache, LiveFeed, PromptDesk, RequestRecords, StreamLog } from "@sluice/core";
 import { StreamManager } from "@sluice/producer";
-import { GATEWAY_OPERATIONS, openApiDocument } from "@sluice/protocol";
+import { CONTROL_OPERATIONS, GATEWAY_OPERATIONS, openApiDocument, type Operation } from "@sluice/protocol";
 import { noSuchRoute, problemHandler, type Logger } from "@sluice/runtime";
 import express, { Router, type ErrorRequestHandler, type Express } from "express";
 import type { Registry } from "prom-client";
@@ -28,6 +28,8 @@ export interface GatewayParts {
   registry: Registry;
   /** Where clients reach the edge. */
   edgeUrl: string;
+  /** Routes for operators, where everybody who reaches this gateway may use them. */
+  control?: Router;
 }
 
 export interface Gateway {
@@ -56,8 +58,12 @@ export function createGateway(parts: GatewayParts): Gateway {
 
   const app = express();
   app.disable("x-powered-by");
+  // Before what lets pages of other origins read: the console is of this one.
+  if (parts.control !== undefined) app.use(parts.control);
   if (settings.allowAnyOrigin) app.use(allowAnyOrigin);
-  app.use(descriptionRoutes());
+  app.use(
+    descriptionRoutes([...GATEWAY_OPERATIONS, ...(parts.control === undefined ? [] : CONTROL_OPERATIONS)]),
+  );
   const creationLedger: CreationParts["ledger"] = new RequestLedger(parts.records);
   app.use(creationRoutes({ ...parts, manager, ledger: creationLedger, metrics }));
   const appendLedger: AppendLedger = new RequestLedger(parts.records);
@@ -78,11 +84,11 @@ export function createGateway(parts: GatewayParts): Gateway {
 }
 
 /** What this service is, for people and for programs. */
-function descriptionRoutes(): Router {
+function descriptionRoutes(operations: readonly Operation[]): Router {
   const router = Router();
-  const document = openApiDocument("gateway", GATEWAY_OPERATIONS);
+  const document = openApiDocument("gateway", operations);
   const routes = Object.fromEntries(
-    GATEWAY_OPERATIONS.map(({ method, path, summary }) => [`${method} ${path}`, summary]),
+    operations.map(({ method, path, summary }) => [`${method} ${path}`, summary]),
   );
   router.get("/", (_request, response) => void response.json({ service: "sluice-gateway", routes }));
   router.get("/openapi.json", (_request, response) => void response.json(document));

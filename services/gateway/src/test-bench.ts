@@ -8,6 +8,7 @@ import type {
   StreamLog,
 } from "@sluice/core";
 import { createLogger, createRegistry, listen, type HttpServer } from "@sluice/runtime";
+import type { Router } from "express";
 import { createGateway, type Gateway } from "./gateway.ts";
 
 export const NDJSON = "application/x-ndjson";
@@ -24,6 +25,7 @@ export interface BenchPorts {
   promptDesk: PromptDesk;
   cancelFeed: Pick<CancelFeed, "onCancel">;
   records: RequestRecords;
+  control?: Router;
   /** Holds what was answered against the description. */
   answers: { check(answer: SeenAnswer): void };
 }

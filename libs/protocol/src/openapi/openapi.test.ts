@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { isStreamErrorCode, STREAM_ERROR_CODES } from "@sluice/core";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { describe, expect, it } from "vitest";
+import { CONTROL_OPERATIONS } from "./control-operations.ts";
 import { openApiDocument } from "./document.ts";
 import { EDGE_OPERATIONS } from "./edge-operations.ts";
 import { GATEWAY_OPERATIONS } from "./gateway-operations.ts";
@@ -20,8 +21,11 @@ function requestsIn(section: string): string[] {
   return [...text.matchAll(/^\| `((?:GET|POST|DELETE) [^`?]+)[`?]/gm)].map(([, name]) => name ?? "");
 }
 
+/** With what it shows operators. */
+const ALL_OF_GATEWAY = [...GATEWAY_OPERATIONS, ...CONTROL_OPERATIONS];
+
 describe.each([
-  ["gateway", GATEWAY_OPERATIONS],
+  ["gateway", ALL_OF_GATEWAY],
   ["edge", EDGE_OPERATIONS],
 ] as const)("the description of the %s", (service, operations) => {
   it("is valid OpenAPI 3.1", async () => {
@@ -45,8 +49,8 @@ describe.each([
   });
 });
 
-it("PROTOCOL.md's table of requests to the gateway names the same requests", () => {
-  expect(requestsIn("6. Publishing").toSorted()).toEqual(GATEWAY_OPERATIONS.map(nameOf).toSorted());
+it("PROTOCOL.md's tables of requests to the gateway name the same requests", () => {
+  expect(requestsIn("6. Publishing").toSorted()).toEqual(ALL_OF_GATEWAY.map(nameOf).toSorted());
 });
 
 it("PROTOCOL.md names each request to the edge, and its tables name no other", () => {
@@ -57,7 +61,7 @@ it("PROTOCOL.md names each request to the edge, and its tables name no other", (
 });
 
 it("each code that the description tells of is one, and no code of requests is left out", () => {
-  const told = [...GATEWAY_OPERATIONS, ...EDGE_OPERATIONS].flatMap(({ problems }) => problems);
+  const told = [...ALL_OF_GATEWAY, ...EDGE_OPERATIONS].flatMap(({ problems }) => problems);
   for (const code of told) expect(isStreamErrorCode(code)).toBe(true);
   // What stands in front of all operations, ends a process, or isn't told over HTTP.
   const elsewhere = [

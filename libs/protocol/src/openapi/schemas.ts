@@ -1,6 +1,14 @@
 import { z } from "zod";
 import { chunkMetadataSchema, chunkTypeSchema } from "../chunk-schema.ts";
 import {
+  connectionListSchema,
+  partitionListSchema,
+  readerCountsSchema,
+  rejectedListSchema,
+  serviceListSchema,
+  streamListSchema,
+} from "../control-bodies.ts";
+import {
   appendedSchema,
   batchCreatedSchema,
   batchCreationSchema,
@@ -43,6 +51,12 @@ const ANSWERED = {
   StreamStatus: streamStatusSchema,
   Chunk: storedChunkSchema,
   HistoryPage: historyPageSchema,
+  StreamList: streamListSchema,
+  ServiceList: serviceListSchema,
+  ConnectionList: connectionListSchema,
+  ReaderCounts: readerCountsSchema,
+  PartitionList: partitionListSchema,
+  RejectedList: rejectedListSchema,
 } as const;
 
 export type SchemaName = keyof typeof SENT | keyof typeof ANSWERED;
