@@ -32,6 +32,7 @@ import {
   MemoryPartitionLeases,
   MemoryPartitionLog,
   MemoryPressureFeed,
+  MemoryReceiptFeed,
   MemoryPromptDesk,
   MemoryRequestRecords,
   MemoryReaderCensus,
@@ -75,6 +76,7 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
   const bus = new MemoryLiveBus();
   const cancelFeed = new MemoryCancelFeed();
   const pressureFeed = new MemoryPressureFeed();
+  const receiptFeed = new MemoryReceiptFeed();
   const desk = new MemoryPromptDesk();
   const reports = new MemoryServiceReports();
   const peers = new MemoryEdgePeers();
@@ -107,6 +109,7 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       leases,
       liveFeed: new MemoryLiveFeed(bus),
       pressureFeed,
+      receiptFeed,
       settings: ingestSettingsOf(ingestConfigSchema.parse({})),
       logger,
       registry: registries.ingest,
@@ -172,7 +175,12 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       ...(pace === undefined ? {} : { TOKENS_PER_SECOND: String(pace) }),
     });
     const worker = createWorker({
-      manager: new StreamManager({ log: new MemoryStreamLog(log) }),
+      manager: new StreamManager({
+        log: new MemoryStreamLog(log),
+        readerCensus: census,
+        pressureFeed,
+        receiptFeed,
+      }),
       promptDesk: desk,
       model: modelOf(workerConfig),
       settings: {

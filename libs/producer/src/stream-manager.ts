@@ -1,10 +1,24 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { isStreamId, StreamError, type LiveFeed, type StreamLog } from "@sluice/core";
+import {
+  isStreamId,
+  partitionOf,
+  StreamError,
+  type CancelFeed,
+  type LiveFeed,
+  type PressureFeed,
+  type ReaderCensus,
+  type ReceiptFeed,
+  type StreamLog,
+} from "@sluice/core";
 import { streamOptionsSchema, type StreamOptions } from "@sluice/protocol";
+import { Cancellation } from "./cancellation.ts";
+import { ClusterPressure } from "./cluster-pressure.ts";
 import { LogSpace } from "./log-space.ts";
 import { NOTHING, StreamPublisher, type Batch, type HandleMode } from "./publisher.ts";
+import type { RateLimit } from "./rate-limit.ts";
+import { ReceiptDesk } from "./receipt-desk.ts";
 import { DEFAULT_SETTINGS, type ProducerSettings } from "./settings.ts";
-import { StreamHandle } from "./stream-handle.ts";
+import { StreamHandle, type Confirmation } from "./stream-handle.ts";
 import {
   headOf,
   NOT_CREATED,
@@ -13,14 +27,39 @@ import {
   type StreamPlace,
   type StreamPosition,
 } from "./stream-position.ts";
+import { Throttle, totalRateOf } from "./throttle.ts";
 
 export interface StreamManagerOptions {
   log: StreamLog;
   settings?: Partial<ProducerSettings>;
   /** Where handles beat; without it they don't, and a stream whose producer dies stays open until the idle limit. */
   liveFeed?: Pick<LiveFeed, "publishBeat">;
+  /** Where handles hear that they are to stop; without it only that others ended their stream. */
+  cancelFeed?: Pick<CancelFeed, "onCancel">;
+  /** Asked by `isConnected`. */
+  readerCensus?: Pick<ReaderCensus, "hasReader">;
+  /** Where the cluster's pressure is heard; without it nothing but the log itself slows a producer down. */
+  pressureFeed?: Pick<PressureFeed, "subscribePressure">;
+  /** How chunks are confirmed. */
+  receiptFeed?: ReceiptFeed;
   /** Closes what the log stands on, once all handles are closed. */
   closeLog?: () => Promise<void>;
+}
+
+export interface OpenOptions {
+  mode?: HandleMode;
+  /** What sends wait for that don't say. */
+  confirm?: Confirmation;
+}
+
+export interface CreateOptions extends OpenOptions {
+  /** A random UUID where it is absent. */
+  streamId?: string;
+  options?: StreamOptions;
+  /** Unique for ever: whoever repeats the creation under this name succeeds again. */
+  name?: string;
+  /** The stream is cancelled when nobody has read it for so long, 5 s to a day; by default it never is for want of readers. */
+  cancelWhenAbandonedSeconds?: number;
 }
 
 /**
@@ -30,70 +69,74 @@ export interface StreamManagerOptions {
  */
 export class StreamManager implements AsyncDisposable {
   readonly #log: StreamLog;
+  readonly #options: StreamManagerOptions;
   readonly #settings: ProducerSettings;
-  readonly #closeLog: () => Promise<void>;
-  readonly #liveFeed: Pick<LiveFeed, "publishBeat"> | null;
   readonly #space: LogSpace;
+  readonly #pressure: ClusterPressure;
+  readonly #totalRate: RateLimit;
+  readonly #receipts: ReceiptDesk | null;
   readonly #handles = new Set<StreamHandle>();
   #closing: Promise<void> | undefined;
 
   constructor(options: StreamManagerOptions) {
     this.#log = options.log;
     this.#settings = { ...DEFAULT_SETTINGS, ...options.settings };
-    this.#liveFeed = options.liveFeed ?? null;
+    this.#options = options;
     this.#space = new LogSpace(options.log);
-    this.#closeLog = options.closeLog ?? (() => Promise.resolve());
+    this.#pressure = new ClusterPressure(options.pressureFeed);
+    this.#totalRate = totalRateOf(this.#settings);
+    const { receiptFeed, log } = options;
+    this.#receipts =
+      receiptFeed === undefined
+        ? null
+        : new ReceiptDesk(receiptFeed, log.partitions, this.#settings.confirmTimeoutMs);
   }
 
   /**
-   * Creates a stream: readers find it from now on. Its id is a random UUID where none is given.
-   * With a `name`, which must be unique for ever, whoever repeats the creation under it succeeds again.
+   * Creates a stream: readers find it from now on.
    * @throws StreamError STREAM_EXISTS, STREAM_DELETED where the id was used before, INVALID_REQUEST for bad options,
    * LOG_FULL from 95 % on, so that the ends of other streams still fit
    */
-  async createStream(
-    request: { streamId?: string; options?: StreamOptions; mode?: HandleMode; name?: string } = {},
-  ): Promise<{ streamId: string; handle: StreamHandle }> {
-    const streamId = request.streamId ?? randomUUID();
+  async createStream(request: CreateOptions = {}): Promise<{ streamId: string; handle: StreamHandle }> {
+    const { streamId = randomUUID(), mode = "exclusive" } = request;
     this.#check(streamId);
-    const options = encodeOptions(request.options);
-    const mode = request.mode ?? "exclusive";
+    const options = encodeOptions(request);
     await this.#space.demandRoom();
     // Exclusive in any case: a shared one would go on where somebody else has created the stream.
-    const creator = this.#publisher(
-      streamId,
-      "exclusive",
-      NOT_CREATED,
-      this.#beatIntervalMs(mode),
-      request.name,
-    );
+    const beatIntervalMs = this.#beatIntervalMs(mode);
+    const creator = this.#publisher(streamId, "exclusive", NOT_CREATED, {
+      beatIntervalMs,
+      name: request.name,
+    });
     try {
       await creator.publish(options === null ? NOTHING : { ...NOTHING, options });
     } catch (error) {
       throw await this.#whyNotCreated(streamId, error);
     }
-    const handle = this.#handle(streamId, mode, creator.position, this.#beatIntervalMs(mode));
-    return { streamId, handle };
+    return { streamId, handle: this.#handle(streamId, creator.position, request) };
   }
 
   /**
-   * Opens a stream to go on writing it. In `exclusive` mode (the default) it is taken over at once: every later send
-   * of an older exclusive handle, wherever it is, fails with FENCED.
+   * Goes on with a stream, as a worker's successor, or the worker itself after a restart. Takes it over at once: every later
+   * send of an older exclusive handle, wherever it is, fails with FENCED.
    * @throws StreamError STREAM_NOT_FOUND, STREAM_ENDED, STREAM_DELETED
    */
-  async openStream(
-    streamId: string,
-    { mode = "exclusive" }: { mode?: HandleMode } = {},
-  ): Promise<StreamHandle> {
+  resume(streamId: string, options: { confirm?: Confirmation } = {}): Promise<StreamHandle> {
+    return this.openStream(streamId, { ...options, mode: "exclusive" });
+  }
+
+  /** Opens a stream as `resume` does, or in `shared` mode to append beside others; nothing is taken over then. */
+  async openStream(streamId: string, options: OpenOptions = {}): Promise<StreamHandle> {
+    const { mode = "exclusive" } = options;
     this.#check(streamId);
     const position = await this.#openPosition(streamId);
-    if (mode === "shared") return this.#handle(streamId, mode, position);
-    return this.#takeOver(streamId, "shared", position);
+    if (mode === "shared") return this.#handle(streamId, position, options);
+    return this.#takeOver(streamId, "shared", position, options);
   }
 
   /**
    * Opens a stream for chunks of which the first must take this number; nothing is taken over unless `takeOver` asks for
-   * it. Whoever else writes ends the handle with FENCED. A sender that lost an answer can so send again without storing anything twice:
+   * it, and without that nothing is promised: it doesn't beat. Whoever else writes ends the handle with FENCED. A sender that lost an answer can so send again without storing anything twice:
    * `details.head_sequence` of the refusal tells how far the stream has come.
    * @throws StreamError FENCED where the next number is another one or can't be known, and as `openStream`
    */
@@ -107,7 +150,7 @@ export class StreamManager implements AsyncDisposable {
     if (position.nextSequence === nextSequence) {
       return takeOver
         ? this.#takeOver(streamId, "exclusive", position)
-        : this.#handle(streamId, "exclusive", position);
+        : this.#handle(streamId, position, {}, { beatIntervalMs: null });
     }
     const next = position.nextSequence === null ? "can't be known" : `is ${position.nextSequence}`;
     throw new StreamError(
@@ -143,8 +186,9 @@ export class StreamManager implements AsyncDisposable {
    */
   openStreamAfter(streamId: string, place: StreamPlace, name: string): StreamHandle {
     this.#check(streamId);
-    const handleId = `${name}.${place.brokerSequence.toString(36)}`;
-    return this.#handle(streamId, "exclusive", { ...place, status: "open" }, null, handleId);
+    const position = { ...place, status: "open" } as const;
+    const own = { beatIntervalMs: null, name: `${name}.${place.brokerSequence.toString(36)}` };
+    return this.#handle(streamId, position, {}, own);
   }
 
   /**
@@ -189,7 +233,9 @@ export class StreamManager implements AsyncDisposable {
 
   async #closeAll(): Promise<void> {
     await Promise.all([...this.#handles].map((handle) => handle.close()));
-    await this.#closeLog();
+    this.#receipts?.close();
+    this.#pressure.close();
+    await this.#options.closeLog?.();
   }
 
   #check(streamId: string): void {
@@ -206,12 +252,17 @@ export class StreamManager implements AsyncDisposable {
     return openAt(streamId, positionAfter(last));
   }
 
-  /** @param mode `shared`: whoever writes meanwhile is taken over as well, `exclusive`: it must not happen */
-  async #takeOver(streamId: string, mode: HandleMode, position: StreamPosition): Promise<StreamHandle> {
+  /** @param mode `shared`: whoever writes meanwhile is taken over as well; `exclusive`: nobody may */
+  async #takeOver(
+    streamId: string,
+    mode: HandleMode,
+    position: StreamPosition,
+    options: OpenOptions = {},
+  ): Promise<StreamHandle> {
     const beatIntervalMs = this.#beatIntervalMs("exclusive");
-    const taker = this.#publisher(streamId, mode, position, beatIntervalMs);
+    const taker = this.#publisher(streamId, mode, position, { beatIntervalMs });
     await taker.publish(NOTHING);
-    return this.#handle(streamId, "exclusive", taker.position, beatIntervalMs);
+    return this.#handle(streamId, taker.position, options);
   }
 
   async #whyNotCreated(streamId: string, error: unknown): Promise<unknown> {
@@ -227,20 +278,21 @@ export class StreamManager implements AsyncDisposable {
 
   /** Others write to a shared stream too, from processes that come and go: it has no producer to be lost. */
   #beatIntervalMs(mode: HandleMode): number | null {
-    return mode === "exclusive" && this.#liveFeed !== null ? this.#settings.beatIntervalMs : null;
+    return mode === "exclusive" && this.#options.liveFeed !== undefined
+      ? this.#settings.beatIntervalMs
+      : null;
   }
 
   #publisher(
     streamId: string,
     mode: HandleMode,
     position: StreamPosition,
-    beatIntervalMs: number | null = null,
-    handleId: string = randomBytes(12).toString("base64url"),
+    { beatIntervalMs = null, name }: PublisherIdentity = {},
   ): StreamPublisher {
     return new StreamPublisher({
       log: this.#log,
       streamId,
-      handleId,
+      handleId: name ?? randomBytes(12).toString("base64url"),
       mode,
       position,
       settings: this.#settings,
@@ -250,25 +302,39 @@ export class StreamManager implements AsyncDisposable {
 
   #handle(
     streamId: string,
-    mode: HandleMode,
     position: StreamPosition,
-    beatIntervalMs: number | null = null,
-    handleId?: string,
+    { mode = "exclusive", confirm = "durable" }: OpenOptions = {},
+    { beatIntervalMs = this.#beatIntervalMs(mode), name }: PublisherIdentity = {},
   ): StreamHandle {
+    const { liveFeed, cancelFeed, readerCensus } = this.#options;
     const handle = new StreamHandle({
       streamId,
-      publisher: this.#publisher(streamId, mode, position, beatIntervalMs, handleId),
-      beat:
-        beatIntervalMs === null
-          ? null
-          : (brokerSequence) => this.#liveFeed?.publishBeat(streamId, brokerSequence),
+      publisher: this.#publisher(streamId, mode, position, { beatIntervalMs, name }),
       settings: this.#settings,
+      throttle: new Throttle({
+        settings: this.#settings,
+        total: this.#totalRate,
+        pressure: this.#pressure,
+        partition: partitionOf(streamId, this.#log.partitions),
+      }),
+      receipts: this.#receipts,
+      confirm,
+      cancellation: new Cancellation(cancelFeed, streamId),
+      readerCensus: readerCensus ?? null,
       maxMessageBytes: this.#log.maxMessageBytes,
+      beat:
+        beatIntervalMs === null ? null : (brokerSequence) => liveFeed?.publishBeat(streamId, brokerSequence),
       onClose: () => void this.#handles.delete(handle),
     });
     this.#handles.add(handle);
     return handle;
   }
+}
+
+/** What a publisher promises, and what its messages are named after; a random name where there is none. */
+interface PublisherIdentity {
+  beatIntervalMs?: number | null;
+  name?: string | undefined;
 }
 
 function openAt(streamId: string, position: StreamPosition): StreamPosition {
@@ -284,16 +350,18 @@ function notFound(streamId: string): StreamError {
   );
 }
 
-function encodeOptions(options: StreamOptions | undefined): string | null {
-  if (options === undefined) return null;
-  const parsed = streamOptionsSchema.safeParse(options);
+function encodeOptions({ options, cancelWhenAbandonedSeconds }: CreateOptions): string | null {
+  if (options === undefined && cancelWhenAbandonedSeconds === undefined) return null;
+  const abandoned =
+    cancelWhenAbandonedSeconds === undefined
+      ? {}
+      : { cancel_when_abandoned_seconds: cancelWhenAbandonedSeconds };
+  const parsed = streamOptionsSchema.safeParse({ ...options, ...abandoned });
   if (parsed.success) return JSON.stringify(parsed.data);
   const issue = parsed.error.issues[0];
   throw new StreamError(
     "INVALID_REQUEST",
     `options.${issue?.path.join(".") ?? ""}: ${issue?.message ?? "invalid"}`,
-    {
-      details: { field: ["options", ...(issue?.path ?? [])].join(".") },
-    },
+    { details: { field: ["options", ...(issue?.path ?? [])].join(".") } },
   );
 }
