@@ -4,6 +4,7 @@ import {
   createGateway,
   GATEWAY_FIGURES,
   gatewayConfigSchema,
+  modelServerOf,
   settingsOf as gatewaySettingsOf,
 } from "@sluice/gateway";
 import {
@@ -146,6 +147,7 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       records: new MemoryRequestRecords(),
       promptDesk: desk,
       settings: gatewaySettingsOf(gatewayConfigSchema.parse({})),
+      modelServer: modelServerOf(loadConfig(gatewayConfigSchema, options.environment)),
       logger,
       registry: registries.gateway,
       edgeUrl,

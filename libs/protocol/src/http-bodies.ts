@@ -21,6 +21,11 @@ export const promptRequestSchema = z.strictObject({
   prompt: z.string().min(1),
   stream_id: z.string().optional(),
 });
+/** A chat completion as OpenAI's API takes it; the model server judges the rest. */
+export const proxyRequestSchema = z.looseObject({
+  model: z.string().min(1),
+  messages: z.array(z.looseObject({ role: z.string() })).min(1),
+});
 /** A draft or a bare chunk type. For the description only: what is wrong with one `parseChunkDraft` says better. */
 export const sentChunkSchema = z.union([chunkDraftSchema, chunkTypeSchema]);
 export const sentChunksSchema = z.union([

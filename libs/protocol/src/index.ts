@@ -20,6 +20,7 @@ export {
   MAX_STREAMS_PER_BATCH,
   problemSchema,
   promptRequestSchema,
+  proxyRequestSchema,
   sentChunkSchema,
   streamStatusSchema,
   uploadLineSchema,

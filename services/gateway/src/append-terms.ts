@@ -28,7 +28,8 @@ export function readTerms(request: Request): AppendTerms {
   return { isExclusive: mode === "exclusive", sequence: readSequence(request) };
 }
 
-function readSequence(request: Request): number | null {
+/** @throws StreamError INVALID_REQUEST with `field` */
+export function readSequence(request: Request): number | null {
   const wanted = request.get(HTTP_HEADERS.sequence);
   if (wanted === undefined) return null;
   const sequence = parseSequence(wanted);

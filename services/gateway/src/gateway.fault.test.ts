@@ -63,6 +63,7 @@ async function startGateway(): Promise<string> {
     settings: settingsOf(gatewayConfigSchema.parse({})),
     logger: createLogger("gateway", "silent"),
     registry: createRegistry("gateway"),
+    modelServer: null,
     edgeUrl: "http://edge.test",
   });
   opened.push(() => gateway.close());

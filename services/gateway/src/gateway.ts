@@ -10,6 +10,9 @@ import { allowAnyOrigin } from "./cors.ts";
 import { creationRoutes } from "./creation-routes.ts";
 import type { CreationParts } from "./creations.ts";
 import { countRefusal, createGatewayMetrics, type GatewayMetrics } from "./metrics.ts";
+import type { ModelServer } from "./model-server.ts";
+import { ProxiedAnswers } from "./proxied-answers.ts";
+import { proxyRoute, type ProxyRouteParts } from "./proxy-route.ts";
 import { RequestLedger } from "./request-ledger.ts";
 import type { GatewaySettings } from "./settings.ts";
 import { streamRoutes } from "./stream-routes.ts";
@@ -26,6 +29,8 @@ export interface GatewayParts {
   settings: GatewaySettings;
   logger: Logger;
   registry: Registry;
+  /** Asked by `/proxy`; null: none is configured. */
+  modelServer: ModelServer | null;
   /** Where clients reach the edge. */
   edgeUrl: string;
   /** Routes for operators, where everybody who reaches this gateway may use them. */
@@ -36,8 +41,8 @@ export interface Gateway {
   /** Its server must not limit the time of a request: an upload may last as long as the answer that it carries. */
   readonly app: Express;
   /**
-   * Stops uploads with DRAINING and what they have stored so far, refuses new ones, and resolves when all that was sent
-   * is settled. Idempotent.
+   * Stops uploads with DRAINING and what they have stored so far, refuses new ones, lets proxied answers end in their
+   * time, and resolves when all that was sent is settled. Idempotent.
    */
   close(): Promise<void>;
 }
@@ -46,10 +51,15 @@ export interface Gateway {
 export function createGateway(parts: GatewayParts): Gateway {
   const { log, settings, registry, logger } = parts;
   const uploads = new Uploads(settings.maxUploads);
-  const metrics = createGatewayMetrics(registry, () => uploads.open);
+  const answers = new ProxiedAnswers(settings.maxProxiedAnswers, logger);
+  const metrics = createGatewayMetrics(registry, {
+    uploads: () => uploads.open,
+    proxiedAnswers: () => answers.open,
+  });
   const manager = new StreamManager({
     log,
     liveFeed: parts.liveFeed,
+    cancelFeed: parts.cancelFeed,
     settings: {
       publishTimeoutMs: settings.logTimeoutMs,
       backpressureTimeoutMs: settings.logTimeoutMs,
@@ -69,18 +79,20 @@ export function createGateway(parts: GatewayParts): Gateway {
   const appendLedger: AppendLedger = new RequestLedger(parts.records);
   const maxBodyBytes = log.maxMessageBytes;
   app.use(appendRoutes({ ...parts, manager, ledger: appendLedger, uploads, metrics, maxBodyBytes }));
+  const proxyLedger: ProxyRouteParts["ledger"] = new RequestLedger(parts.records);
+  app.use(proxyRoute({ ...parts, manager, ledger: proxyLedger, answers }));
   app.use(streamRoutes({ ...parts, manager, partitions: log.partitions }));
   app.use(noSuchRoute);
   app.use(countRefusals(metrics));
   app.use(problemHandler(logger));
 
-  return {
-    app,
-    close: () => {
-      uploads.close();
-      return manager.close();
-    },
+  const close = async (): Promise<void> => {
+    uploads.close();
+    await answers.close(settings.proxyDrainTimeoutMs);
+    await manager.close();
   };
+  let closing: Promise<void> | undefined;
+  return { app, close: () => (closing ??= close()) };
 }
 
 /** What this service is, for people and for programs. */

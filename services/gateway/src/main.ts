@@ -25,7 +25,7 @@ import {
   startAdminServer,
 } from "@sluice/runtime";
 import { Router } from "express";
-import { gatewayConfigSchema, settingsOf } from "./config.ts";
+import { gatewayConfigSchema, modelServerOf, settingsOf } from "./config.ts";
 import { controlRoutes } from "./control-routes.ts";
 import { GATEWAY_FIGURES } from "./figures.ts";
 import { createGateway } from "./gateway.ts";
@@ -70,6 +70,7 @@ await runMain(async () => {
     settings: settingsOf(config),
     logger,
     registry,
+    modelServer: modelServerOf(config),
     edgeUrl: config.EDGE_URL,
     ...(config.CONTROL_ENABLED ? { control } : {}),
   });
@@ -85,7 +86,7 @@ await runMain(async () => {
   // An upload may last as long as the answer that it carries; idle ones are cut by their own time limit.
   http.server.requestTimeout = 0;
   lifecycle.add("http", () => http.close(config.DRAIN_TIMEOUT_MS), config.DRAIN_TIMEOUT_MS + 1_000);
-  lifecycle.add("gateway", () => gateway.close(), config.DRAIN_TIMEOUT_MS);
+  lifecycle.add("gateway", () => gateway.close(), config.DRAIN_TIMEOUT_MS + 5_000);
 
   const admin = await startAdminServer({
     host: config.ADMIN_HOST,

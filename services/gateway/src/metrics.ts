@@ -8,13 +8,22 @@ export interface GatewayMetrics {
 }
 
 /** Without labels by stream or client: the number of series must not grow with the traffic. */
-export function createGatewayMetrics(registry: Registry, openUploads: () => number): GatewayMetrics {
+export function createGatewayMetrics(
+  registry: Registry,
+  open: { uploads: () => number; proxiedAnswers: () => number },
+): GatewayMetrics {
   const registers = [registry];
   const uploads: Gauge = new Gauge({
     name: "sluice_gateway_open_uploads",
     help: "Appends in progress",
     registers,
-    collect: () => uploads.set(openUploads()),
+    collect: () => uploads.set(open.uploads()),
+  });
+  const proxied: Gauge = new Gauge({
+    name: "sluice_gateway_open_proxied_answers",
+    help: "Answers of model servers on their way",
+    registers,
+    collect: () => proxied.set(open.proxiedAnswers()),
   });
   return {
     chunksAccepted: new Counter({

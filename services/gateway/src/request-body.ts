@@ -19,7 +19,7 @@ export function demandType(request: Request, types: readonly string[]): void {
 // Larger bodies than this are chunks.
 const MAX_REQUEST_BYTES = 1024 * 1024;
 
-const demandJson: RequestHandler = (request, _response, next) => {
+export const demandJson: RequestHandler = (request, _response, next) => {
   demandType(request, [JSON_TYPE]);
   next();
 };

@@ -65,26 +65,36 @@ export class RequestLedger<Plan, Answer> {
     request: KeyedRequest,
     before: Entry<Plan, Answer> | null,
     after: Entry<Plan, Answer>,
+    ttlMs = RECORD_TTL_MS,
   ): Promise<boolean> {
     const { key, fingerprint } = request;
     const encode = (entry: Entry<Plan, Answer>): string =>
       JSON.stringify({ fingerprint, entry } satisfies Record<Plan, Answer>);
-    return this.#records.replace(key, before === null ? null : encode(before), encode(after), RECORD_TTL_MS);
+    return this.#records.replace(key, before === null ? null : encode(before), encode(after), ttlMs);
   }
 
   /** Remembers the answer where it can: without it a repeat finds out from the log. */
   async close(request: KeyedRequest, before: Entry<Plan, Answer>, answer: Answer): Promise<void> {
-    try {
-      await this.write(request, before, { answer });
-    } catch (error) {
-      if (!(error instanceof StreamError)) throw error;
-    }
+    await unlessAway(this.write(request, before, { answer }));
+  }
+
+  /** The request has failed, and counts as new when it comes again; where that can't be noted, as soon as the entry expires. */
+  async forget(request: KeyedRequest, entry: Entry<Plan, Answer>): Promise<void> {
+    await unlessAway(this.write(request, entry, entry, 1));
   }
 }
 
 interface Record<Plan, Answer> {
   fingerprint: string;
   entry: Entry<Plan, Answer>;
+}
+
+async function unlessAway(write: Promise<boolean>): Promise<void> {
+  try {
+    await write;
+  } catch (error) {
+    if (!(error instanceof StreamError)) throw error;
+  }
 }
 
 function hash(text: string): string {

@@ -10,6 +10,7 @@ import type {
 import { createLogger, createRegistry, listen, type HttpServer } from "@sluice/runtime";
 import type { Router } from "express";
 import { createGateway, type Gateway } from "./gateway.ts";
+import type { ModelServer } from "./model-server.ts";
 
 export const NDJSON = "application/x-ndjson";
 
@@ -26,6 +27,7 @@ export interface BenchPorts {
   cancelFeed: Pick<CancelFeed, "onCancel">;
   records: RequestRecords;
   control?: Router;
+  modelServer?: ModelServer;
   /** Holds what was answered against the description. */
   answers: { check(answer: SeenAnswer): void };
 }
@@ -73,8 +75,11 @@ export class Bench implements AsyncDisposable {
         rebuildTimeoutMs: 300,
         uploadIdleTimeoutMs: 60_000,
         maxUploads: 3,
+        maxProxiedAnswers: 2,
+        proxyDrainTimeoutMs: 50,
         allowAnyOrigin: true,
       },
+      modelServer: ports.modelServer ?? null,
       logger: createLogger("gateway", "silent"),
       registry: this.#registry,
       edgeUrl: "http://edge.test/",

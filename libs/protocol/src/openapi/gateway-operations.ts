@@ -130,6 +130,22 @@ export const GATEWAY_OPERATIONS: readonly Operation[] = [
     problems: appending,
   },
   {
+    method: "POST",
+    path: "/streams/{streamId}/proxy",
+    id: "proxyAnswer",
+    summary: "Have a model server answer: OpenAI's chat completion, written to the stream",
+    headers: [sequence, key],
+    body: { isRequired: true, content: { [JSON_TYPE]: "ProxyRequest" } },
+    answers: {
+      202: {
+        description: "The stream is open, the answer on its way.",
+        content: { [JSON_TYPE]: "Created" },
+        headers: { Location: "Its status.", ...replayed },
+      },
+    },
+    problems: [...appending, "STREAM_EXISTS", "NOT_FOUND", "UNSUPPORTED_MEDIA_TYPE"],
+  },
+  {
     method: "GET",
     path: "/streams/{streamId}",
     id: "readStatus",

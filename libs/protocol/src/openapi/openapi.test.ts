@@ -1,5 +1,4 @@
 import { readFileSync } from "node:fs";
-import { isStreamErrorCode, STREAM_ERROR_CODES } from "@sluice/core";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { describe, expect, it } from "vitest";
 import { CONTROL_OPERATIONS } from "./control-operations.ts";
@@ -58,20 +57,4 @@ it("PROTOCOL.md names each request to the edge, and its tables name no other", (
   const isNamed = (name: string): boolean => ["`", "?", ","].some((end) => PAGE.includes(`\`${name}${end}`));
   expect(names.filter((name) => !isNamed(name))).toEqual([]);
   for (const name of requestsIn("7. Reading")) expect(names).toContain(name);
-});
-
-it("each code that the description tells of is one, and no code of requests is left out", () => {
-  const told = [...ALL_OF_GATEWAY, ...EDGE_OPERATIONS].flatMap(({ problems }) => problems);
-  for (const code of told) expect(isStreamErrorCode(code)).toBe(true);
-  // What stands in front of all operations, ends a process, or isn't told over HTTP.
-  const elsewhere = [
-    "INVALID_REQUEST",
-    "INVALID_STREAM_ID",
-    "NOT_FOUND",
-    "METHOD_NOT_ALLOWED",
-    "BUFFER_OVERFLOW",
-    "LOG_INCOMPATIBLE",
-    "SERIALIZATION",
-  ];
-  expect(STREAM_ERROR_CODES.filter((code) => !told.includes(code)).toSorted()).toEqual(elsewhere.toSorted());
 });

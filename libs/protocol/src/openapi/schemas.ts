@@ -18,6 +18,7 @@ import {
   historyPageSchema,
   problemSchema,
   promptRequestSchema,
+  proxyRequestSchema,
   sentChunkSchema,
   sentChunksSchema,
   serviceIndexSchema,
@@ -38,6 +39,7 @@ const SENT = {
   BatchCreation: batchCreationSchema,
   Completion: completionSchema,
   PromptRequest: promptRequestSchema,
+  ProxyRequest: proxyRequestSchema,
 } as const;
 
 /** What answers carry: every field is there. */
