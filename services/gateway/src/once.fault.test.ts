@@ -9,14 +9,12 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 const DEADLINE = { timeout: 20_000, interval: 20 };
 
 let stack: AsyncDisposableStack;
-/** The first one sees NATS and Redis through proxies. */
+/** The first one sees NATS through a proxy. */
 let gateways: [ProcessServer, ProcessServer];
 let urls: [string, string];
 let log: NatsPartitionLog;
 /** What befalls the first gateway's publishes; true: they get no further. */
 let onPublish: (subject: string) => boolean = () => false;
-let freezeRedis: () => void;
-let thawRedis: () => void;
 let flushRedis: () => Promise<void>;
 let streamId: string;
 
@@ -25,23 +23,20 @@ beforeAll(async () => {
   const nats = stack.use(await startNats({ local: true }));
   const redis = stack.use(await startRedis({ local: true }));
   const natsProxy = stack.use(await startFaultProxy(nats.url));
-  const redisProxy = stack.use(await startFaultProxy(redis.url));
   natsProxy.withhold((subject) => onPublish(subject));
-  freezeRedis = () => redisProxy.pause();
-  thawRedis = () => redisProxy.resume();
   const link = await connectNats({ servers: nats.url, name: "test" });
   stack.defer(() => link.close());
   const bounds = { replicas: 1, maxAgeMs: 3_600_000, maxBytes: 256 * 1024 * 1024, minRetentionMs: 300_000 };
   log = new NatsPartitionLog(link, await ensureLog(link, bounds));
-  const start = async (natsUrl: string, redisUrl: string): Promise<[ProcessServer, string]> => {
+  const start = async (natsUrl: string): Promise<[ProcessServer, string]> => {
     const [port = 0, adminPort = 0] = await freePorts(2);
-    const gateway = stack.use(await startGateway(natsUrl, redisUrl, port, adminPort));
+    const gateway = stack.use(await startGateway(natsUrl, redis.url, port, adminPort));
     return [gateway, `http://127.0.0.1:${port}`];
   };
   const behind = new URL(natsProxy.url).host;
   const [[first, firstUrl], [second, secondUrl]] = await Promise.all([
-    start(`nats://${behind}`, redisProxy.url.replace("nats:", "redis:")),
-    start(nats.url, redis.url),
+    start(`nats://${behind}`),
+    start(nats.url),
   ]);
   gateways = [first, second];
   urls = [firstUrl, secondUrl];
@@ -62,21 +57,19 @@ test.each([
   "a gateway that is killed %s neither doubles nor loses: the repeat, at another one, tells",
   async (_moment, isWithheld) => {
     const path = `/streams/${streamId}/chunks`;
-    const key = `key of ${streamId}`.replaceAll(" ", "-");
-    const published = Promise.withResolvers<void>();
+    const key = `key-of-${streamId}`;
+    const stopped = Promise.withResolvers<void>();
     onPublish = (subject) => {
       if (subject !== `stream.${streamId}`) return false;
-      // From here on the gateway can't write down anything: it stands between the two steps until it dies.
-      freezeRedis();
-      published.resolve();
+      // Before the log's answer can reach it: it stands between the two steps until it dies.
+      stopped.resolve(gateways[0].pause());
       return isWithheld;
     };
     const lost = post(0, path, [text("a"), text("b")], key).catch((error: unknown) => error);
-    await published.promise;
+    await stopped.promise;
     await expect.poll(() => texts(streamId), DEADLINE).toEqual(isWithheld ? [] : ["a", "b"]);
     await gateways[0].kill();
     onPublish = () => false;
-    thawRedis();
     await lost;
 
     // Others go on writing: the chunks aren't the last ones any more.
