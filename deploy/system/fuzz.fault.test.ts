@@ -157,12 +157,12 @@ async function garbageToSockets(malformed: Malformed): Promise<void> {
 
 /** Streams by HTTP and by NATS that go on meanwhile, with a reader each. */
 function goodTraffic() {
-  let isOver = false;
+  const over = new AbortController();
   let slowestMs = 0;
   const counts = { "good-by-http": 0, "good-by-nats": 0 };
   const byHttp = async (): Promise<void> => {
     await create("good-by-http");
-    for (; !isOver; await delay(20)) {
+    for (; !over.signal.aborted; await delay(20)) {
       const startedMs = performance.now();
       const answer = await post("/streams/good-by-http/chunks", text(counts["good-by-http"]));
       slowestMs = Math.max(slowestMs, performance.now() - startedMs);
@@ -173,7 +173,7 @@ function goodTraffic() {
   };
   const byNats = async (): Promise<void> => {
     const { handle } = await producer.createStream({ streamId: "good-by-nats" });
-    for (; !isOver; await delay(20)) await handle.send(text(counts["good-by-nats"]++));
+    for (; !over.signal.aborted; await delay(20)) await handle.send(text(counts["good-by-nats"]++));
     await handle.sendComplete();
     await handle.close();
   };
@@ -185,7 +185,7 @@ function goodTraffic() {
   const reading = Promise.all(readers.map((reader) => reader.run()));
   return {
     async verify(): Promise<void> {
-      isOver = true;
+      over.abort();
       await writing;
       await reading;
       for (const [index, count] of Object.values(counts).entries()) {

@@ -140,7 +140,7 @@ export class Malformed {
       () => make(chunks, json, Buffer.from(this.pick(NO_JSON))),
       () => make(chunks, json, Buffer.from("[".repeat(1 + this.below(20_000)))),
       () => make(chunks, lines, Buffer.from(`${this.#single()}\n${JSON.stringify(TEXT)}\n`)),
-      () => make(chunks, { ...lines, accept: "application/x-ndjson;q=0" }, Buffer.from(`${this.#single()}`)),
+      () => make(chunks, { ...lines, accept: "application/x-ndjson;q=0" }, Buffer.from(this.#single())),
       () => make(chunks, lines, Buffer.concat([Buffer.from([0xff, 0xfe]), this.#bytes(50)])),
       () =>
         make(

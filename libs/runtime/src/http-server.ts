@@ -2,6 +2,7 @@ import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { StreamError } from "@sluice/core";
 import { PROBLEM_CONTENT_TYPE, problemOf } from "@sluice/protocol";
+import type { Duplex } from "node:stream";
 
 export interface ListenOptions {
   host: string;
@@ -9,6 +10,8 @@ export interface ListenOptions {
   port: number;
   /** Several processes may listen on the port; the kernel balances between them. */
   reusePort?: boolean;
+  /** What HTTP is to read and write in the place of a connection. Closing it closes the connection. */
+  wrapConnection?: (connection: Socket) => Duplex;
 }
 
 /** A server that is listening. */
@@ -23,6 +26,7 @@ export interface HttpServer {
 export async function listen(app: RequestListener, options: ListenOptions): Promise<HttpServer> {
   const server = createServer(app);
   server.on("clientError", refuseUnreadable);
+  if (options.wrapConnection !== undefined) wrapConnections(server, options.wrapConnection);
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen({ host: options.host, port: options.port, reusePort: options.reusePort ?? false }, () => {
@@ -53,6 +57,15 @@ function refuseUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
     `HTTP/1.1 400 Bad Request\r\nContent-Type: ${PROBLEM_CONTENT_TYPE}\r\n` +
       `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   );
+}
+
+function wrapConnections(server: Server, wrap: (connection: Socket) => Duplex): void {
+  const listeners = server.listeners("connection");
+  server.removeAllListeners("connection");
+  server.on("connection", (connection) => {
+    const wrapped = wrap(connection);
+    for (const listener of listeners) listener.call(server, wrapped);
+  });
 }
 
 async function closeServer(server: Server, graceMs: number): Promise<void> {

@@ -10,7 +10,7 @@ import {
   type Subscription,
 } from "@sluice/core";
 import { chunkMetadataSchema, deletedFrame, elementFrames } from "@sluice/protocol";
-import { createLogger, createRegistry, listen, type HttpServer } from "@sluice/runtime";
+import { createLogger, createRegistry, type HttpServer } from "@sluice/runtime";
 import type { Registry } from "prom-client";
 import { createEdge, type Edge } from "./edge.ts";
 import type { Load } from "./pressure.ts";
@@ -64,7 +64,7 @@ export async function startBench<Cache extends ChunkCache, Feed extends LiveFeed
     registry,
     ...(measureLoad === undefined ? {} : { measureLoad }),
   });
-  const server: HttpServer = await listen(edge.app, { host: "127.0.0.1", port: 0 });
+  const server: HttpServer = await edge.listen({ host: "127.0.0.1", port: 0 });
   const url = `http://127.0.0.1:${server.port}`;
   const ingest = new TestIngest(cache, ports.ingestFeed, partitions);
   ingest.answerBarriers();
