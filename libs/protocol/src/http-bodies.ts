@@ -89,9 +89,13 @@ export const streamStatusSchema = z.strictObject({
   created_ms: count,
   updated_ms: count,
   ended_ms: count.nullable(),
+  cancel_requested_ms: count.nullable(),
   /** As published: anyone may have published them. */
   options: z.unknown(),
 });
+
+/** What became of a wish to stop a stream. */
+export const cancelAnsweredSchema = z.strictObject({ stream_id: z.string(), status });
 
 /** A chunk as readers get it. */
 export const storedChunkSchema = z.strictObject({

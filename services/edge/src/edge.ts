@@ -1,8 +1,9 @@
 import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ChunkCache, EdgePeers, LiveFeed } from "@sluice/core";
 import { EDGE_OPERATIONS, openApiDocument } from "@sluice/protocol";
+import type { CancelFeed, ChunkCache, EdgePeers, LiveFeed, ReaderCensus } from "@sluice/core";
 import {
+  cancelRoute,
   listen,
   mountedRoutes,
   noSuchRoute,
@@ -39,6 +40,8 @@ export interface EdgeParts {
   cache: ChunkCache;
   liveFeed: LiveFeed;
   peers: EdgePeers;
+  cancelFeed: Pick<CancelFeed, "requestCancel">;
+  readerCensus: Pick<ReaderCensus, "answerCensus">;
   /** Of the log. */
   partitions: number;
   settings: Readonly<EdgeSettings>;
@@ -91,6 +94,7 @@ export function createEdge(parts: EdgeParts): Edge {
   const ages = new ConnectionAges(tracker, settings, metrics);
   const desk = new PeerDesk(parts.peers, tracker, settings);
   const serving = parts.peers.serve(tracker.podId, edgePod(tracker));
+  const answering = parts.readerCensus.answerCensus((streamId) => hub.countReaders(streamId));
   const closing = new AbortController();
   const routeParts: RouteParts = {
     context,
@@ -114,6 +118,10 @@ export function createEdge(parts: EdgeParts): Edge {
   app.use(eventRoutes(routeParts));
   app.use(historyRoute(routeParts));
   app.use(connectionRoutes(routeParts, desk));
+  app.post(
+    "/streams/:streamId/cancel",
+    cancelRoute({ feed: parts.cancelFeed, partitions, timeoutMs: settings.rebuildTimeoutMs }),
+  );
   app.use(noSuchRoute);
   app.use(problemHandler(logger));
 
@@ -154,6 +162,7 @@ export function createEdge(parts: EdgeParts): Edge {
       state = "draining";
       closing.abort();
       serving.close();
+      answering.close();
       ages.close();
       tailWatch.close();
       headChecks.close();

@@ -1,7 +1,7 @@
 import type { CancelFeed, ChunkCache, LiveFeed, PromptDesk, RequestRecords, StreamLog } from "@sluice/core";
 import { StreamManager } from "@sluice/producer";
 import { CONTROL_OPERATIONS, GATEWAY_OPERATIONS, openApiDocument, type Operation } from "@sluice/protocol";
-import { noSuchRoute, problemHandler, type Logger } from "@sluice/runtime";
+import { cancelRoute, noSuchRoute, problemHandler, type Logger } from "@sluice/runtime";
 import express, { Router, type ErrorRequestHandler, type Express } from "express";
 import type { Registry } from "prom-client";
 import type { AppendLedger } from "./append-once.ts";
@@ -22,7 +22,7 @@ export interface GatewayParts {
   log: StreamLog;
   cache: Pick<ChunkCache, "readInfo">;
   liveFeed: Pick<LiveFeed, "requestRebuild" | "publishBeat">;
-  cancelFeed: Pick<CancelFeed, "onCancel">;
+  cancelFeed: Pick<CancelFeed, "onCancel" | "requestCancel">;
   /** Of requests that carry a key. */
   records: RequestRecords;
   promptDesk: Pick<PromptDesk, "ask">;
@@ -82,6 +82,14 @@ export function createGateway(parts: GatewayParts): Gateway {
   const proxyLedger: ProxyRouteParts["ledger"] = new RequestLedger(parts.records);
   app.use(proxyRoute({ ...parts, manager, ledger: proxyLedger, answers }));
   app.use(streamRoutes({ ...parts, manager, partitions: log.partitions }));
+  app.post(
+    "/streams/:streamId/cancel",
+    cancelRoute({
+      feed: parts.cancelFeed,
+      partitions: log.partitions,
+      timeoutMs: settings.rebuildTimeoutMs,
+    }),
+  );
   app.use(noSuchRoute);
   app.use(countRefusals(metrics));
   app.use(problemHandler(logger));

@@ -323,5 +323,6 @@ function info(streamId: string): StreamInfo {
     endedMs: null,
     options: null,
     beatIntervalMs: null,
+    cancelWish: null,
   };
 }

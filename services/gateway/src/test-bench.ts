@@ -24,7 +24,7 @@ export interface Answer {
 export interface BenchPorts {
   log: StreamLog;
   promptDesk: PromptDesk;
-  cancelFeed: Pick<CancelFeed, "onCancel">;
+  cancelFeed: Pick<CancelFeed, "onCancel" | "requestCancel">;
   records: RequestRecords;
   control?: Router;
   modelServer?: ModelServer;

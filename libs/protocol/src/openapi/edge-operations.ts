@@ -1,3 +1,4 @@
+import { CANCEL_OPERATION } from "./cancel-operation.ts";
 import type { Operation, Parameter } from "./operation.ts";
 
 const JSON_TYPE = "application/json";
@@ -117,6 +118,7 @@ export const EDGE_OPERATIONS: readonly Operation[] = [
     },
     problems: [...reading, "CONNECTION"],
   },
+  CANCEL_OPERATION,
   {
     method: "POST",
     path: "/connections/{connectionId}/streams/{streamId}",

@@ -1,4 +1,5 @@
 import { HTTP_HEADERS } from "../http-headers.ts";
+import { CANCEL_OPERATION } from "./cancel-operation.ts";
 import type { Operation, Parameter } from "./operation.ts";
 
 const JSON_TYPE = "application/json";
@@ -145,6 +146,7 @@ export const GATEWAY_OPERATIONS: readonly Operation[] = [
     },
     problems: [...appending, "STREAM_EXISTS", "NOT_FOUND", "UNSUPPORTED_MEDIA_TYPE"],
   },
+  CANCEL_OPERATION,
   {
     method: "GET",
     path: "/streams/{streamId}",
