@@ -3,41 +3,44 @@ import { z } from "zod";
 import type { ModelServer } from "./model-server.ts";
 import type { GatewaySettings } from "./settings.ts";
 
+const fields = z.object({
+  HOST: z.string().default("0.0.0.0"),
+  PORT: settings.port(8081),
+  ADMIN_HOST: settings.adminHost,
+  ADMIN_PORT: settings.port(9081),
+  NATS_URL: settings.natsUrl,
+  REDIS_URL: settings.redisUrl,
+  LOG_LEVEL: settings.logLevel,
+  /** Where clients reach the edge; stands in the answers. */
+  EDGE_URL: z.url({ protocol: /^https?$/ }).default("http://127.0.0.1:8080"),
+  LOG_TIMEOUT_MS: settings.positive(4_000),
+  PROMPT_TIMEOUT_MS: settings.positive(4_000),
+  REBUILD_TIMEOUT_MS: settings.positive(2_000),
+  UPLOAD_IDLE_TIMEOUT_MS: settings.positive(300_000),
+  MAX_UPLOADS: settings.positive(1_000),
+  /** Whether the routes for operators (`GET /streams`, `/control/…`) are on PORT, too, and not only on ADMIN_PORT. */
+  CONTROL_ENABLED: settings.boolean(false),
+  CORS_ANY_ORIGIN: settings.boolean(true),
+  /** The server that `/proxy` asks; unset: there is none. */
+  OPENAI_BASE_URL: z.url({ protocol: /^https?$/ }).optional(),
+  OPENAI_API_KEY: z.string().optional(),
+  /** Models that may be asked for, separated by commas; unset: all that the server has. */
+  OPENAI_MODELS: z.string().optional(),
+  /** Longest silence of the model server, ms. */
+  OPENAI_IDLE_TIMEOUT_MS: settings.positive(60_000),
+  MAX_PROXIED_ANSWERS: settings.positive(200),
+  /** How long requests and proxied answers in progress may go on after SIGTERM. */
+  DRAIN_TIMEOUT_MS: settings.positive(10_000),
+});
+
 /** Everything that can be set, by the name of its environment variable. */
-export const gatewayConfigSchema = z
-  .object({
-    HOST: z.string().default("0.0.0.0"),
-    PORT: settings.port(8081),
-    ADMIN_HOST: settings.adminHost,
-    ADMIN_PORT: settings.port(9081),
-    NATS_URL: settings.natsUrl,
-    REDIS_URL: settings.redisUrl,
-    LOG_LEVEL: settings.logLevel,
-    /** Where clients reach the edge; stands in the answers. */
-    EDGE_URL: z.url({ protocol: /^https?$/ }).default("http://127.0.0.1:8080"),
-    LOG_TIMEOUT_MS: settings.positive(4_000),
-    PROMPT_TIMEOUT_MS: settings.positive(4_000),
-    REBUILD_TIMEOUT_MS: settings.positive(2_000),
-    UPLOAD_IDLE_TIMEOUT_MS: settings.positive(300_000),
-    MAX_UPLOADS: settings.positive(1_000),
-    /** Whether the routes for operators (`GET /streams`, `/control/…`) are on PORT, too, and not only on ADMIN_PORT. */
-    CONTROL_ENABLED: settings.boolean(false),
-    CORS_ANY_ORIGIN: settings.boolean(true),
-    /** The server that `/proxy` asks; unset: there is none. */
-    OPENAI_BASE_URL: z.url({ protocol: /^https?$/ }).optional(),
-    OPENAI_API_KEY: z.string().optional(),
-    /** Models that may be asked for, separated by commas; unset: all that the server has. */
-    OPENAI_MODELS: z.string().optional(),
-    /** Longest silence of the model server, ms. */
-    OPENAI_IDLE_TIMEOUT_MS: settings.positive(60_000),
-    MAX_PROXIED_ANSWERS: settings.positive(200),
-    /** How long requests and proxied answers in progress may go on after SIGTERM. */
-    DRAIN_TIMEOUT_MS: settings.positive(10_000),
-  })
-  .refine((values) => values.OPENAI_BASE_URL !== undefined || values.OPENAI_API_KEY === undefined, {
+export const gatewayConfigSchema = fields.refine(
+  (values) => values.OPENAI_BASE_URL !== undefined || values.OPENAI_API_KEY === undefined,
+  {
     path: ["OPENAI_BASE_URL"],
     error: "is required with OPENAI_API_KEY (https://api.openai.com/v1 for OpenAI itself)",
-  });
+  },
+);
 
 export type GatewayConfig = z.output<typeof gatewayConfigSchema>;
 
