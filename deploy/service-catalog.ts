@@ -29,7 +29,7 @@ export const SERVICE_CATALOG: ReadonlyMap<string, CatalogEntry> = new Map<string
   [
     "gateway",
     entry(gatewayConfigSchema, "gateway", GATEWAY_FIGURES, (registry) =>
-      createGatewayMetrics(registry, () => 0),
+      createGatewayMetrics(registry, { uploads: () => 0, proxiedAnswers: () => 0 }),
     ),
   ],
   ["worker", entry(workerConfigSchema, "worker", WORKER_FIGURES, (registry) => new WorkerMetrics(registry))],

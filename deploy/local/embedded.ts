@@ -4,6 +4,7 @@ import {
   createGateway,
   GATEWAY_FIGURES,
   gatewayConfigSchema,
+  modelServerOf,
   settingsOf as gatewaySettingsOf,
 } from "@sluice/gateway";
 import {
@@ -34,6 +35,7 @@ import {
   MemoryPressureFeed,
   MemoryReceiptFeed,
   MemoryPromptDesk,
+  MemoryRequestRecords,
   MemoryReaderCensus,
   MemoryRejectedElements,
   MemoryServiceReports,
@@ -146,8 +148,10 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       cache,
       liveFeed: new MemoryLiveFeed(bus),
       cancelFeed,
+      records: new MemoryRequestRecords(),
       promptDesk: desk,
       settings: gatewaySettingsOf(gatewayConfigSchema.parse({})),
+      modelServer: modelServerOf(loadConfig(gatewayConfigSchema, options.environment)),
       logger,
       registry: registries.gateway,
       edgeUrl,

@@ -17,6 +17,7 @@ const SCRIPTS = {
   "lease-renew": { keys: 2 },
   "lease-release": { keys: 1 },
   "members-announce": { keys: 1 },
+  "replace-record": { keys: 1 },
 } satisfies Record<string, { keys: number | null }>;
 
 export type ScriptName = keyof typeof SCRIPTS;

@@ -66,6 +66,7 @@ export {
   type PageVerdict,
   type Phase,
 } from "./replay-merge.ts";
+export { type RequestRecords } from "./request-records.ts";
 export {
   isJump,
   jumpSequence,

@@ -4,6 +4,7 @@ export { type HandleMode } from "./publisher.ts";
 export { type SendReceipt } from "./send-queue.ts";
 export { type ProducerSettings } from "./settings.ts";
 export { type Confirmation, type SendOptions, type StreamHandle } from "./stream-handle.ts";
+export { type StreamPlace } from "./stream-position.ts";
 export {
   StreamManager,
   type CreateOptions,

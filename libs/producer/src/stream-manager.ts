@@ -19,7 +19,14 @@ import type { RateLimit } from "./rate-limit.ts";
 import { ReceiptDesk } from "./receipt-desk.ts";
 import { DEFAULT_SETTINGS, type ProducerSettings } from "./settings.ts";
 import { StreamHandle, type Confirmation } from "./stream-handle.ts";
-import { headOf, NOT_CREATED, positionAfter, refusalAt, type StreamPosition } from "./stream-position.ts";
+import {
+  headOf,
+  NOT_CREATED,
+  positionAfter,
+  refusalAt,
+  type StreamPlace,
+  type StreamPosition,
+} from "./stream-position.ts";
 import { Throttle, totalRateOf } from "./throttle.ts";
 
 export interface StreamManagerOptions {
@@ -49,6 +56,8 @@ export interface CreateOptions extends OpenOptions {
   /** A random UUID where it is absent. */
   streamId?: string;
   options?: StreamOptions;
+  /** Unique for ever: whoever repeats the creation under this name succeeds again. */
+  name?: string;
   /** The stream is cancelled when nobody has read it for so long, 5 s to a day; by default it never is for want of readers. */
   cancelWhenAbandonedSeconds?: number;
 }
@@ -94,7 +103,11 @@ export class StreamManager implements AsyncDisposable {
     const options = encodeOptions(request);
     await this.#space.demandRoom();
     // Exclusive in any case: a shared one would go on where somebody else has created the stream.
-    const creator = this.#publisher(streamId, "exclusive", NOT_CREATED, this.#beatIntervalMs(mode));
+    const beatIntervalMs = this.#beatIntervalMs(mode);
+    const creator = this.#publisher(streamId, "exclusive", NOT_CREATED, {
+      beatIntervalMs,
+      name: request.name,
+    });
     try {
       await creator.publish(options === null ? NOTHING : { ...NOTHING, options });
     } catch (error) {
@@ -118,21 +131,27 @@ export class StreamManager implements AsyncDisposable {
     this.#check(streamId);
     const position = await this.#openPosition(streamId);
     if (mode === "shared") return this.#handle(streamId, position, options);
-    const taker = this.#publisher(streamId, "shared", position, this.#beatIntervalMs(mode));
-    await taker.publish(NOTHING);
-    return this.#handle(streamId, taker.position, options);
+    return this.#takeOver(streamId, "shared", position, options);
   }
 
   /**
-   * Opens a stream for chunks of which the first must take this number; nothing is taken over. Whoever else writes ends
-   * the handle with FENCED. A sender that lost an answer can so send again without storing anything twice:
+   * Opens a stream for chunks of which the first must take this number; nothing is taken over unless `takeOver` asks for
+   * it, and without that nothing is promised: it doesn't beat. Whoever else writes ends the handle with FENCED. A sender that lost an answer can so send again without storing anything twice:
    * `details.head_sequence` of the refusal tells how far the stream has come.
    * @throws StreamError FENCED where the next number is another one or can't be known, and as `openStream`
    */
-  async openStreamAt(streamId: string, nextSequence: number): Promise<StreamHandle> {
+  async openStreamAt(
+    streamId: string,
+    nextSequence: number,
+    { takeOver = false }: { takeOver?: boolean } = {},
+  ): Promise<StreamHandle> {
     this.#check(streamId);
     const position = await this.#openPosition(streamId);
-    if (position.nextSequence === nextSequence) return this.#handle(streamId, position);
+    if (position.nextSequence === nextSequence) {
+      return takeOver
+        ? this.#takeOver(streamId, "exclusive", position)
+        : this.#handle(streamId, position, {}, { beatIntervalMs: null });
+    }
     const next = position.nextSequence === null ? "can't be known" : `is ${position.nextSequence}`;
     throw new StreamError(
       "FENCED",
@@ -141,6 +160,35 @@ export class StreamManager implements AsyncDisposable {
         details: headOf(position),
       },
     );
+  }
+
+  /**
+   * Where a message of that name belongs, for `openStreamAfter`: where one stands, if it is the stream's last; else after
+   * the last one.
+   * @throws StreamError as `openStream`
+   */
+  async placeFor(streamId: string, name: string): Promise<StreamPlace> {
+    this.#check(streamId);
+    const last = await this.#log.lastMessage(streamId);
+    if (last === null) throw notFound(streamId);
+    if (last.messageId?.startsWith(`${name}.`) === true && last.expectedLastSequence !== null) {
+      return { brokerSequence: last.expectedLastSequence, nextSequence: last.producerSequence };
+    }
+    const { brokerSequence, nextSequence } = openAt(streamId, positionAfter(last));
+    return { brokerSequence, nextSequence };
+  }
+
+  /**
+   * Opens a stream for one message, at a place where it stood and under a name that is unique for ever. Whoever repeats
+   * that, in whatever process and however late, with the same name, place and chunks, stores them once and gets the same
+   * receipts, as long as the log keeps the message. FENCED from its send: something else stands there, so the chunks are
+   * not stored and never will be.
+   */
+  openStreamAfter(streamId: string, place: StreamPlace, name: string): StreamHandle {
+    this.#check(streamId);
+    const position = { ...place, status: "open" } as const;
+    const own = { beatIntervalMs: null, name: `${name}.${place.brokerSequence.toString(36)}` };
+    return this.#handle(streamId, position, {}, own);
   }
 
   /**
@@ -201,10 +249,20 @@ export class StreamManager implements AsyncDisposable {
   async #openPosition(streamId: string): Promise<StreamPosition> {
     const last = await this.#log.lastMessage(streamId);
     if (last === null) throw notFound(streamId);
-    const position = positionAfter(last);
-    const refusal = refusalAt(streamId, position);
-    if (refusal !== null) throw refusal;
-    return position;
+    return openAt(streamId, positionAfter(last));
+  }
+
+  /** @param mode `shared`: whoever writes meanwhile is taken over as well; `exclusive`: nobody may */
+  async #takeOver(
+    streamId: string,
+    mode: HandleMode,
+    position: StreamPosition,
+    options: OpenOptions = {},
+  ): Promise<StreamHandle> {
+    const beatIntervalMs = this.#beatIntervalMs("exclusive");
+    const taker = this.#publisher(streamId, mode, position, { beatIntervalMs });
+    await taker.publish(NOTHING);
+    return this.#handle(streamId, taker.position, options);
   }
 
   async #whyNotCreated(streamId: string, error: unknown): Promise<unknown> {
@@ -229,13 +287,12 @@ export class StreamManager implements AsyncDisposable {
     streamId: string,
     mode: HandleMode,
     position: StreamPosition,
-    beatIntervalMs: number | null = null,
+    { beatIntervalMs = null, name }: PublisherIdentity = {},
   ): StreamPublisher {
-    const handleId = randomBytes(12).toString("base64url");
     return new StreamPublisher({
       log: this.#log,
       streamId,
-      handleId,
+      handleId: name ?? randomBytes(12).toString("base64url"),
       mode,
       position,
       settings: this.#settings,
@@ -247,12 +304,12 @@ export class StreamManager implements AsyncDisposable {
     streamId: string,
     position: StreamPosition,
     { mode = "exclusive", confirm = "durable" }: OpenOptions = {},
+    { beatIntervalMs = this.#beatIntervalMs(mode), name }: PublisherIdentity = {},
   ): StreamHandle {
     const { liveFeed, cancelFeed, readerCensus } = this.#options;
-    const beatIntervalMs = this.#beatIntervalMs(mode);
     const handle = new StreamHandle({
       streamId,
-      publisher: this.#publisher(streamId, mode, position, beatIntervalMs),
+      publisher: this.#publisher(streamId, mode, position, { beatIntervalMs, name }),
       settings: this.#settings,
       throttle: new Throttle({
         settings: this.#settings,
@@ -272,6 +329,18 @@ export class StreamManager implements AsyncDisposable {
     this.#handles.add(handle);
     return handle;
   }
+}
+
+/** What a publisher promises, and what its messages are named after; a random name where there is none. */
+interface PublisherIdentity {
+  beatIntervalMs?: number | null;
+  name?: string | undefined;
+}
+
+function openAt(streamId: string, position: StreamPosition): StreamPosition {
+  const refusal = refusalAt(streamId, position);
+  if (refusal !== null) throw refusal;
+  return position;
 }
 
 function notFound(streamId: string): StreamError {

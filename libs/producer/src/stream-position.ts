@@ -1,12 +1,16 @@
 import { numberEntry, StreamError, type StoredMessage, type StreamStatus } from "@sluice/core";
 import { decodeMessage, MAX_CHUNK_BYTES } from "@sluice/protocol";
 
-/** Where a stream stands after one of its messages, as far as that message tells. */
-export interface StreamPosition {
-  /** Broker sequence of the stream's last message; 0: it has none. */
+/** A place in a stream at which a message can stand. */
+export interface StreamPlace {
+  /** Broker sequence of the message before; 0: there is none. */
   brokerSequence: number;
-  /** The number that its next element takes; null after a message that doesn't carry its own. */
+  /** The number that the next element takes; null after a message that doesn't carry its own. */
   nextSequence: number | null;
+}
+
+/** Where a stream stands after one of its messages, as far as that message tells. */
+export interface StreamPosition extends StreamPlace {
   status: StreamStatus;
 }
 

@@ -10,6 +10,23 @@ export {
 } from "./chunk-schema.ts";
 export { compactFrames } from "./compact-frames.ts";
 export {
+  appendCountsSchema,
+  appendedSchema,
+  batchCreatedSchema,
+  batchCreationSchema,
+  completionSchema,
+  createdSchema,
+  creationSchema,
+  MAX_STREAMS_PER_BATCH,
+  problemSchema,
+  promptRequestSchema,
+  proxyRequestSchema,
+  sentChunkSchema,
+  streamStatusSchema,
+  uploadLineSchema,
+} from "./http-bodies.ts";
+export { HTTP_HEADERS } from "./http-headers.ts";
+export {
   connectionJson,
   connectionListSchema,
   listedStreamSchema,
@@ -40,6 +57,11 @@ export {
   MAX_STREAMS_PER_CONNECTION,
   type MultiPosition,
 } from "./multi-position.ts";
+export { openApiDocument, type OpenApiDocument } from "./openapi/document.ts";
+export { CONTROL_OPERATIONS } from "./openapi/control-operations.ts";
+export { EDGE_OPERATIONS } from "./openapi/edge-operations.ts";
+export { GATEWAY_OPERATIONS } from "./openapi/gateway-operations.ts";
+export { type Operation } from "./openapi/operation.ts";
 export { PROBLEM_CONTENT_TYPE, problemOf, type Problem } from "./problem.ts";
 export {
   checkpointKey,
@@ -49,6 +71,7 @@ export {
   MEMBERS_KEY,
   metaKey,
   openStreamsKey,
+  requestKey,
 } from "./redis-keys.ts";
 export { decodeResumeToken, encodeResumeToken, parseSequence } from "./resume-token.ts";
 export {

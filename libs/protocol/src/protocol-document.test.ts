@@ -5,6 +5,8 @@ import { z } from "zod";
 import { chunkJsonHead } from "./chunk-json.ts";
 import { MAX_CACHE_TTL_SECONDS, MAX_CHUNK_BYTES, parseChunkDraft } from "./chunk-schema.ts";
 import { compactFrames } from "./compact-frames.ts";
+import { uploadLineSchema } from "./http-bodies.ts";
+import { HTTP_HEADERS } from "./http-headers.ts";
 import {
   connectionListSchema,
   partitionListSchema,
@@ -26,6 +28,7 @@ import {
   MEMBERS_KEY,
   metaKey,
   openStreamsKey,
+  requestKey,
 } from "./redis-keys.ts";
 import { decodeResumeToken } from "./resume-token.ts";
 import {
@@ -94,6 +97,7 @@ describe("PROTOCOL.md", () => {
     const json = [
       "draft",
       "chunk",
+      "upload-line",
       "options",
       "status",
       "problem",
@@ -212,6 +216,7 @@ describe("PROTOCOL.md", () => {
   it("shows messages between services that are valid", () => {
     const schemas = {
       options: streamOptionsSchema,
+      "upload-line": uploadLineSchema,
       tail: tailAnnouncementSchema,
       pressure: partitionPressureSchema,
       receipt: receiptSchema,
@@ -278,6 +283,7 @@ describe("PROTOCOL.md", () => {
   it("names every header, key and limit as the code has it", () => {
     const names = [
       ...Object.values(HEADERS),
+      ...Object.values(HTTP_HEADERS),
       CHUNKS_STREAM,
       REJECTED_STREAM,
       PROMPT_SUBJECT,
@@ -293,6 +299,7 @@ describe("PROTOCOL.md", () => {
       endedStreamsKey(7),
       checkpointKey(7),
       leaseKey(7),
+      requestKey("<hash>"),
     ])
       expect(PAGE).toContain(inPage(key));
     for (const code of SERVICE_END_CODES) expect(PAGE).toContain(`| \`${code}\` |`);

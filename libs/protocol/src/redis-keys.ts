@@ -8,3 +8,5 @@ export const endedStreamsKey = (partition: number): string => `stream:ended:{p${
 export const checkpointKey = (partition: number): string => `ingest:checkpoint:{p${partition}}`;
 export const leaseKey = (partition: number): string => `ingest:lease:{p${partition}}`;
 export const MEMBERS_KEY = "ingest:members";
+/** @param hash of the request's method, path and `Idempotency-Key` */
+export const requestKey = (hash: string): string => `gateway:request:${hash}`;

@@ -1,5 +1,7 @@
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
+import { StreamError } from "@sluice/core";
+import { PROBLEM_CONTENT_TYPE, problemOf } from "@sluice/protocol";
 import type { Duplex } from "node:stream";
 
 export interface ListenOptions {
@@ -23,6 +25,7 @@ export interface HttpServer {
 /** @throws the listen error as it is (EADDRINUSE names the port) */
 export async function listen(app: RequestListener, options: ListenOptions): Promise<HttpServer> {
   const server = createServer(app);
+  server.on("clientError", refuseUnreadable);
   if (options.wrapConnection !== undefined) wrapConnections(server, options.wrapConnection);
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
@@ -37,6 +40,23 @@ export async function listen(app: RequestListener, options: ListenOptions): Prom
     port: (server.address() as AddressInfo).port,
     close: (graceMs) => (closing ??= closeServer(server, graceMs)),
   };
+}
+
+/** What isn't HTTP reaches no application, but is answered as everything else is. */
+function refuseUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === "ECONNRESET" || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const body = JSON.stringify(
+    problemOf(
+      new StreamError("INVALID_REQUEST", `this is no HTTP request that can be read: ${error.message}`),
+    ),
+  );
+  socket.end(
+    `HTTP/1.1 400 Bad Request\r\nContent-Type: ${PROBLEM_CONTENT_TYPE}\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
 }
 
 function wrapConnections(server: Server, wrap: (connection: Socket) => Duplex): void {

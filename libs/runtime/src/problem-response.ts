@@ -1,7 +1,8 @@
 import { StreamError } from "@sluice/core";
 import { PROBLEM_CONTENT_TYPE, problemOf } from "@sluice/protocol";
-import type { ErrorRequestHandler, RequestHandler, Response } from "express";
+import type { ErrorRequestHandler, Express, RequestHandler, Response } from "express";
 import type { Logger } from "pino";
+import { allowedMethods } from "./mounted-routes.ts";
 
 /** Seconds that a client is asked to wait after a refusal that may pass. */
 const RETRY_AFTER_SECONDS = 1;
@@ -26,14 +27,23 @@ export function problemHandler(logger: Logger): ErrorRequestHandler {
 }
 
 /** Before `problemHandler`: no route took the request. */
-export const noSuchRoute: RequestHandler = (request, _response, next) => {
-  next(new StreamError("NOT_FOUND", `there is no ${request.method} ${request.path} here`));
+export const noSuchRoute: RequestHandler = (request, response, next) => {
+  const allowed = allowedMethods(request.app as Express, request.path).join(", ");
+  if (allowed === "") {
+    next(new StreamError("NOT_FOUND", `there is no ${request.method} ${request.path} here`));
+    return;
+  }
+  response.setHeader("Allow", allowed);
+  next(
+    new StreamError("METHOD_NOT_ALLOWED", `${request.path} doesn't take ${request.method}: use ${allowed}`),
+  );
 };
 
 /** Express and its body parsers throw errors with a `status`; below 500 they tell the client what it did wrong. */
 function asStreamError(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof StreamError || !("status" in error)) return error;
   if (error.status === 413) return new StreamError("CHUNK_TOO_LARGE", "the body is too large");
+  if (error.status === 415) return new StreamError("UNSUPPORTED_MEDIA_TYPE", error.message);
   if (typeof error.status === "number" && error.status < 500)
     return new StreamError("INVALID_REQUEST", error.message);
   return error;

@@ -12,6 +12,7 @@ export { MemoryPartitionLeases, type MemoryPartitionLeasesOptions } from "./memo
 export { MemoryPartitionLog, type MemoryRejection } from "./memory-partition-log.ts";
 export { MemoryPressureFeed } from "./memory-pressure-feed.ts";
 export { MemoryPromptDesk } from "./memory-prompt-desk.ts";
+export { MemoryRequestRecords } from "./memory-request-records.ts";
 export { MemoryReaderCensus } from "./memory-reader-census.ts";
 export { MemoryRejectedElements } from "./memory-rejected-elements.ts";
 export { MemoryServiceReports } from "./memory-service-reports.ts";

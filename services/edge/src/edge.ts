@@ -1,14 +1,17 @@
 import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { EDGE_OPERATIONS, openApiDocument } from "@sluice/protocol";
 import type { CancelFeed, ChunkCache, EdgePeers, LiveFeed, ReaderCensus } from "@sluice/core";
 import {
   cancelRoute,
   listen,
+  mountedRoutes,
   noSuchRoute,
   problemHandler,
   type HttpServer,
   type ListenOptions,
   type Logger,
+  type MountedRoute,
 } from "@sluice/runtime";
 import express, { type Router } from "express";
 import type { Registry } from "prom-client";
@@ -54,6 +57,8 @@ export interface Edge {
   listen(options: Pick<ListenOptions, "host" | "port" | "reusePort">): Promise<HttpServer>;
   /** In its connection ids, and its name to the control plane. */
   readonly podId: string;
+  /** What readers may ask for; its description is held against it. */
+  readonly routes: readonly MountedRoute[];
   /** What only operators may reach. */
   readonly adminRoutes: Router;
   /** For the readiness check: null, or what is missing in a few words. */
@@ -108,6 +113,8 @@ export function createEdge(parts: EdgeParts): Edge {
   app.disable("etag");
   app.set("trust proxy", settings.trustedProxies);
   app.use(cors(settings.corsOrigins));
+  const description = openApiDocument("edge", EDGE_OPERATIONS);
+  app.get("/openapi.json", (_request, response) => void response.json(description));
   app.use(eventRoutes(routeParts));
   app.use(historyRoute(routeParts));
   app.use(connectionRoutes(routeParts, desk));
@@ -144,6 +151,7 @@ export function createEdge(parts: EdgeParts): Edge {
       return { ...server, close };
     },
     podId: tracker.podId,
+    routes: mountedRoutes(app),
     adminRoutes: connectionAdminRoutes(tracker, desk, logger),
     problem: () => {
       if (state !== "open") return "draining";

@@ -11,7 +11,7 @@ import {
   type ReaderCensus,
   type Subscription,
 } from "@sluice/core";
-import { deletedFrame, elementFrames } from "@sluice/protocol";
+import { chunkMetadataSchema, deletedFrame, elementFrames } from "@sluice/protocol";
 import { createLogger, createRegistry, type HttpServer } from "@sluice/runtime";
 import type { Registry } from "prom-client";
 import { createEdge, type Edge } from "./edge.ts";
@@ -223,8 +223,10 @@ function endElement(endStatus: EndStatus): LogElement {
   return element(type, endStatus);
 }
 
+const METADATA = JSON.stringify(chunkMetadataSchema.parse({}));
+
 function element(chunkType: object, endStatus: EndStatus | null): LogElement {
-  const body = `"chunk_type":${JSON.stringify(chunkType)},"data":null,"metadata":{},"timestamp":${Date.now()}}`;
+  const body = `"chunk_type":${JSON.stringify(chunkType)},"data":null,"metadata":${METADATA},"timestamp":${Date.now()}}`;
   return { kind: "chunk", body, endStatus, cacheTtlSeconds: null };
 }
 

@@ -1,6 +1,6 @@
 import type { SendReceipt } from "@sluice/producer";
 
-/** What has been stored of one request, as its answer tells it. Sequences are null where they can't be known. */
+/** What has been stored of one request, or of a part of it, as its answer tells it. Sequences are null where they can't be known. */
 export class AppendTally {
   #accepted = 0;
   #first: number | null = null;
@@ -21,7 +21,7 @@ export class AppendTally {
     return this.#accepted;
   }
 
-  toJson(): Record<string, number | null> {
+  toJson(): AppendCounts {
     return {
       accepted: this.#accepted,
       first_sequence: this.#first,
@@ -29,4 +29,11 @@ export class AppendTally {
       broker_sequence: this.#brokerSequence,
     };
   }
+}
+
+export interface AppendCounts {
+  accepted: number;
+  first_sequence: number | null;
+  last_sequence: number | null;
+  broker_sequence: number | null;
 }

@@ -1,4 +1,4 @@
-import { MemoryLog, MemoryPromptDesk, MemoryStreamLog } from "@sluice/testing";
+import { memoryGatewayPorts, type MemoryLog } from "@sluice/testing";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Bench, ndjson, NDJSON, storedTexts, text } from "./test-bench.ts";
 
@@ -6,8 +6,9 @@ let log: MemoryLog;
 let bench: Bench;
 
 beforeEach(async () => {
-  log = new MemoryLog();
-  bench = await new Bench({ log: new MemoryStreamLog(log), promptDesk: new MemoryPromptDesk() }).listen();
+  const ports = memoryGatewayPorts();
+  log = ports.memory;
+  bench = await new Bench(ports).listen();
 });
 afterEach(async () => {
   await bench[Symbol.asyncDispose]();

@@ -1,20 +1,18 @@
-import { MemoryLog, MemoryPromptDesk, MemoryStreamLog } from "@sluice/testing";
+import { partitionOf, type CancelAnswer } from "@sluice/core";
+import { memoryGatewayPorts } from "@sluice/testing";
 import { expect, test } from "vitest";
 import { Bench } from "./test-bench.ts";
 
-test("a stream is stopped through the gateway as through an edge", async () => {
-  await using bench = new Bench({
-    log: new MemoryStreamLog(new MemoryLog()),
-    promptDesk: new MemoryPromptDesk(),
-  });
-  await bench.listen();
-  bench.cancelAnswers.set("s", { kind: "asked" });
-  expect(await bench.call("POST", "/streams/s/cancel")).toMatchObject({
-    status: 202,
-    body: { stream_id: "s", status: "open" },
-  });
-  expect(await bench.call("POST", "/streams/other/cancel")).toMatchObject({
-    status: 503,
-    body: { code: "CACHE_UNAVAILABLE" },
-  });
+test.each<[CancelAnswer | null, number, object]>([
+  [{ kind: "asked" }, 202, { stream_id: "s", status: "open" }],
+  [{ kind: "ended", status: "completed" }, 200, { stream_id: "s", status: "completed" }],
+  [{ kind: "ended", status: "deleted" }, 410, { code: "STREAM_DELETED" }],
+  [{ kind: "unknown" }, 404, { code: "STREAM_NOT_FOUND" }],
+  [null, 503, { code: "CACHE_UNAVAILABLE" }],
+])("a stream is stopped through the gateway as through an edge: %j is %i", async (outcome, status, body) => {
+  const ports = memoryGatewayPorts();
+  if (outcome !== null)
+    ports.cancelFeed.answerCancels(partitionOf("s", ports.log.partitions), async () => outcome);
+  await using bench = await new Bench(ports).listen();
+  expect(await bench.call("POST", "/streams/s/cancel")).toMatchObject({ status, body });
 });

@@ -1,9 +1,9 @@
 import { settings } from "@sluice/runtime";
 import { z } from "zod";
+import type { ModelServer } from "./model-server.ts";
 import type { GatewaySettings } from "./settings.ts";
 
-/** Everything that can be set, by the name of its environment variable. */
-export const gatewayConfigSchema = z.object({
+const fields = z.object({
   HOST: z.string().default("0.0.0.0"),
   PORT: settings.port(8081),
   ADMIN_HOST: settings.adminHost,
@@ -21,9 +21,26 @@ export const gatewayConfigSchema = z.object({
   /** Whether the routes for operators (`GET /streams`, `/control/…`) are on PORT, too, and not only on ADMIN_PORT. */
   CONTROL_ENABLED: settings.boolean(false),
   CORS_ANY_ORIGIN: settings.boolean(true),
-  /** How long requests in progress may go on after SIGTERM. */
+  /** The server that `/proxy` asks; unset: there is none. */
+  OPENAI_BASE_URL: z.url({ protocol: /^https?$/ }).optional(),
+  OPENAI_API_KEY: z.string().optional(),
+  /** Models that may be asked for, separated by commas; unset: all that the server has. */
+  OPENAI_MODELS: z.string().optional(),
+  /** Longest silence of the model server, ms. */
+  OPENAI_IDLE_TIMEOUT_MS: settings.positive(60_000),
+  MAX_PROXIED_ANSWERS: settings.positive(200),
+  /** How long requests and proxied answers in progress may go on after SIGTERM. */
   DRAIN_TIMEOUT_MS: settings.positive(10_000),
 });
+
+/** Everything that can be set, by the name of its environment variable. */
+export const gatewayConfigSchema = fields.refine(
+  (values) => values.OPENAI_BASE_URL !== undefined || values.OPENAI_API_KEY === undefined,
+  {
+    path: ["OPENAI_BASE_URL"],
+    error: "is required with OPENAI_API_KEY (https://api.openai.com/v1 for OpenAI itself)",
+  },
+);
 
 export type GatewayConfig = z.output<typeof gatewayConfigSchema>;
 
@@ -34,6 +51,21 @@ export function settingsOf(config: GatewayConfig): GatewaySettings {
     rebuildTimeoutMs: config.REBUILD_TIMEOUT_MS,
     uploadIdleTimeoutMs: config.UPLOAD_IDLE_TIMEOUT_MS,
     maxUploads: config.MAX_UPLOADS,
+    maxProxiedAnswers: config.MAX_PROXIED_ANSWERS,
+    proxyDrainTimeoutMs: config.DRAIN_TIMEOUT_MS,
     allowAnyOrigin: config.CORS_ANY_ORIGIN,
+  };
+}
+
+/** Null where none is set. */
+export function modelServerOf(config: GatewayConfig): ModelServer | null {
+  if (config.OPENAI_BASE_URL === undefined) return null;
+  return {
+    server: {
+      baseUrl: config.OPENAI_BASE_URL,
+      apiKey: config.OPENAI_API_KEY ?? null,
+      idleTimeoutMs: config.OPENAI_IDLE_TIMEOUT_MS,
+    },
+    models: config.OPENAI_MODELS?.split(",").map((model) => model.trim()) ?? null,
   };
 }

@@ -1,6 +1,8 @@
 import { StreamError, type ConnectionRecord, type LogFacts } from "@sluice/core";
 import {
   connectionListSchema,
+  GATEWAY_OPERATIONS,
+  openApiDocument,
   partitionListSchema,
   readerCountsSchema,
   rejectedListSchema,
@@ -8,13 +10,14 @@ import {
   streamListSchema,
 } from "@sluice/protocol";
 import {
+  DescribedAnswers,
   logEntry,
+  memoryGatewayPorts,
   MemoryChunkCache,
   MemoryEdgePeers,
   MemoryLog,
   MemoryPartitionLeases,
   MemoryPartitionLog,
-  MemoryPromptDesk,
   MemoryReaderCensus,
   MemoryRejectedElements,
   MemoryServiceReports,
@@ -53,7 +56,7 @@ async function startWith(partitionLog: MemoryPartitionLog): Promise<void> {
     census,
   });
   const streamLog = new MemoryStreamLog(log.log);
-  bench = await new Bench({ log: streamLog, promptDesk: new MemoryPromptDesk(), control }).listen();
+  bench = await new Bench({ ...memoryGatewayPorts(), log: streamLog, control }).listen();
 }
 
 beforeEach(async () => {
@@ -248,11 +251,10 @@ test("pages of other origins can't read what is for operators, and producers' ro
 });
 
 test("without them a gateway has no routes for operators", async () => {
-  await using bare = await new Bench({
-    log: new MemoryStreamLog(log.log),
-    promptDesk: new MemoryPromptDesk(),
-  }).listen();
-  for (const path of ["/streams", "/control/services", "/control/rejected"]) {
+  const answers = new DescribedAnswers(openApiDocument("gateway", GATEWAY_OPERATIONS));
+  await using bare = await new Bench({ ...memoryGatewayPorts(), answers }).listen();
+  expect((await bare.call("GET", "/streams")).status).toBe(405);
+  for (const path of ["/control/services", "/control/rejected"]) {
     expect((await bare.call("GET", path)).status).toBe(404);
   }
 });

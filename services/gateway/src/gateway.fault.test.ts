@@ -9,7 +9,7 @@ import {
   NatsStreamLog,
   type NatsLink,
 } from "@sluice/broker-nats";
-import { createRedis, RedisChunkCache } from "@sluice/cache-redis";
+import { createRedis, RedisChunkCache, RedisRequestRecords } from "@sluice/cache-redis";
 import { splitPayload } from "@sluice/protocol";
 import { createLogger, createRegistry, listen } from "@sluice/runtime";
 import { startNats, startRedis, type ServerHandle } from "@sluice/testing";
@@ -58,10 +58,12 @@ async function startGateway(): Promise<string> {
     cache: new RedisChunkCache(connection, { partitions: identity.partitions }),
     liveFeed: new NatsLiveFeed(link),
     cancelFeed: new NatsCancelFeed(link),
+    records: new RedisRequestRecords(connection),
     promptDesk: new NatsPromptDesk(link),
     settings: settingsOf(gatewayConfigSchema.parse({})),
     logger: createLogger("gateway", "silent"),
     registry: createRegistry("gateway"),
+    modelServer: null,
     edgeUrl: "http://edge.test",
   });
   opened.push(() => gateway.close());

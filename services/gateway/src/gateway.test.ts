@@ -1,5 +1,5 @@
 import { StreamError, type StreamInfo } from "@sluice/core";
-import { MemoryLog, MemoryPromptDesk, MemoryStreamLog } from "@sluice/testing";
+import { memoryGatewayPorts, type MemoryLog, type MemoryPromptDesk } from "@sluice/testing";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Bench, text } from "./test-bench.ts";
 
@@ -8,9 +8,9 @@ let promptDesk: MemoryPromptDesk;
 let bench: Bench;
 
 beforeEach(async () => {
-  log = new MemoryLog();
-  promptDesk = new MemoryPromptDesk();
-  bench = await new Bench({ log: new MemoryStreamLog(log), promptDesk }).listen();
+  const ports = memoryGatewayPorts();
+  ({ memory: log, promptDesk } = ports);
+  bench = await new Bench(ports).listen();
 });
 afterEach(async () => {
   await bench[Symbol.asyncDispose]();
@@ -147,13 +147,39 @@ test("what a worker refuses with reaches the asker", async () => {
   });
 });
 
+test("a method that a path doesn't take is refused with those that it takes", async () => {
+  for (const [method, path, allow] of [
+    ["PUT", "/streams/s", "DELETE, GET, HEAD"],
+    ["GET", "/prompts", "POST"],
+    ["PATCH", "/streams/s/chunks", "POST"],
+  ] as const) {
+    const answer = await bench.call(method, path);
+    expect(answer).toMatchObject({ status: 405, body: { code: "METHOD_NOT_ALLOWED" } });
+    expect(answer.headers.get("allow")).toBe(allow);
+  }
+});
+
+test("what the HTTP parser or the body parser refuses is a problem too", async () => {
+  const raw = await bench.sendBytes("GET / HTTP/1.1\r\nbad header\r\n\r\n");
+  expect(raw).toMatch(/^HTTP\/1\.1 400 .*application\/problem\+json.*"code":"INVALID_REQUEST"/s);
+  const encoded = await bench.call("POST", "/streams", "x", "application/json", {
+    "content-encoding": "none-such",
+  });
+  expect(encoded).toMatchObject({ status: 415, body: { code: "UNSUPPORTED_MEDIA_TYPE" } });
+  const path = await bench.call("GET", "/streams/%zz");
+  expect(path).toMatchObject({ status: 400, body: { code: "INVALID_REQUEST" } });
+  for (const { headers } of [encoded, path])
+    expect(headers.get("content-type")).toContain("application/problem+json");
+});
+
 test("pages of any origin may call and read the headers", async () => {
   const preflight = await fetch(`http://127.0.0.1:${bench.port}/streams`, { method: "OPTIONS" });
   expect(preflight.status).toBe(204);
-  expect(preflight.headers.get("access-control-allow-headers")).toBe("Content-Type, Sluice-Sequence");
+  expect(preflight.headers.get("access-control-allow-headers")).toBe(
+    "Content-Type, Sluice-Sequence, Idempotency-Key",
+  );
   const answer = await bench.call("GET", "/");
   expect(answer.headers.get("access-control-allow-origin")).toBe("*");
-  expect(answer.body["routes"]).toHaveProperty("POST /streams");
 });
 
 function info(streamId: string, status: StreamInfo["head"]["status"]): StreamInfo {

@@ -1,18 +1,19 @@
-import {
-  StreamError,
-  type CancelFeed,
-  type ChunkCache,
-  type LiveFeed,
-  type PromptDesk,
-  type StreamLog,
-} from "@sluice/core";
+import type { CancelFeed, ChunkCache, LiveFeed, PromptDesk, RequestRecords, StreamLog } from "@sluice/core";
 import { StreamManager } from "@sluice/producer";
+import { CONTROL_OPERATIONS, GATEWAY_OPERATIONS, openApiDocument, type Operation } from "@sluice/protocol";
 import { cancelRoute, noSuchRoute, problemHandler, type Logger } from "@sluice/runtime";
-import express, { type ErrorRequestHandler, type Express, type RequestHandler, type Router } from "express";
+import express, { Router, type ErrorRequestHandler, type Express } from "express";
 import type { Registry } from "prom-client";
-import { chunkRoute } from "./chunk-route.ts";
+import type { AppendLedger } from "./append-once.ts";
+import { appendRoutes } from "./append-routes.ts";
 import { allowAnyOrigin } from "./cors.ts";
-import { createGatewayMetrics, type GatewayMetrics } from "./metrics.ts";
+import { creationRoutes } from "./creation-routes.ts";
+import type { CreationParts } from "./creations.ts";
+import { countRefusal, createGatewayMetrics, type GatewayMetrics } from "./metrics.ts";
+import type { ModelServer } from "./model-server.ts";
+import { ProxiedAnswers } from "./proxied-answers.ts";
+import { proxyRoute, type ProxyRouteParts } from "./proxy-route.ts";
+import { RequestLedger } from "./request-ledger.ts";
 import type { GatewaySettings } from "./settings.ts";
 import { streamRoutes } from "./stream-routes.ts";
 import { Uploads } from "./uploads.ts";
@@ -20,12 +21,16 @@ import { Uploads } from "./uploads.ts";
 export interface GatewayParts {
   log: StreamLog;
   cache: Pick<ChunkCache, "readInfo">;
-  liveFeed: Pick<LiveFeed, "requestRebuild">;
-  cancelFeed: Pick<CancelFeed, "requestCancel">;
+  liveFeed: Pick<LiveFeed, "requestRebuild" | "publishBeat">;
+  cancelFeed: Pick<CancelFeed, "onCancel" | "requestCancel">;
+  /** Of requests that carry a key. */
+  records: RequestRecords;
   promptDesk: Pick<PromptDesk, "ask">;
   settings: GatewaySettings;
   logger: Logger;
   registry: Registry;
+  /** Asked by `/proxy`; null: none is configured. */
+  modelServer: ModelServer | null;
   /** Where clients reach the edge. */
   edgeUrl: string;
   /** Routes for operators, where everybody who reaches this gateway may use them. */
@@ -36,8 +41,8 @@ export interface Gateway {
   /** Its server must not limit the time of a request: an upload may last as long as the answer that it carries. */
   readonly app: Express;
   /**
-   * Stops uploads with DRAINING and what they have stored so far, refuses new ones, and resolves when all that was sent
-   * is settled. Idempotent.
+   * Stops uploads with DRAINING and what they have stored so far, refuses new ones, lets proxied answers end in their
+   * time, and resolves when all that was sent is settled. Idempotent.
    */
   close(): Promise<void>;
 }
@@ -46,9 +51,15 @@ export interface Gateway {
 export function createGateway(parts: GatewayParts): Gateway {
   const { log, settings, registry, logger } = parts;
   const uploads = new Uploads(settings.maxUploads);
-  const metrics = createGatewayMetrics(registry, () => uploads.open);
+  const answers = new ProxiedAnswers(settings.maxProxiedAnswers, logger);
+  const metrics = createGatewayMetrics(registry, {
+    uploads: () => uploads.open,
+    proxiedAnswers: () => answers.open,
+  });
   const manager = new StreamManager({
     log,
+    liveFeed: parts.liveFeed,
+    cancelFeed: parts.cancelFeed,
     settings: {
       publishTimeoutMs: settings.logTimeoutMs,
       backpressureTimeoutMs: settings.logTimeoutMs,
@@ -60,17 +71,17 @@ export function createGateway(parts: GatewayParts): Gateway {
   // Before what lets pages of other origins read: the console is of this one.
   if (parts.control !== undefined) app.use(parts.control);
   if (settings.allowAnyOrigin) app.use(allowAnyOrigin);
-  app.get("/", index);
-  app.post(
-    "/streams/:streamId/chunks",
-    ...chunkRoute({
-      manager,
-      uploads,
-      metrics,
-      maxBodyBytes: log.maxMessageBytes,
-      uploadIdleTimeoutMs: settings.uploadIdleTimeoutMs,
-    }),
+  app.use(
+    descriptionRoutes([...GATEWAY_OPERATIONS, ...(parts.control === undefined ? [] : CONTROL_OPERATIONS)]),
   );
+  const creationLedger: CreationParts["ledger"] = new RequestLedger(parts.records);
+  app.use(creationRoutes({ ...parts, manager, ledger: creationLedger, metrics }));
+  const appendLedger: AppendLedger = new RequestLedger(parts.records);
+  const maxBodyBytes = log.maxMessageBytes;
+  app.use(appendRoutes({ ...parts, manager, ledger: appendLedger, uploads, metrics, maxBodyBytes }));
+  const proxyLedger: ProxyRouteParts["ledger"] = new RequestLedger(parts.records);
+  app.use(proxyRoute({ ...parts, manager, ledger: proxyLedger, answers }));
+  app.use(streamRoutes({ ...parts, manager, partitions: log.partitions }));
   app.post(
     "/streams/:streamId/cancel",
     cancelRoute({
@@ -79,37 +90,34 @@ export function createGateway(parts: GatewayParts): Gateway {
       timeoutMs: settings.rebuildTimeoutMs,
     }),
   );
-  app.use(streamRoutes({ ...parts, manager, metrics, partitions: log.partitions }));
   app.use(noSuchRoute);
   app.use(countRefusals(metrics));
   app.use(problemHandler(logger));
 
-  return {
-    app,
-    close: () => {
-      uploads.close();
-      return manager.close();
-    },
+  const close = async (): Promise<void> => {
+    uploads.close();
+    await answers.close(settings.proxyDrainTimeoutMs);
+    await manager.close();
   };
+  let closing: Promise<void> | undefined;
+  return { app, close: () => (closing ??= close()) };
 }
 
-const index: RequestHandler = (_request, response) => {
-  response.json({
-    service: "sluice-gateway",
-    routes: {
-      "POST /streams": "create a stream: { stream_id?, options? }",
-      "POST /streams/:id/chunks": "append a chunk, an array of chunks, or NDJSON",
-      "GET /streams/:id": "how a stream stands",
-      "POST /streams/:id/cancel": "have a stream stopped",
-      "DELETE /streams/:id": "delete a stream for good",
-      "POST /prompts": "have a worker answer: { prompt, stream_id? }",
-    },
-  });
-};
+/** What this service is, for people and for programs. */
+function descriptionRoutes(operations: readonly Operation[]): Router {
+  const router = Router();
+  const document = openApiDocument("gateway", operations);
+  const routes = Object.fromEntries(
+    operations.map(({ method, path, summary }) => [`${method} ${path}`, summary]),
+  );
+  router.get("/", (_request, response) => void response.json({ service: "sluice-gateway", routes }));
+  router.get("/openapi.json", (_request, response) => void response.json(document));
+  return router;
+}
 
 function countRefusals(metrics: GatewayMetrics): ErrorRequestHandler {
   return (error: unknown, _request, _response, next) => {
-    metrics.refusals.inc({ code: error instanceof StreamError ? error.code : "OTHER" });
+    countRefusal(metrics, error);
     next(error);
   };
 }

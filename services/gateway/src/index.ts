@@ -1,4 +1,4 @@
-export { gatewayConfigSchema, settingsOf, type GatewayConfig } from "./config.ts";
+export { gatewayConfigSchema, modelServerOf, settingsOf, type GatewayConfig } from "./config.ts";
 export { controlRoutes, type ControlParts } from "./control-routes.ts";
 export { GATEWAY_FIGURES } from "./figures.ts";
 export { createGateway, type Gateway, type GatewayParts } from "./gateway.ts";

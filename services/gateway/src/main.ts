@@ -11,7 +11,7 @@ import {
   NatsServiceReports,
   NatsStreamLog,
 } from "@sluice/broker-nats";
-import { createRedis, RedisChunkCache, RedisPartitionLeases } from "@sluice/cache-redis";
+import { createRedis, RedisChunkCache, RedisPartitionLeases, RedisRequestRecords } from "@sluice/cache-redis";
 import {
   createInstanceName,
   createLogger,
@@ -25,7 +25,7 @@ import {
   startAdminServer,
 } from "@sluice/runtime";
 import { Router } from "express";
-import { gatewayConfigSchema, settingsOf } from "./config.ts";
+import { gatewayConfigSchema, modelServerOf, settingsOf } from "./config.ts";
 import { controlRoutes } from "./control-routes.ts";
 import { GATEWAY_FIGURES } from "./figures.ts";
 import { createGateway } from "./gateway.ts";
@@ -65,10 +65,12 @@ await runMain(async () => {
     cache,
     liveFeed: new NatsLiveFeed(link),
     cancelFeed: new NatsCancelFeed(link),
+    records: new RedisRequestRecords(redis),
     promptDesk: new NatsPromptDesk(link),
     settings: settingsOf(config),
     logger,
     registry,
+    modelServer: modelServerOf(config),
     edgeUrl: config.EDGE_URL,
     ...(config.CONTROL_ENABLED ? { control } : {}),
   });
@@ -84,7 +86,7 @@ await runMain(async () => {
   // An upload may last as long as the answer that it carries; idle ones are cut by their own time limit.
   http.server.requestTimeout = 0;
   lifecycle.add("http", () => http.close(config.DRAIN_TIMEOUT_MS), config.DRAIN_TIMEOUT_MS + 1_000);
-  lifecycle.add("gateway", () => gateway.close(), config.DRAIN_TIMEOUT_MS);
+  lifecycle.add("gateway", () => gateway.close(), config.DRAIN_TIMEOUT_MS + 5_000);
 
   const admin = await startAdminServer({
     host: config.ADMIN_HOST,

@@ -1,3 +1,4 @@
+import { StreamError } from "@sluice/core";
 import { Counter, Gauge, type Registry } from "prom-client";
 
 export interface GatewayMetrics {
@@ -7,13 +8,22 @@ export interface GatewayMetrics {
 }
 
 /** Without labels by stream or client: the number of series must not grow with the traffic. */
-export function createGatewayMetrics(registry: Registry, openUploads: () => number): GatewayMetrics {
+export function createGatewayMetrics(
+  registry: Registry,
+  open: { uploads: () => number; proxiedAnswers: () => number },
+): GatewayMetrics {
   const registers = [registry];
   const uploads: Gauge = new Gauge({
     name: "sluice_gateway_open_uploads",
     help: "Appends in progress",
     registers,
-    collect: () => uploads.set(openUploads()),
+    collect: () => uploads.set(open.uploads()),
+  });
+  const proxied: Gauge = new Gauge({
+    name: "sluice_gateway_open_proxied_answers",
+    help: "Answers of model servers on their way",
+    registers,
+    collect: () => proxied.set(open.proxiedAnswers()),
   });
   return {
     chunksAccepted: new Counter({
@@ -33,4 +43,8 @@ export function createGatewayMetrics(registry: Registry, openUploads: () => numb
       registers,
     }),
   };
+}
+
+export function countRefusal(metrics: GatewayMetrics, error: unknown): void {
+  metrics.refusals.inc({ code: error instanceof StreamError ? error.code : "OTHER" });
 }

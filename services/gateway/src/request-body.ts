@@ -1,5 +1,5 @@
 import { StreamError } from "@sluice/core";
-import type { Request } from "express";
+import express, { type Request, type RequestHandler } from "express";
 import type { z } from "zod";
 
 export const JSON_TYPE = "application/json";
@@ -15,6 +15,20 @@ export function demandType(request: Request, types: readonly string[]): void {
   const given = request.get("content-type") ?? "none";
   throw new StreamError("UNSUPPORTED_MEDIA_TYPE", `the content type is ${given}: send ${types.join(" or ")}`);
 }
+
+// Larger bodies than this are chunks.
+const MAX_REQUEST_BYTES = 1024 * 1024;
+
+export const demandJson: RequestHandler = (request, _response, next) => {
+  demandType(request, [JSON_TYPE]);
+  next();
+};
+
+/** Reads what is no chunk: JSON, or nothing. */
+export const readSmallJson: RequestHandler[] = [
+  demandJson,
+  express.json({ limit: MAX_REQUEST_BYTES, type: JSON_TYPE }),
+];
 
 /** @throws StreamError INVALID_REQUEST with `field` */
 export function parseBody<T extends z.ZodType>(schema: T, request: Request): z.output<T> {

@@ -10,6 +10,10 @@ export interface GatewaySettings {
   uploadIdleTimeoutMs: number;
   /** Appends that may be open at once; more are refused with OVERLOADED. */
   maxUploads: number;
+  /** Answers of model servers that may be on their way at once; more are refused with OVERLOADED. */
+  maxProxiedAnswers: number;
+  /** How long those may go on once the gateway closes, ms. */
+  proxyDrainTimeoutMs: number;
   /** Whether web pages of any origin may call. */
   allowAnyOrigin: boolean;
 }

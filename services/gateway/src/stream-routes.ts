@@ -1,6 +1,5 @@
 import { randomUUID } from "node:crypto";
 import {
-  isStreamId,
   partitionOf,
   StreamError,
   type ChunkCache,
@@ -9,12 +8,11 @@ import {
   type StreamInfo,
 } from "@sluice/core";
 import type { StreamManager } from "@sluice/producer";
-import { streamOptionsSchema } from "@sluice/protocol";
-import express, { Router, type RequestHandler } from "express";
-import { z } from "zod";
-import type { GatewayMetrics } from "./metrics.ts";
-import { demandType, JSON_TYPE, parseBody } from "./request-body.ts";
+import { promptRequestSchema } from "@sluice/protocol";
+import { Router, type RequestHandler } from "express";
+import { parseBody, readSmallJson } from "./request-body.ts";
 import type { GatewaySettings } from "./settings.ts";
+import { checkId, demandUnused } from "./stream-ids.ts";
 import { streamUrls } from "./stream-urls.ts";
 
 export interface StreamRouteParts {
@@ -24,64 +22,23 @@ export interface StreamRouteParts {
   promptDesk: Pick<PromptDesk, "ask">;
   partitions: number;
   settings: GatewaySettings;
-  metrics: GatewayMetrics;
   edgeUrl: string;
 }
 
-const MAX_REQUEST_BYTES = 1024 * 1024;
-
-const creationSchema = z.strictObject({
-  stream_id: z.string().optional(),
-  options: streamOptionsSchema.optional(),
-});
-const promptSchema = z.strictObject({ prompt: z.string().min(1), stream_id: z.string().optional() });
-
-/** Creating streams, looking at them, deleting them, and asking workers for them. */
+/** Looking at streams, deleting them, and asking workers for them. */
 export function streamRoutes(parts: StreamRouteParts): Router {
   const router = Router();
-  const json: RequestHandler[] = [demandJson, express.json({ limit: MAX_REQUEST_BYTES, type: JSON_TYPE })];
-  router.post("/streams", ...json, createStream(parts));
   router.get("/streams/:streamId", readStatus(parts));
   router.delete("/streams/:streamId", deleteStream(parts));
-  router.post("/prompts", ...json, askPrompt(parts));
+  router.post("/prompts", ...readSmallJson, askPrompt(parts));
   return router;
-}
-
-const demandJson: RequestHandler = (request, _response, next) => {
-  demandType(request, [JSON_TYPE]);
-  next();
-};
-
-function createStream(parts: StreamRouteParts): RequestHandler {
-  return async (request, response) => {
-    const { stream_id: wanted, options } = parseBody(creationSchema, request);
-    if (wanted !== undefined) await demandUnused(parts, checkId(wanted));
-    const { streamId, handle } = await parts.manager.createStream({
-      ...(wanted === undefined ? {} : { streamId: wanted }),
-      ...(options === undefined ? {} : { options }),
-    });
-    await handle.close();
-    parts.metrics.streamsCreated.inc();
-    const urls = streamUrls(parts.edgeUrl, streamId);
-    response.status(201).location(urls.status).json({ stream_id: streamId, urls });
-  };
-}
-
-/** A stream's record outlives its messages: where there is one, the log alone would let the id be used again. */
-async function demandUnused(parts: StreamRouteParts, streamId: string): Promise<void> {
-  const info = await parts.cache.readInfo(streamId);
-  if (info === null) return;
-  if (info.head.status === "deleted") {
-    throw new StreamError("STREAM_DELETED", `stream ${streamId} was deleted: choose another id`);
-  }
-  throw new StreamError("STREAM_EXISTS", `stream ${streamId} exists: append to it, or choose another id`);
 }
 
 function askPrompt(parts: StreamRouteParts): RequestHandler {
   return async (request, response) => {
-    const { prompt, stream_id: wanted } = parseBody(promptSchema, request);
+    const { prompt, stream_id: wanted } = parseBody(promptRequestSchema, request);
     const streamId = wanted === undefined ? randomUUID() : checkId(wanted);
-    if (wanted !== undefined) await demandUnused(parts, streamId);
+    if (wanted !== undefined) await demandUnused(parts.cache, streamId);
     await parts.promptDesk.ask({ streamId, prompt }, parts.settings.promptTimeoutMs);
     const urls = streamUrls(parts.edgeUrl, streamId);
     response.status(201).location(urls.status).json({ stream_id: streamId, urls });
@@ -135,11 +92,6 @@ function deleteStream(parts: StreamRouteParts): RequestHandler {
     }
     response.status(204).end();
   };
-}
-
-function checkId(streamId: string): string {
-  if (isStreamId(streamId)) return streamId;
-  throw new StreamError("INVALID_STREAM_ID", "a stream id is 1 to 128 of A-Z a-z 0-9 _ -");
 }
 
 /** Anyone may have published them: what isn't JSON is told as it is. */

@@ -1,4 +1,4 @@
-import { MemoryLog, MemoryPromptDesk, MemoryStreamLog } from "@sluice/testing";
+import { memoryGatewayPorts, type MemoryLog, type MemoryStreamLog } from "@sluice/testing";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Bench, ndjson, NDJSON, storedTexts, text } from "./test-bench.ts";
 
@@ -7,9 +7,10 @@ let streamLog: MemoryStreamLog;
 let bench: Bench;
 
 beforeEach(async () => {
-  log = new MemoryLog();
-  streamLog = new MemoryStreamLog(log);
-  bench = await new Bench({ log: streamLog, promptDesk: new MemoryPromptDesk() }).listen();
+  const ports = memoryGatewayPorts();
+  log = ports.memory;
+  streamLog = ports.log;
+  bench = await new Bench(ports).listen();
 });
 afterEach(async () => {
   await bench[Symbol.asyncDispose]();

@@ -1,0 +1,15 @@
+/**
+ * What is remembered of requests that must not be done twice, so that any gateway knows a repeat. The records are the
+ * gateway's own; here they are opaque. All of them may be lost at once, as a cache is: whoever relies on one has to say
+ * what then becomes of a repeat.
+ * Throws StreamError CACHE_UNAVAILABLE: nothing is known of the outcome.
+ */
+export interface RequestRecords {
+  /** Null where there is none, or not any more. */
+  read(key: string): Promise<string | null>;
+  /**
+   * Puts `after` in the place of `before` (null: of nothing), in one step, for `ttlMs` from now on.
+   * @returns false: something else stands there, and still does
+   */
+  replace(key: string, before: string | null, after: string, ttlMs: number): Promise<boolean>;
+}
