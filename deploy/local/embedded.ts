@@ -30,6 +30,8 @@ const LOG_SWEEP_MS = 60_000;
 export interface EmbeddedOptions {
   readonly ports: PromisedPorts;
   readonly tokensPerSecond: number | undefined;
+  /** Of the built pages; default: they are not served. */
+  readonly webRoot?: string;
   /** The user's, for the model and key of the worker. */
   readonly environment: NodeJS.ProcessEnv;
 }
@@ -91,6 +93,7 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       logger,
       registry: createRegistry("gateway"),
       edgeUrl,
+      webRoot: options.webRoot ?? "",
     });
     lifecycle.add("gateway", () => gateway.close());
     const gatewayServer = await listen(gateway.app, { host: HOST, port: options.ports.gateway });

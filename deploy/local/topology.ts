@@ -17,6 +17,10 @@ export interface TopologyOptions {
   /** Holds `<service>/src/main.ts`. */
   readonly services: string;
   readonly dataDirectory: string;
+  /** Of the built pages. */
+  readonly webRoot: string;
+  /** Of the launcher's kill switch. */
+  readonly launcherUrl: string;
   /** The user's, handed on to the services: model and key of the worker, log level. */
   readonly environment: NodeJS.ProcessEnv;
 }
@@ -84,7 +88,12 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
     // All on one port, which the system shares out among them.
     await add(`edge-${number}`, "edge", { PORT: String(options.ports.edge) });
   }
-  await add("gateway", "gateway", { PORT: String(options.ports.gateway), EDGE_URL: urls.edge });
+  await add("gateway", "gateway", {
+    PORT: String(options.ports.gateway),
+    EDGE_URL: urls.edge,
+    WEB_ROOT: options.webRoot,
+    LAUNCHER_URL: options.launcherUrl,
+  });
   const rate = options.tokensPerSecond;
   await add("worker", "worker", rate === undefined ? {} : { TOKENS_PER_SECOND: String(rate) });
   return { specs, urls: { ...urls, admin } };
@@ -120,6 +129,14 @@ function redisSpec(options: TopologyOptions, port: number): ProcessSpec {
 
 /** What the launcher settles for each process must not come from the user's shell for those that don't get it. */
 function withoutOwnSettings(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const own = new Set(["PORT", "ADMIN_PORT", "EDGE_URL", "NATS_URL", "REDIS_URL"]);
+  const own = new Set([
+    "PORT",
+    "ADMIN_PORT",
+    "EDGE_URL",
+    "NATS_URL",
+    "REDIS_URL",
+    "WEB_ROOT",
+    "LAUNCHER_URL",
+  ]);
   return Object.fromEntries(Object.entries(environment).filter(([name]) => !own.has(name)));
 }

@@ -9,6 +9,7 @@ import { createGatewayMetrics, type GatewayMetrics } from "./metrics.ts";
 import type { GatewaySettings } from "./settings.ts";
 import { streamRoutes } from "./stream-routes.ts";
 import { Uploads } from "./uploads.ts";
+import { webPages } from "./web-pages.ts";
 
 export interface GatewayParts {
   log: StreamLog;
@@ -20,6 +21,10 @@ export interface GatewayParts {
   registry: Registry;
   /** Where clients reach the edge. */
   edgeUrl: string;
+  /** The built chat page and console; default: none. */
+  webRoot?: string;
+  /** Where `npm start` lets its pages kill an edge. */
+  launcherUrl?: string;
 }
 
 export interface Gateway {
@@ -48,6 +53,8 @@ export function createGateway(parts: GatewayParts): Gateway {
   const app = express();
   app.disable("x-powered-by");
   if (settings.allowAnyOrigin) app.use(allowAnyOrigin);
+  const { edgeUrl, webRoot = "", launcherUrl = "" } = parts;
+  app.use(webPages({ edgeUrl, webRoot, launcherUrl }));
   app.get("/", index);
   app.post(
     "/streams/:streamId/chunks",

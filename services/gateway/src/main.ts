@@ -39,6 +39,8 @@ await runMain(async () => {
     logger,
     registry,
     edgeUrl: config.EDGE_URL,
+    webRoot: config.WEB_ROOT,
+    launcherUrl: config.LAUNCHER_URL,
   });
   let isClosing = false;
   const http = await listen(gateway.app, { host: config.HOST, port: config.PORT });
