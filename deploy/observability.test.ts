@@ -82,6 +82,17 @@ describe("rules and dashboard", () => {
   });
 });
 
+test.each([...SERVICE_CATALOG])(
+  "what %s says to the console is drawn from metrics that it has",
+  async (_name, entry) => {
+    const series = await exportedSeries();
+    for (const source of Object.values(entry.figures)) {
+      const name = source.kind === "quantile-ms" ? `${source.metric}_bucket` : source.series;
+      expect([...series.keys()]).toContain(name);
+    }
+  },
+);
+
 test("OPERATIONS.md has a section for each alert, and for no other", () => {
   const sections = [...readText("deploy/OPERATIONS.md").matchAll(/^### (Sluice\w+)$/gm)].map(
     ([, name]) => name,

@@ -1,8 +1,8 @@
-import { createEdgeMetrics, edgeConfigSchema } from "@sluice/edge";
-import { createGatewayMetrics, gatewayConfigSchema } from "@sluice/gateway";
-import { createIngestMetrics, ingestConfigSchema } from "@sluice/ingest";
-import { createRegistry } from "@sluice/runtime";
-import { WorkerMetrics, workerConfigSchema } from "@sluice/worker";
+import { createEdgeMetrics, EDGE_FIGURES, edgeConfigSchema } from "@sluice/edge";
+import { createGatewayMetrics, GATEWAY_FIGURES, gatewayConfigSchema } from "@sluice/gateway";
+import { createIngestMetrics, INGEST_FIGURES, ingestConfigSchema } from "@sluice/ingest";
+import { createRegistry, type FigureSources } from "@sluice/runtime";
+import { WORKER_FIGURES, WorkerMetrics, workerConfigSchema } from "@sluice/worker";
 import type { Registry } from "prom-client";
 import type { z } from "zod";
 
@@ -10,13 +10,15 @@ import type { z } from "zod";
 export interface CatalogEntry {
   readonly schema: z.ZodObject;
   readonly registry: Registry;
+  /** What it says of itself to the control plane. */
+  readonly figures: FigureSources;
 }
 
 export const SERVICE_CATALOG: ReadonlyMap<string, CatalogEntry> = new Map<string, CatalogEntry>([
-  ["ingest", entry(ingestConfigSchema, "ingest", createIngestMetrics)],
+  ["ingest", entry(ingestConfigSchema, "ingest", INGEST_FIGURES, createIngestMetrics)],
   [
     "edge",
-    entry(edgeConfigSchema, "edge", (registry) =>
+    entry(edgeConfigSchema, "edge", EDGE_FIGURES, (registry) =>
       createEdgeMetrics(registry, {
         connections: () => 0,
         streams: () => 0,
@@ -24,14 +26,24 @@ export const SERVICE_CATALOG: ReadonlyMap<string, CatalogEntry> = new Map<string
       }),
     ),
   ],
-  ["gateway", entry(gatewayConfigSchema, "gateway", (registry) => createGatewayMetrics(registry, () => 0))],
-  ["worker", entry(workerConfigSchema, "worker", (registry) => new WorkerMetrics(registry))],
+  [
+    "gateway",
+    entry(gatewayConfigSchema, "gateway", GATEWAY_FIGURES, (registry) =>
+      createGatewayMetrics(registry, () => 0),
+    ),
+  ],
+  ["worker", entry(workerConfigSchema, "worker", WORKER_FIGURES, (registry) => new WorkerMetrics(registry))],
 ]);
 
-function entry(schema: z.ZodObject, name: string, register: (registry: Registry) => unknown): CatalogEntry {
+function entry(
+  schema: z.ZodObject,
+  name: string,
+  figures: FigureSources,
+  register: (registry: Registry) => unknown,
+): CatalogEntry {
   const registry = createRegistry(name);
   register(registry);
-  return { schema, registry };
+  return { schema, registry, figures };
 }
 
 /** A service's settings with the values that it takes when none is given, as an environment variable spells them. */

@@ -39,6 +39,9 @@ const SERVICE: Rule = {
   external: "any",
 };
 
+/** Services that hand other libraries' streams on. */
+const ADAPTING: Rule = { ...SERVICE, packages: [...SERVICE.packages, "adapters"] };
+
 /** A folder that is not listed here may not exist. */
 const RULES: Readonly<Record<string, Rule>> = {
   "libs/core": { packages: [], external: [] },
@@ -59,8 +62,8 @@ const RULES: Readonly<Record<string, Rule>> = {
   "libs/testing": { packages: LIBRARIES, external: "any", process: true },
   "services/ingest": SERVICE,
   "services/edge": SERVICE,
-  "services/gateway": SERVICE,
-  "services/worker": SERVICE,
+  "services/gateway": ADAPTING,
+  "services/worker": ADAPTING,
   "services/cli": SERVICE,
   // Pages for browsers; the gateway serves what they are built to.
   "services/web": { packages: ["core", "client", "react"], external: "any" },

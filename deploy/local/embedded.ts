@@ -1,8 +1,26 @@
-import { createEdge, DEFAULT_EDGE_SETTINGS } from "@sluice/edge";
-import { createGateway, gatewayConfigSchema, settingsOf as gatewaySettingsOf } from "@sluice/gateway";
-import { ingestConfigSchema, settingsOf as ingestSettingsOf, startIngester } from "@sluice/ingest";
+import { createEdge, DEFAULT_EDGE_SETTINGS, EDGE_FIGURES } from "@sluice/edge";
+import {
+  createGateway,
+  GATEWAY_FIGURES,
+  gatewayConfigSchema,
+  settingsOf as gatewaySettingsOf,
+} from "@sluice/gateway";
+import {
+  INGEST_FIGURES,
+  ingestConfigSchema,
+  settingsOf as ingestSettingsOf,
+  startIngester,
+} from "@sluice/ingest";
 import { StreamManager } from "@sluice/producer";
-import { createLogger, createRegistry, Lifecycle, listen, loadConfig } from "@sluice/runtime";
+import {
+  createInstanceName,
+  createLogger,
+  createRegistry,
+  Lifecycle,
+  listen,
+  loadConfig,
+  serveReports,
+} from "@sluice/runtime";
 import {
   MemoryChunkCache,
   MemoryEdgePeers,
@@ -11,11 +29,13 @@ import {
   MemoryLog,
   MemoryPartitionLeases,
   MemoryPartitionLog,
+  MemoryPressureFeed,
   MemoryPromptDesk,
+  MemoryServiceReports,
   MemoryStreamLog,
 } from "@sluice/testing/memory";
 import { waitUntil } from "@sluice/testing/servers";
-import { createWorker, modelOf, workerConfigSchema } from "@sluice/worker";
+import { createWorker, modelOf, WORKER_FIGURES, workerConfigSchema } from "@sluice/worker";
 import type { PromisedPorts } from "./ports.ts";
 
 const HOST = "127.0.0.1";
@@ -50,25 +70,47 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
   const log = new MemoryLog({ partitions: 4, maxAgeMs: LOG_MAX_AGE_MS });
   const cache = new MemoryChunkCache({ partitions: log.partitions });
   const bus = new MemoryLiveBus();
+  const pressureFeed = new MemoryPressureFeed();
   const desk = new MemoryPromptDesk();
+  const reports = new MemoryServiceReports();
   // The terminal belongs to the launcher; what goes wrong in here still has to be seen.
   const logger = createLogger("embedded", "error");
   const lifecycle = new Lifecycle(logger);
   try {
+    const serve = (self: Parameters<typeof serveReports>[1]): void => {
+      const reporting = serveReports(reports, self);
+      lifecycle.add("reports", () => reporting.close());
+    };
     const sweep = setInterval(() => ageOut(log), LOG_SWEEP_MS);
     lifecycle.add("log", () => clearInterval(sweep));
 
+    const registries = {
+      ingest: createRegistry("ingest"),
+      edge: createRegistry("edge"),
+      gateway: createRegistry("gateway"),
+      worker: createRegistry("worker"),
+    };
+    const ingestInstance = createInstanceName();
     const ingester = startIngester({
+      instance: ingestInstance,
       log: new MemoryPartitionLog(log),
       streamLog: new MemoryStreamLog(log),
       cache,
       leases: new MemoryPartitionLeases({ partitions: log.partitions, cache }),
       liveFeed: new MemoryLiveFeed(bus),
+      pressureFeed,
       settings: ingestSettingsOf(ingestConfigSchema.parse({})),
       logger,
-      registry: createRegistry("ingest"),
+      registry: registries.ingest,
     });
     lifecycle.add("ingest", () => ingester.close());
+    serve({
+      service: "ingest",
+      instance: ingestInstance,
+      registry: registries.ingest,
+      figures: INGEST_FIGURES,
+      partitions: () => ingester.owned,
+    });
 
     const edge = createEdge({
       cache,
@@ -77,9 +119,10 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       partitions: log.partitions,
       settings: DEFAULT_EDGE_SETTINGS,
       logger,
-      registry: createRegistry("edge"),
+      registry: registries.edge,
     });
     lifecycle.add("edge", () => edge.close());
+    serve({ service: "edge", instance: edge.podId, registry: registries.edge, figures: EDGE_FIGURES });
     const edgeServer = await listen(edge.app, { host: HOST, port: options.ports.edge });
     lifecycle.add("edge server", () => edgeServer.close(SERVER_GRACE_MS));
     const edgeUrl = `http://${HOST}:${edgeServer.port}`;
@@ -91,11 +134,17 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       promptDesk: desk,
       settings: gatewaySettingsOf(gatewayConfigSchema.parse({})),
       logger,
-      registry: createRegistry("gateway"),
+      registry: registries.gateway,
       edgeUrl,
       webRoot: options.webRoot ?? "",
     });
     lifecycle.add("gateway", () => gateway.close());
+    serve({
+      service: "gateway",
+      instance: createInstanceName(),
+      registry: registries.gateway,
+      figures: GATEWAY_FIGURES,
+    });
     const gatewayServer = await listen(gateway.app, { host: HOST, port: options.ports.gateway });
     lifecycle.add("gateway server", () => gatewayServer.close(SERVER_GRACE_MS));
 
@@ -114,9 +163,15 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
         stopTimeoutMs: ANSWER_DRAIN_MS,
       },
       logger,
-      registry: createRegistry("worker"),
+      registry: registries.worker,
     });
     lifecycle.add("worker", () => worker.close());
+    serve({
+      service: "worker",
+      instance: createInstanceName(),
+      registry: registries.worker,
+      figures: WORKER_FIGURES,
+    });
 
     const isReady = (): boolean => ingester.owned.length === log.partitions && edge.problem() === null;
     await waitUntil("embedded Sluice", async () => isReady(), { timeoutMs: READY_TIMEOUT_MS });

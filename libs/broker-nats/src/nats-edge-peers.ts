@@ -17,12 +17,10 @@ import {
   streamChangeAnswerSchema,
   streamChangeSchema,
 } from "@sluice/protocol";
+import { gatherAnswers } from "./gather-answers.ts";
 import { isNoResponders } from "./log-errors.ts";
 import type { NatsLink } from "./nats-connection.ts";
-import { parseJsonAs, subscribe } from "./service-request.ts";
-
-// Pods answer within milliseconds: after this long without another answer, all that live have.
-const LAST_ANSWER_MS = 300;
+import { parseJsonAs, respond, subscribe } from "./service-request.ts";
 
 /** Edge pods as services on core NATS: one subject for each, and one for all. */
 export class NatsEdgePeers implements EdgePeers {
@@ -36,12 +34,12 @@ export class NatsEdgePeers implements EdgePeers {
     const subscriptions = [
       subscribe(this.#link, edgeSubject(podId), (message) => {
         const change = parseJsonAs(streamChangeSchema, message.data);
-        if (change === null) answer(message, refusal(new StreamError("INVALID_REQUEST", "not a change")));
+        if (change === null) respond(message, refusal(new StreamError("INVALID_REQUEST", "not a change")));
         else void answerChange(message, pod.changeStreams(change));
       }),
       subscribe(this.#link, ALL_EDGES_SUBJECT, (message) => {
         const query = parseJsonAs(connectionQuerySchema, message.data);
-        if (query !== null) answer(message, pod.listConnections(query));
+        if (query !== null) respond(message, pod.listConnections(query));
       }),
     ];
     return {
@@ -59,24 +57,8 @@ export class NatsEdgePeers implements EdgePeers {
     throw new StreamError(isStreamErrorCode(result.code) ? result.code : "CONNECTION", result.message);
   }
 
-  async listConnections(query: ConnectionQuery, timeoutMs: number): Promise<readonly ConnectionPage[]> {
-    const pages: ConnectionPage[] = [];
-    try {
-      const answers = await this.#link.connection.requestMany(ALL_EDGES_SUBJECT, JSON.stringify(query), {
-        strategy: "stall",
-        stall: LAST_ANSWER_MS,
-        maxWait: timeoutMs,
-      });
-      for await (const message of answers) {
-        const page = parseJsonAs(connectionPageSchema, message.data);
-        if (page !== null) pages.push(page);
-      }
-    } catch (error) {
-      if (!isNoResponders(error)) {
-        throw new StreamError("CONNECTION", "the other servers can't be asked now", { cause: error });
-      }
-    }
-    return pages;
+  listConnections(query: ConnectionQuery, timeoutMs: number): Promise<readonly ConnectionPage[]> {
+    return gatherAnswers(this.#link, ALL_EDGES_SUBJECT, query, connectionPageSchema, timeoutMs);
   }
 
   async #request(podId: string, change: StreamChange, timeoutMs: number): Promise<Msg> {
@@ -95,15 +77,7 @@ export class NatsEdgePeers implements EdgePeers {
 }
 
 async function answerChange(message: Msg, changing: Promise<void>): Promise<void> {
-  answer(message, await changing.then(() => ({ kind: "done" }), refusal));
-}
-
-function answer(message: Msg, content: object): void {
-  try {
-    message.respond(JSON.stringify(content));
-  } catch {
-    // The connection is closing: to the asker it is a time-out.
-  }
+  respond(message, await changing.then(() => ({ kind: "done" }), refusal));
 }
 
 function refusal(error: unknown): { kind: "refused"; code: string; message: string } {

@@ -17,7 +17,7 @@ import {
 } from "@sluice/protocol";
 import { splitRange } from "./live-split.ts";
 import type { NatsLink } from "./nats-connection.ts";
-import { parseJsonAs, subscribe } from "./service-request.ts";
+import { parseJsonAs, publishLive, subscribe } from "./service-request.ts";
 
 // Room for the line in front of the frames and for the message's subject.
 const RANGE_OVERHEAD_BYTES = 1024;
@@ -31,10 +31,7 @@ export interface LiveFeedOptions {
   onMalformed?: (subject: string) => void;
 }
 
-/**
- * Live messages on core NATS. While there is no connection, what would be published is dropped: kept, it would fill
- * the heap, and arrive after readers found out by themselves.
- */
+/** Live messages on core NATS. */
 export class NatsLiveFeed implements LiveFeed {
   readonly #link: NatsLink;
   readonly #onMalformed: (subject: string) => void;
@@ -47,7 +44,7 @@ export class NatsLiveFeed implements LiveFeed {
   publishRange(streamId: string, range: LiveRange): void {
     const subject = liveSubject(streamId);
     for (const part of splitRange(range, this.#link.maxPayload - RANGE_OVERHEAD_BYTES)) {
-      this.#publish(subject, encodeLiveMessage(part));
+      publishLive(this.#link, subject, encodeLiveMessage(part));
     }
   }
 
@@ -60,7 +57,7 @@ export class NatsLiveFeed implements LiveFeed {
   }
 
   publishTail(tail: TailAnnouncement): void {
-    this.#publish(tailSubject(tail.partition), JSON.stringify(tail));
+    publishLive(this.#link, tailSubject(tail.partition), JSON.stringify(tail));
   }
 
   subscribeTails(handler: (tail: TailAnnouncement) => void): Subscription {
@@ -117,11 +114,11 @@ export class NatsLiveFeed implements LiveFeed {
       return { kind: "failed", message: error instanceof Error ? error.message : String(error) };
     });
     if (message.reply !== undefined && message.reply !== "")
-      this.#publish(message.reply, JSON.stringify(answer));
+      publishLive(this.#link, message.reply, JSON.stringify(answer));
   }
 
   publishBeat(streamId: string, brokerSequence: number): void {
-    this.#publish(beatSubject(streamId), String(brokerSequence));
+    publishLive(this.#link, beatSubject(streamId), String(brokerSequence));
   }
 
   subscribeBeats(handler: (streamId: string, brokerSequence: number | null) => void): Subscription {
@@ -137,14 +134,5 @@ export class NatsLiveFeed implements LiveFeed {
 
   isConnected(): boolean {
     return this.#link.isConnected;
-  }
-
-  #publish(subject: string, payload: Uint8Array | string): void {
-    if (!this.#link.isConnected) return;
-    try {
-      this.#link.connection.publish(subject, payload);
-    } catch {
-      // Closing, or above a limit that the server lowered: lost like any other live message, and found like one.
-    }
   }
 }

@@ -34,8 +34,30 @@ export function subscribe(
   };
 }
 
+/** Answers a request, with JSON or emptily. A message that asks for no answer gets none. */
+export function respond(message: Msg, content?: object): void {
+  try {
+    message.respond(content === undefined ? undefined : JSON.stringify(content));
+  } catch {
+    // The connection is closing: to the asker it is a time-out.
+  }
+}
+
+/**
+ * At most once, and never failing. While there is no connection nothing is kept: it would fill the heap, and arrive after
+ * whoever waits for it has found out by other means.
+ */
+export function publishLive(link: NatsLink, subject: string, payload: Uint8Array | string): void {
+  if (!link.isConnected) return;
+  try {
+    link.connection.publish(subject, payload);
+  } catch {
+    // Closing, or above a limit that the server lowered: lost like any other live message, and found like one.
+  }
+}
+
 /** A zod schema, or what else reads like one. */
-interface Schema<T> {
+export interface Schema<T> {
   safeParse(value: unknown): { success: true; data: T } | { success: false };
 }
 

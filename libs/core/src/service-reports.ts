@@ -3,17 +3,24 @@ import type { Subscription } from "./live-feed.ts";
 /** What one running process says of itself when the control plane asks. Figures only: nothing in it names a stream. */
 export interface ServiceReport {
   service: "ingest" | "edge" | "gateway" | "worker";
-  /** Different for each running process; for an edge it is the pod in its connection ids. */
+  /** Different for each running process: for an edge the pod in its connection ids, for ingest its name in the leases. */
   instance: string;
   startedMs: number;
-  /** By name, e.g. `connections`, `chunks_sent`, `lag_p99_ms`: counters since the start and gauges of now. */
+  /**
+   * By name, e.g. `connections`, `chunks_sent`, `lag_p99_ms`: counters since the start and gauges of now, all finite. One
+   * that can't be told now is missing.
+   */
   figures: Readonly<Record<string, number>>;
   /** Partitions that an ingest replica owns; empty for the others. */
   partitions: readonly number[];
 }
 
-/** Reports of all processes that answer within a time, in no order. */
 export interface ServiceReports {
+  /**
+   * Reports of all processes that answer within the time, in no order; one that doesn't is missing.
+   * @throws StreamError CONNECTION where nobody can be asked: this says nothing about who runs
+   */
   gather(timeoutMs: number): Promise<readonly ServiceReport[]>;
-  serve(describe: () => ServiceReport): Subscription;
+  /** Answers for a process, once for each time that somebody asks. A description that fails is no answer. */
+  serve(describe: () => Promise<ServiceReport>): Subscription;
 }

@@ -1,4 +1,4 @@
-import type { OpenStream, RestoredPage } from "@sluice/core";
+import type { ListedStream, RestoredPage } from "@sluice/core";
 import { describe, expect, it } from "vitest";
 import type { ChunkCacheUnderTest } from "./chunk-cache-under-test.ts";
 import { append, write } from "./chunk-cache-steps.ts";
@@ -77,7 +77,7 @@ export function describeOpenStreams(createHarness: () => Promise<ChunkCacheUnder
 }
 
 /** As `logEntry` dates its messages. */
-function open(streamId: string, brokerSequence: number): OpenStream {
+function open(streamId: string, brokerSequence: number): ListedStream {
   return { streamId, updatedMs: 1000 + brokerSequence };
 }
 

@@ -39,6 +39,8 @@ export interface EdgeParts {
 /** One edge pod, without the server that listens. */
 export interface Edge {
   readonly app: Express;
+  /** In its connection ids, and its name to the control plane. */
+  readonly podId: string;
   /** What only operators may reach. */
   readonly adminRoutes: Router;
   /** For the readiness check: null, or what is missing in a few words. */
@@ -109,6 +111,7 @@ export function createEdge(parts: EdgeParts): Edge {
 
   return {
     app,
+    podId: tracker.podId,
     adminRoutes: connectionAdminRoutes(tracker, desk, logger),
     problem: () => {
       if (state !== "open") return "draining";

@@ -1,4 +1,5 @@
 export { edgeConfigSchema } from "./config.ts";
 export { createEdge, type Edge, type EdgeParts } from "./edge.ts";
+export { EDGE_FIGURES } from "./figures.ts";
 export { createEdgeMetrics } from "./metrics.ts";
 export { DEFAULT_EDGE_SETTINGS, type EdgeSettings } from "./settings.ts";

@@ -1,4 +1,4 @@
-import { awaitLog, connectNats, NatsEdgePeers, NatsLiveFeed } from "@sluice/broker-nats";
+import { awaitLog, connectNats, NatsEdgePeers, NatsLiveFeed, NatsServiceReports } from "@sluice/broker-nats";
 import { createRedis, RedisChunkCache } from "@sluice/cache-redis";
 import {
   createLogger,
@@ -7,10 +7,12 @@ import {
   listen,
   loadConfig,
   runMain,
+  serveReports,
   startAdminServer,
 } from "@sluice/runtime";
 import { edgeConfigSchema, edgeSettingsOf } from "./config.ts";
 import { createEdge } from "./edge.ts";
+import { EDGE_FIGURES } from "./figures.ts";
 
 // Services start in any order, and ingest is the one that makes the log.
 const LOG_WAIT_MS = 60_000;
@@ -40,6 +42,13 @@ await runMain(async () => {
   const peers = new NatsEdgePeers(link);
   const edge = createEdge({ cache, liveFeed, peers, partitions, settings, logger, registry });
   lifecycle.add("edge", () => edge.close());
+  const reporting = serveReports(new NatsServiceReports(link), {
+    service: "edge",
+    instance: edge.podId,
+    registry,
+    figures: EDGE_FIGURES,
+  });
+  lifecycle.add("reports", () => reporting.close());
   const admin = await startAdminServer({
     host: config.ADMIN_HOST,
     port: config.ADMIN_PORT,

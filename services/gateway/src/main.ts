@@ -1,15 +1,25 @@
-import { awaitLog, connectNats, NatsLiveFeed, NatsPromptDesk, NatsStreamLog } from "@sluice/broker-nats";
+import {
+  awaitLog,
+  connectNats,
+  NatsLiveFeed,
+  NatsPromptDesk,
+  NatsServiceReports,
+  NatsStreamLog,
+} from "@sluice/broker-nats";
 import { createRedis, RedisChunkCache } from "@sluice/cache-redis";
 import {
+  createInstanceName,
   createLogger,
   createRegistry,
   Lifecycle,
   listen,
   loadConfig,
   runMain,
+  serveReports,
   startAdminServer,
 } from "@sluice/runtime";
 import { gatewayConfigSchema, settingsOf } from "./config.ts";
+import { GATEWAY_FIGURES } from "./figures.ts";
 import { createGateway } from "./gateway.ts";
 
 const LOG_WAIT_MS = 30_000;
@@ -42,6 +52,13 @@ await runMain(async () => {
     webRoot: config.WEB_ROOT,
     launcherUrl: config.LAUNCHER_URL,
   });
+  const reporting = serveReports(new NatsServiceReports(link), {
+    service: "gateway",
+    instance: createInstanceName(),
+    registry,
+    figures: GATEWAY_FIGURES,
+  });
+  lifecycle.add("reports", () => reporting.close());
   let isClosing = false;
   const http = await listen(gateway.app, { host: config.HOST, port: config.PORT });
   // An upload may last as long as the answer that it carries; idle ones are cut by their own time limit.

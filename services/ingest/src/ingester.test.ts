@@ -7,6 +7,7 @@ import {
   MemoryLog,
   MemoryPartitionLeases,
   MemoryPartitionLog,
+  MemoryPressureFeed,
   MemoryStreamLog,
   type MemoryCacheSnapshot,
 } from "@sluice/testing";
@@ -79,6 +80,7 @@ class World {
       cache: this.#throughNetwork(this.cache, replica),
       leases: this.#throughNetwork(this.leases, replica),
       liveFeed,
+      pressureFeed: new MemoryPressureFeed(),
       settings: SETTINGS,
       logger: createLogger("ingest", "silent"),
       registry: createRegistry("ingest"),

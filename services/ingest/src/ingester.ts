@@ -4,14 +4,15 @@ import {
   type LiveFeed,
   type PartitionLeases,
   type PartitionLog,
+  type PressureFeed,
   type StreamLog,
 } from "@sluice/core";
-import type { Logger } from "@sluice/runtime";
-import { randomUUID } from "node:crypto";
+import { createInstanceName, type Logger } from "@sluice/runtime";
 import type { Registry } from "prom-client";
 import { createIngestMetrics } from "./metrics.ts";
 import { Ownership } from "./ownership.ts";
 import { PartitionOwner } from "./partition-owner.ts";
+import { PressureAnnouncer } from "./pressure-announcer.ts";
 import { RebuildGate } from "./rebuild-gate.ts";
 import type { IngestSettings } from "./settings.ts";
 import { StreamEnder } from "./stream-ender.ts";
@@ -23,9 +24,12 @@ export interface IngesterOptions {
   cache: ChunkCache;
   leases: PartitionLeases;
   liveFeed: LiveFeed;
+  pressureFeed: Pick<PressureFeed, "publishPressure">;
   settings: IngestSettings;
   logger: Logger;
   registry: Registry;
+  /** Its name in the leases; no other running replica may have it. Made here where it is absent. */
+  instance?: string;
 }
 
 /** A running ingest replica. */
@@ -43,12 +47,12 @@ export interface Ingester {
 
 /** Materialises the log: gives every chunk its sequence, writes it to the cache and tells the readers. */
 export function startIngester(options: IngesterOptions): Ingester {
-  const { log, streamLog, cache, leases, liveFeed, settings, logger, registry } = options;
+  const { log, streamLog, cache, leases, liveFeed, pressureFeed, settings, logger, registry } = options;
   const metrics = createIngestMetrics(registry, () => ownership.lags());
   const ender = new StreamEnder({ log: streamLog, cache, metrics, logger });
   const rebuilds = new RebuildGate(settings.maxConcurrentRebuilds);
   const ownership: Ownership = new Ownership({
-    self: randomUUID(),
+    self: options.instance ?? createInstanceName(),
     partitions: log.partitions,
     leases,
     leaseTtlMs: settings.leaseTtlMs,
@@ -71,6 +75,11 @@ export function startIngester(options: IngesterOptions): Ingester {
   const beats = liveFeed.subscribeBeats((streamId, brokerSequence) => {
     ownership.ownerOf(partitionOf(streamId, log.partitions))?.hearBeat(streamId, brokerSequence);
   });
+  const pressure = new PressureAnnouncer({
+    feed: pressureFeed,
+    log: streamLog,
+    lags: () => ownership.lags(),
+  });
   ownership.start();
   return {
     get owned() {
@@ -79,6 +88,7 @@ export function startIngester(options: IngesterOptions): Ingester {
     readiness: () => (ownership.isRenewed ? null : "leases are not renewed"),
     close: () => {
       beats.close();
+      pressure.close();
       return ownership.close();
     },
   };

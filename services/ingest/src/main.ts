@@ -1,14 +1,25 @@
-import { connectNats, ensureLog, NatsLiveFeed, NatsPartitionLog, NatsStreamLog } from "@sluice/broker-nats";
+import {
+  connectNats,
+  ensureLog,
+  NatsLiveFeed,
+  NatsPartitionLog,
+  NatsPressureFeed,
+  NatsServiceReports,
+  NatsStreamLog,
+} from "@sluice/broker-nats";
 import { createRedis, RedisChunkCache, RedisPartitionLeases } from "@sluice/cache-redis";
 import {
+  createInstanceName,
   createLogger,
   createRegistry,
   Lifecycle,
   loadConfig,
   runMain,
+  serveReports,
   startAdminServer,
 } from "@sluice/runtime";
 import { ingestConfigSchema, settingsOf } from "./config.ts";
+import { INGEST_FIGURES } from "./figures.ts";
 import { startIngester } from "./ingester.ts";
 
 await runMain(async () => {
@@ -35,7 +46,9 @@ await runMain(async () => {
   });
   lifecycle.add("redis", () => redis.close());
 
+  const instance = createInstanceName();
   const ingester = startIngester({
+    instance,
     log: new NatsPartitionLog(link, identity),
     streamLog: new NatsStreamLog(link, identity),
     cache: new RedisChunkCache(redis, {
@@ -47,11 +60,20 @@ await runMain(async () => {
     liveFeed: new NatsLiveFeed(link, {
       onMalformed: (subject) => logger.warn({ subject }, "malformed message dropped"),
     }),
+    pressureFeed: new NatsPressureFeed(link),
     settings: settingsOf(config),
     logger,
     registry,
   });
   lifecycle.add("ingester", () => ingester.close(), 10_000);
+  const reporting = serveReports(new NatsServiceReports(link), {
+    service: "ingest",
+    instance,
+    registry,
+    figures: INGEST_FIGURES,
+    partitions: () => ingester.owned,
+  });
+  lifecycle.add("reports", () => reporting.close());
 
   const admin = await startAdminServer({
     host: config.ADMIN_HOST,

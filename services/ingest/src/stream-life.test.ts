@@ -8,6 +8,7 @@ import {
   MemoryLog,
   MemoryPartitionLeases,
   MemoryPartitionLog,
+  MemoryPressureFeed,
   MemoryStreamLog,
 } from "@sluice/testing";
 import { setImmediate } from "node:timers/promises";
@@ -72,6 +73,7 @@ function ingest(
     cache,
     leases,
     liveFeed: parts.liveFeed ?? new MemoryLiveFeed(bus),
+    pressureFeed: new MemoryPressureFeed(),
     settings: { ...SETTINGS, ...settings },
     logger: createLogger("ingest", "silent"),
     registry,
@@ -243,14 +245,12 @@ test("a stream that nobody writes ends after the idle limit, also one whose prod
 
 test("a chunk in flight wins over the end", async () => {
   // Its messages come first: what a producer publishes in the very moment in which its stream is to be ended.
-  const racing: StreamLog = Object.create(streamLog, {
-    append: {
-      value: async (message: Parameters<StreamLog["append"]>[0]) => {
-        if (raced++ < 3) log.publishBare("s", Buffer.from('{"type":"Text","content":"first"}'));
-        return streamLog.append(message);
-      },
-    },
-  }) as StreamLog;
+  const racing = new MemoryStreamLog(log);
+  const append = racing.append.bind(racing);
+  racing.append = (message) => {
+    if (raced++ < 3) log.publishBare("s", Buffer.from('{"type":"Text","content":"first"}'));
+    return append(message);
+  };
   let raced = 0;
   ingest({ idleLimitMs: 300 }, { streamLog: racing });
   log.publishBare("s", Buffer.from('{"type":"Text","content":"a"}'));

@@ -4,7 +4,7 @@ import {
   type ChunkCache,
   type LiveFeed,
   type LogEntry,
-  type OpenStream,
+  type ListedStream,
   type RebuildAnswer,
   type Subscription,
 } from "@sluice/core";
@@ -233,11 +233,11 @@ export class StreamLife {
     });
   }
 
-  async *#openStreams(): AsyncGenerator<readonly OpenStream[]> {
+  async *#openStreams(): AsyncGenerator<readonly ListedStream[]> {
     const { cache, partition } = this.#options;
-    let after: OpenStream | null = null;
+    let after: ListedStream | null = null;
     do {
-      const page: readonly OpenStream[] = await cache.readOpenStreams(partition, after, PAGE_SIZE);
+      const page: readonly ListedStream[] = await cache.readOpenStreams(partition, after, PAGE_SIZE);
       yield page;
       after = page.length < PAGE_SIZE ? null : (page.at(-1) ?? null);
     } while (after !== null && !this.#isClosed);

@@ -1,6 +1,7 @@
 export { workerConfigSchema, type WorkerConfig } from "./config.ts";
 export { modelOf } from "./configured-model.ts";
 export { DocumentModel } from "./document-model.ts";
+export { WORKER_FIGURES } from "./figures.ts";
 export { ModelError, type Model, type ModelEvent, type TokenUsage } from "./model.ts";
 export { OpenAiModel, type OpenAiSettings } from "./openai-model.ts";
 export { readDocuments } from "./repository-documents.ts";

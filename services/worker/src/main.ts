@@ -1,15 +1,25 @@
-import { awaitLog, connectNats, NatsLiveFeed, NatsPromptDesk, NatsStreamLog } from "@sluice/broker-nats";
+import {
+  awaitLog,
+  connectNats,
+  NatsLiveFeed,
+  NatsPromptDesk,
+  NatsServiceReports,
+  NatsStreamLog,
+} from "@sluice/broker-nats";
 import { StreamManager } from "@sluice/producer";
 import {
+  createInstanceName,
   createLogger,
   createRegistry,
   Lifecycle,
   loadConfig,
   runMain,
+  serveReports,
   startAdminServer,
 } from "@sluice/runtime";
 import { workerConfigSchema } from "./config.ts";
 import { modelOf } from "./configured-model.ts";
+import { WORKER_FIGURES } from "./figures.ts";
 import { createWorker } from "./worker.ts";
 
 // Ingest makes the log; started together, it may take a moment longer.
@@ -45,6 +55,13 @@ await runMain(async () => {
     logger,
     registry,
   });
+  const reporting = serveReports(new NatsServiceReports(link), {
+    service: "worker",
+    instance: createInstanceName(),
+    registry,
+    figures: WORKER_FIGURES,
+  });
+  lifecycle.add("reports", () => reporting.close());
   const admin = await startAdminServer({
     host: config.ADMIN_HOST,
     port: config.ADMIN_PORT,
