@@ -55,7 +55,9 @@ async function post(url: string, body?: object): Promise<unknown> {
   } catch {
     throw new Error(AWAY);
   }
-  const answer: unknown = await response.json().catch(() => null);
-  if (response.ok) return answer;
-  throw new RefusedError((answer ?? { detail: `The answer was ${response.status}.` }) as Problem);
+  if (response.ok) return response.json().catch(() => null);
+  const problem: Problem = await response
+    .json()
+    .catch(() => ({ detail: `The answer was ${response.status}.` }));
+  throw new RefusedError(problem);
 }

@@ -16,7 +16,12 @@ const LEFT = 44;
 const MAX_STEP_MS = 5_000;
 
 /** The last minutes of a few figures, newest at the right edge. */
-export function Chart(props: { title: string; series: readonly Series[]; format: (value: number) => string; nowMs: number }) {
+export function Chart(props: {
+  title: string;
+  series: readonly Series[];
+  format: (value: number) => string;
+  nowMs: number;
+}) {
   const { title, series, format, nowMs } = props;
   const { frame, width } = useWidth();
   const [pointerX, setPointerX] = useState<number | null>(null);
@@ -47,7 +52,9 @@ export function Chart(props: { title: string; series: readonly Series[]; format:
       <div
         class="chart-frame"
         ref={frame}
-        onPointerMove={(event) => setPointerX(event.clientX - event.currentTarget.getBoundingClientRect().left)}
+        onPointerMove={(event) =>
+          setPointerX(event.clientX - event.currentTarget.getBoundingClientRect().left)
+        }
         onPointerLeave={() => setPointerX(null)}
       >
         <svg width={width} height={HEIGHT} role="img" aria-label={summaryOf(title, series, format)}>
@@ -60,7 +67,12 @@ export function Chart(props: { title: string; series: readonly Series[]; format:
             </g>
           ))}
           {[5, 4, 3, 2, 1].map((minutes) => (
-            <text key={minutes} x={x(nowMs - minutes * 60_000)} y={HEIGHT - 4} text-anchor={minutes === 5 ? "start" : "middle"}>
+            <text
+              key={minutes}
+              x={x(nowMs - minutes * 60_000)}
+              y={HEIGHT - 4}
+              text-anchor={minutes === 5 ? "start" : "middle"}
+            >
               −{minutes} min
             </text>
           ))}
@@ -70,11 +82,15 @@ export function Chart(props: { title: string; series: readonly Series[]; format:
           {series.map((one, index) => (
             <g key={one.name} data-series={one.color}>
               {runsOf(one).map((run, number) => {
-                const line = run.map(({ timeMs, value }) => `${x(timeMs).toFixed(1)},${y(value).toFixed(1)}`).join("L");
+                const line = run
+                  .map(({ timeMs, value }) => `${x(timeMs).toFixed(1)},${y(value).toFixed(1)}`)
+                  .join("L");
                 const [first, last] = [run[0]?.timeMs ?? 0, run.at(-1)?.timeMs ?? 0];
                 return (
                   <g key={number}>
-                    {index === 0 && <path class="area" d={`M${x(first)},${y(0)}L${line}L${x(last)},${y(0)}Z`} />}
+                    {index === 0 && (
+                      <path class="area" d={`M${x(first)},${y(0)}L${line}L${x(last)},${y(0)}Z`} />
+                    )}
                     <path class="line" d={`M${line}`} />
                   </g>
                 );
@@ -95,7 +111,9 @@ function useWidth() {
   const [width, setWidth] = useState(480);
   useEffect(() => {
     if (frame.current === null) return;
-    const observer = new ResizeObserver(([entry]) => setWidth(Math.max(200, entry?.contentRect.width ?? 480)));
+    const observer = new ResizeObserver(([entry]) =>
+      setWidth(Math.max(200, entry?.contentRect.width ?? 480)),
+    );
     observer.observe(frame.current);
     return () => observer.disconnect();
   }, []);
@@ -126,7 +144,9 @@ function summaryOf(title: string, series: readonly Series[], format: (value: num
   const parts = series.map(({ name, points }) => {
     const values = points.flatMap(({ value }) => (value === null ? [] : [value]));
     const last = values.at(-1);
-    return last === undefined ? `${name}: none yet` : `${name}: now ${format(last)}, most ${format(Math.max(...values))}`;
+    return last === undefined
+      ? `${name}: none yet`
+      : `${name}: now ${format(last)}, most ${format(Math.max(...values))}`;
   });
   return `${title}, last five minutes. ${parts.join(". ")}.`;
 }

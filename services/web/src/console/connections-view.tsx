@@ -69,7 +69,9 @@ interface Pod {
 function podsOf(services: readonly ServiceRow[], connections: readonly ConnectionRow[]): Pod[] {
   const byPod = Map.groupBy(connections, ({ connection_id: id }) => id.split(".")[0] ?? "");
   const counts = new Map(
-    services.filter(({ service }) => service === "edge").map((row) => [row.instance, row.figures["connections"] ?? 0]),
+    services
+      .filter(({ service }) => service === "edge")
+      .map((row) => [row.instance, row.figures["connections"] ?? 0]),
   );
   return [...new Set([...counts.keys(), ...byPod.keys()])].sort().map((id) => {
     const listed = byPod.get(id) ?? [];
@@ -132,6 +134,8 @@ function ConnectionTable(props: { connections: readonly ConnectionRow[]; nowMs: 
 /** The product that a user agent names last is the most telling: `Chrome/130`, `curl/8.5`. */
 function agentOf(userAgent: string): string {
   const products = userAgent.match(/[\w-]+\/[\d.]+/g) ?? [];
-  const known = products.find((product) => /^(Firefox|Edg|OPR|Chrome|HeadlessChrome|curl|node|Sluice)/i.test(product));
+  const known = products.find((product) =>
+    /^(Firefox|Edg|OPR|Chrome|HeadlessChrome|curl|node|Sluice)/i.test(product),
+  );
   return (known ?? products.at(-1) ?? userAgent).replace(/(\/\d+)\..*$/, "$1");
 }

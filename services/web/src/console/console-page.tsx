@@ -57,7 +57,9 @@ export function ConsolePage(props: { config: WebConfig }) {
               {services.problem.message}
             </p>
           )}
-          {view === "overview" && <OverviewView services={found} samples={samples.all} nowMs={services.loadedMs} />}
+          {view === "overview" && (
+            <OverviewView services={found} samples={samples.all} nowMs={services.loadedMs} />
+          )}
           {view === "streams" && streamId === null && <StreamsView />}
           {view === "streams" && streamId !== null && (
             <StreamView key={streamId} streamId={streamId} edgeUrl={edgeUrl} />

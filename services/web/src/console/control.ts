@@ -28,7 +28,11 @@ export interface ServiceRow {
 
 export interface ConnectionRow {
   readonly connection_id: string;
-  readonly streams: readonly { readonly stream_id: string; readonly last_sequence: number; readonly phase: string }[];
+  readonly streams: readonly {
+    readonly stream_id: string;
+    readonly last_sequence: number;
+    readonly phase: string;
+  }[];
   readonly connected_at: number;
   readonly last_seen: number;
   readonly client_address: string;
@@ -77,7 +81,10 @@ export class ControlError extends Error {
 const TIMEOUT_MS = 10_000;
 
 /** @throws ControlError */
-export async function getJson<T>(path: string, parameters: Readonly<Record<string, string | readonly string[]>> = {}): Promise<T> {
+export async function getJson<T>(
+  path: string,
+  parameters: Readonly<Record<string, string | readonly string[]>> = {},
+): Promise<T> {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(parameters)) {
     for (const one of typeof value === "string" ? [value] : value) if (one !== "") query.append(name, one);

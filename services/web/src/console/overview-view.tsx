@@ -4,10 +4,15 @@ import { sumOf, type Sample } from "./samples.ts";
 import type { ServiceRow } from "./control.ts";
 import { Empty } from "./table.tsx";
 
-export function OverviewView(props: { services: readonly ServiceRow[]; samples: readonly Sample[]; nowMs: number }) {
+export function OverviewView(props: {
+  services: readonly ServiceRow[];
+  samples: readonly Sample[];
+  nowMs: number;
+}) {
   const { services, samples, nowMs } = props;
   const last = samples.at(-1);
-  const pointsOf = (figure: keyof Sample) => samples.map((sample) => ({ timeMs: sample.timeMs, value: sample[figure] }));
+  const pointsOf = (figure: keyof Sample) =>
+    samples.map((sample) => ({ timeMs: sample.timeMs, value: sample[figure] }));
   return (
     <>
       <h1>Overview</h1>
@@ -49,7 +54,11 @@ export function OverviewView(props: { services: readonly ServiceRow[]; samples: 
         />
       </div>
       <h2>Services</h2>
-      {services.length === 0 ? <Empty>No service has answered yet.</Empty> : <ServiceTable services={services} nowMs={nowMs} />}
+      {services.length === 0 ? (
+        <Empty>No service has answered yet.</Empty>
+      ) : (
+        <ServiceTable services={services} nowMs={nowMs} />
+      )}
     </>
   );
 }
@@ -80,7 +89,8 @@ const ORDER: readonly ServiceRow["service"][] = ["gateway", "worker", "ingest", 
 function ServiceTable(props: { services: readonly ServiceRow[]; nowMs: number }) {
   const rows = [...props.services].sort(
     (left, right) =>
-      ORDER.indexOf(left.service) - ORDER.indexOf(right.service) || left.instance.localeCompare(right.instance),
+      ORDER.indexOf(left.service) - ORDER.indexOf(right.service) ||
+      left.instance.localeCompare(right.instance),
   );
   return (
     <div class="table-frame" tabIndex={0} role="group" aria-label="Services">
@@ -121,8 +131,10 @@ function ServiceTable(props: { services: readonly ServiceRow[]; nowMs: number })
 /** What a service says that it is busy with, in a few words. */
 function workOf({ service, figures, partitions }: ServiceRow): string {
   const figure = (name: string): string => formatShort(figures[name] ?? 0);
-  if (service === "ingest") return `${partitions.length} partitions, ${figure("chunks_applied")} chunks applied`;
+  if (service === "ingest")
+    return `${partitions.length} partitions, ${figure("chunks_applied")} chunks applied`;
   if (service === "edge") return `${figure("connections")} connections, ${figure("chunks_sent")} chunks sent`;
-  if (service === "gateway") return `${figure("chunks_accepted")} chunks accepted, ${figure("open_uploads")} uploads open`;
+  if (service === "gateway")
+    return `${figure("chunks_accepted")} chunks accepted, ${figure("open_uploads")} uploads open`;
   return `${figure("answers_running")} answers running, ${figure("answers_ended")} ended`;
 }

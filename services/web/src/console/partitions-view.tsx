@@ -32,7 +32,12 @@ export function PartitionsView(props: { services: readonly ServiceRow[] }) {
         />
       ))}
       {rows.some(({ owner }) => owner === null) && (
-        <Replica owner={null} rows={rows.filter(({ owner }) => owner === null)} report={undefined} nowMs={loadedMs} />
+        <Replica
+          owner={null}
+          rows={rows.filter(({ owner }) => owner === null)}
+          report={undefined}
+          nowMs={loadedMs}
+        />
       )}
     </>
   );
@@ -61,7 +66,13 @@ function Replica(props: {
           return (
             <li key={row.partition} data-tone={owner === null ? "bad" : waiting > 0 ? "warn" : "good"}>
               <strong>{row.partition}</strong>
-              <span>{row.checkpoint === null ? "no checkpoint" : waiting > 0 ? `${formatCount(waiting)} behind` : "up to date"}</span>
+              <span>
+                {row.checkpoint === null
+                  ? "no checkpoint"
+                  : waiting > 0
+                    ? `${formatCount(waiting)} behind`
+                    : "up to date"}
+              </span>
               <span class="faint">
                 {row.checkpoint === null || row.checkpoint.timestamp_ms === 0
                   ? "nothing applied"

@@ -25,7 +25,9 @@ export function RejectedView() {
   return (
     <>
       <h1>Rejected</h1>
-      <p class="lead">Elements of messages that are no valid chunks. Each kept its number; readers pass over it.</p>
+      <p class="lead">
+        Elements of messages that are no valid chunks. Each kept its number; readers pass over it.
+      </p>
       {problem !== null && (
         <p class="notice" role="alert">
           {problem.message}

@@ -35,5 +35,9 @@ function readRoute(): Route {
   const [path = "", query = ""] = location.hash.replace(/^#\/?/, "").split("?");
   const [name = "", id = ""] = path.split("/");
   const view = VIEWS.find((known) => known === name) ?? "overview";
-  return { view, streamId: id === "" ? null : decodeURIComponent(id), parameters: new URLSearchParams(query) };
+  return {
+    view,
+    streamId: id === "" ? null : decodeURIComponent(id),
+    parameters: new URLSearchParams(query),
+  };
 }

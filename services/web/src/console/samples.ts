@@ -29,7 +29,8 @@ export class Samples {
   add(services: readonly ServiceRow[], timeMs: number): void {
     const before = this.#last;
     this.#last = { timeMs, services };
-    const seconds = before === null || timeMs - before.timeMs > MAX_STEP_MS ? null : (timeMs - before.timeMs) / 1000;
+    const seconds =
+      before === null || timeMs - before.timeMs > MAX_STEP_MS ? null : (timeMs - before.timeMs) / 1000;
     const rate = (service: ServiceRow["service"], figure: string): number | null =>
       seconds === null || seconds <= 0 || before === null
         ? null
@@ -58,16 +59,27 @@ function increase(
   const earlier = new Map(before.map((row) => [row.instance, row.figures[figure] ?? 0]));
   return now
     .filter((row) => row.service === service)
-    .reduce((sum, row) => sum + Math.max(0, (row.figures[figure] ?? 0) - (earlier.get(row.instance) ?? 0)), 0);
+    .reduce(
+      (sum, row) => sum + Math.max(0, (row.figures[figure] ?? 0) - (earlier.get(row.instance) ?? 0)),
+      0,
+    );
 }
 
-export function sumOf(services: readonly ServiceRow[], service: ServiceRow["service"], figure: string): number {
+export function sumOf(
+  services: readonly ServiceRow[],
+  service: ServiceRow["service"],
+  figure: string,
+): number {
   return services
     .filter((row) => row.service === service)
     .reduce((sum, row) => sum + (row.figures[figure] ?? 0), 0);
 }
 
-function mostOf(services: readonly ServiceRow[], service: ServiceRow["service"], figure: string): number | null {
+function mostOf(
+  services: readonly ServiceRow[],
+  service: ServiceRow["service"],
+  figure: string,
+): number | null {
   const told = services.filter((row) => row.service === service).flatMap((row) => row.figures[figure] ?? []);
   return told.length === 0 ? null : Math.max(...told);
 }

@@ -75,9 +75,13 @@ export function StreamsView() {
         </p>
       )}
       {data !== null && data.list.streams.length === 0 && (
-        <Empty>{prefix === "" && status === "" ? "There are no streams yet." : "No stream is like that."}</Empty>
+        <Empty>
+          {prefix === "" && status === "" ? "There are no streams yet." : "No stream is like that."}
+        </Empty>
       )}
-      {data !== null && data.list.streams.length > 0 && <StreamTable data={data} rates={rates} nowMs={loadedMs} />}
+      {data !== null && data.list.streams.length > 0 && (
+        <StreamTable data={data} rates={rates} nowMs={loadedMs} />
+      )}
       {data !== null && data.list.next_cursor !== null && limit < MOST && (
         <button type="button" class="button more" onClick={() => setLimit(Math.min(MOST, limit + PAGE))}>
           Show more
@@ -121,7 +125,13 @@ function StreamTable(props: { data: Loaded; rates: StreamRates; nowMs: number })
         </thead>
         <tbody>
           {data.list.streams.map((row) => (
-            <StreamTableRow key={row.stream_id} row={row} data={data} rate={rates.of(row.stream_id)} nowMs={nowMs} />
+            <StreamTableRow
+              key={row.stream_id}
+              row={row}
+              data={data}
+              rate={rates.of(row.stream_id)}
+              nowMs={nowMs}
+            />
           ))}
         </tbody>
       </table>
@@ -186,7 +196,10 @@ async function load(prefix: string, status: string, limit: number): Promise<Load
   return { list, readers, behind: slowestReaders(list.streams, connections) };
 }
 
-function slowestReaders(streams: readonly StreamRow[], connections: ConnectionList["connections"]): Map<string, number> {
+function slowestReaders(
+  streams: readonly StreamRow[],
+  connections: ConnectionList["connections"],
+): Map<string, number> {
   const heads = new Map(streams.map((row) => [row.stream_id, row.head_sequence]));
   const behind = new Map<string, number>();
   for (const { streams: read } of connections) {
@@ -204,7 +217,8 @@ function useSearchKey() {
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => {
     const onKey = (event: KeyboardEvent): void => {
-      const isTyping = event.target instanceof HTMLElement && /^(input|textarea)$/i.test(event.target.tagName);
+      const isTyping =
+        event.target instanceof HTMLElement && /^(input|textarea)$/i.test(event.target.tagName);
       if (event.key !== "/" || isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
       event.preventDefault();
       field.current?.focus();

@@ -13,7 +13,12 @@ export interface Polled<T> {
  * @param key what is asked for; data of another key is not shown
  */
 export function usePolled<T>(key: string, everyMs: number, load: () => Promise<T>): Polled<T> {
-  const [polled, setPolled] = useState<Polled<T> & { key: string }>({ key, data: null, problem: null, loadedMs: 0 });
+  const [polled, setPolled] = useState<Polled<T> & { key: string }>({
+    key,
+    data: null,
+    problem: null,
+    loadedMs: 0,
+  });
   useEffect(() => {
     let isOver = false;
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -28,7 +33,8 @@ export function usePolled<T>(key: string, everyMs: number, load: () => Promise<T
           if (!isOver) setPolled({ key, data, problem: null, loadedMs: Date.now() });
         } catch (error) {
           const problem = error instanceof ControlError ? error : new ControlError(String(error));
-          if (!isOver) setPolled((last) => ({ ...last, data: last.key === key ? last.data : null, key, problem }));
+          if (!isOver)
+            setPolled((last) => ({ ...last, data: last.key === key ? last.data : null, key, problem }));
         }
       }
       again();
