@@ -8,6 +8,8 @@ import { Markdown } from "./markdown-view.tsx";
 import { StatePill } from "./state-pill.tsx";
 import { useFollowing } from "./use-following.ts";
 
+const WORD_MS = 6_000;
+
 export function AnswerView(props: {
   prompt: string;
   reading: Reading | null;
@@ -72,7 +74,11 @@ function AnswerBar(props: {
     });
     setStopping(false);
   };
-  useEffect(() => setWord(null), [status?.state]);
+  useEffect(() => {
+    if (word === null) return;
+    const timer = setTimeout(() => setWord(null), WORD_MS);
+    return () => clearTimeout(timer);
+  }, [word]);
   useEffect(() => {
     if (!isRunning) return;
     const onKey = (event: KeyboardEvent): void => {

@@ -48,21 +48,27 @@ export interface PartitionRow {
   readonly partition: number;
   readonly owner: string | null;
   readonly checkpoint: { readonly broker_sequence: number; readonly timestamp_ms: number } | null;
-  readonly log_last_sequence: number | null;
+  /** Of what the log holds beyond the checkpoint, as its owner tells; null where it isn't known. */
+  readonly lag_ms: number | null;
+  readonly lag_messages: number | null;
 }
 
 export interface RejectedRow {
+  readonly position: number;
   readonly stream_id: string;
   readonly reason: string;
   readonly broker_sequence: number;
   readonly element: number;
   readonly stored_ms: number;
+  /** Its beginning. */
   readonly payload: string;
+  /** Of the whole. */
+  readonly payload_bytes: number;
 }
 
 export interface RejectedList {
   readonly rejected: readonly RejectedRow[];
-  readonly next_before: string | number | null;
+  readonly next_before: number | null;
 }
 
 export const STATUSES: readonly StreamStatus[] = ["open", "completed", "errored", "cancelled", "deleted"];

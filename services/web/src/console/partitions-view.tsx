@@ -62,17 +62,11 @@ function Replica(props: {
       </h2>
       <ul role="list" class="partitions number">
         {rows.map((row) => {
-          const waiting = waitingOf(row);
+          const { text, tone } = stateOf(row);
           return (
-            <li key={row.partition} data-tone={owner === null ? "bad" : waiting > 0 ? "warn" : "good"}>
+            <li key={row.partition} data-tone={tone}>
               <strong>{row.partition}</strong>
-              <span>
-                {row.checkpoint === null
-                  ? "no checkpoint"
-                  : waiting > 0
-                    ? `${formatCount(waiting)} behind`
-                    : "up to date"}
-              </span>
+              <span>{text}</span>
               <span class="faint">
                 {row.checkpoint === null || row.checkpoint.timestamp_ms === 0
                   ? "nothing applied"
@@ -86,7 +80,10 @@ function Replica(props: {
   );
 }
 
-/** At most so many messages of the log wait for it: those of other partitions lie between. */
-function waitingOf({ checkpoint, log_last_sequence: last }: PartitionRow): number {
-  return checkpoint === null || last === null ? 0 : Math.max(0, last - checkpoint.broker_sequence);
+function stateOf(row: PartitionRow): { text: string; tone: string } {
+  if (row.owner === null) return { text: "nobody reads it", tone: "bad" };
+  if (row.checkpoint === null) return { text: "no checkpoint", tone: "warn" };
+  if (row.lag_messages === null) return { text: "lag not known", tone: "warn" };
+  if (row.lag_messages === 0) return { text: "up to date", tone: "good" };
+  return { text: `${formatCount(row.lag_messages)} behind`, tone: "warn" };
 }

@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import { formatCount } from "../shell/format.ts";
+import { formatBytes, formatCount } from "../shell/format.ts";
 import { getJson, type RejectedList, type RejectedRow } from "./control.ts";
 import { hrefOf } from "./route.ts";
 import { Empty, Time } from "./table.tsx";
@@ -37,7 +37,7 @@ export function RejectedView() {
       {rows.length > 0 && (
         <ul role="list" class="rejected">
           {rows.map((row) => (
-            <li key={keyOf(row)}>
+            <li key={row.position}>
               <details>
                 <summary>
                   <span class="reason">{row.reason}</span>
@@ -55,7 +55,8 @@ export function RejectedView() {
                   </dd>
                   <dt>Message</dt>
                   <dd>
-                    {formatCount(row.broker_sequence)}, element {row.element}
+                    {formatCount(row.broker_sequence)}, element {row.element},{" "}
+                    {formatBytes(row.payload_bytes)}
                   </dd>
                 </dl>
                 <pre tabIndex={0} aria-label="What was published">
@@ -75,10 +76,6 @@ export function RejectedView() {
   );
 }
 
-function keyOf(row: RejectedRow): string {
-  return `${row.stream_id}:${row.broker_sequence}:${row.element}`;
-}
-
 function withoutDoubles(rows: readonly RejectedRow[]): RejectedRow[] {
-  return [...new Map(rows.map((row) => [keyOf(row), row])).values()];
+  return [...new Map(rows.map((row) => [row.position, row])).values()];
 }

@@ -50,7 +50,7 @@ export function StreamsView() {
             autocomplete="off"
             spellcheck={false}
             value={prefix}
-            onInput={(event) => setParameter("prefix", event.currentTarget.value.trim())}
+            onInput={(event) => setParameter("prefix", idPartOf(event.currentTarget.value))}
           />
           <fieldset class="segments">
             <legend class="visually-hidden">Status</legend>
@@ -183,6 +183,11 @@ function None() {
       <span class="visually-hidden">none</span>
     </span>
   );
+}
+
+/** What of it can stand in an id. */
+function idPartOf(text: string): string {
+  return text.replace(/[^\w-]/g, "").slice(0, 128);
 }
 
 async function load(prefix: string, status: string, limit: number): Promise<Loaded> {
