@@ -1,5 +1,6 @@
 import { createEdge, DEFAULT_EDGE_SETTINGS, EDGE_FIGURES } from "@sluice/edge";
 import {
+  controlRoutes,
   createGateway,
   GATEWAY_FIGURES,
   gatewayConfigSchema,
@@ -31,6 +32,8 @@ import {
   MemoryPartitionLog,
   MemoryPressureFeed,
   MemoryPromptDesk,
+  MemoryReaderCensus,
+  MemoryRejectedElements,
   MemoryServiceReports,
   MemoryStreamLog,
 } from "@sluice/testing/memory";
@@ -73,6 +76,10 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
   const pressureFeed = new MemoryPressureFeed();
   const desk = new MemoryPromptDesk();
   const reports = new MemoryServiceReports();
+  const peers = new MemoryEdgePeers();
+  const census = new MemoryReaderCensus();
+  const partitionLog = new MemoryPartitionLog(log);
+  const leases = new MemoryPartitionLeases({ partitions: log.partitions, cache });
   // The terminal belongs to the launcher; what goes wrong in here still has to be seen.
   const logger = createLogger("embedded", "error");
   const lifecycle = new Lifecycle(logger);
@@ -93,10 +100,10 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
     const ingestInstance = createInstanceName();
     const ingester = startIngester({
       instance: ingestInstance,
-      log: new MemoryPartitionLog(log),
+      log: partitionLog,
       streamLog: new MemoryStreamLog(log),
       cache,
-      leases: new MemoryPartitionLeases({ partitions: log.partitions, cache }),
+      leases,
       liveFeed: new MemoryLiveFeed(bus),
       pressureFeed,
       settings: ingestSettingsOf(ingestConfigSchema.parse({})),
@@ -109,13 +116,13 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       instance: ingestInstance,
       registry: registries.ingest,
       figures: INGEST_FIGURES,
-      partitions: () => ingester.owned,
+      partitions: () => ingester.partitions(),
     });
 
     const edge = createEdge({
       cache,
       liveFeed: new MemoryLiveFeed(bus),
-      peers: new MemoryEdgePeers(),
+      peers,
       partitions: log.partitions,
       settings: DEFAULT_EDGE_SETTINGS,
       logger,
@@ -137,6 +144,15 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       registry: registries.gateway,
       edgeUrl,
       webRoot: options.webRoot ?? "",
+      control: controlRoutes({
+        cache,
+        leases,
+        log: partitionLog,
+        rejected: new MemoryRejectedElements(partitionLog),
+        reports,
+        peers,
+        census,
+      }),
     });
     lifecycle.add("gateway", () => gateway.close());
     serve({

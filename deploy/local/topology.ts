@@ -93,6 +93,7 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
     EDGE_URL: urls.edge,
     WEB_ROOT: options.webRoot,
     LAUNCHER_URL: options.launcherUrl,
+    CONTROL_ENABLED: "true",
   });
   const rate = options.tokensPerSecond;
   await add("worker", "worker", rate === undefined ? {} : { TOKENS_PER_SECOND: String(rate) });

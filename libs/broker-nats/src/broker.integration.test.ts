@@ -7,10 +7,10 @@ import {
   pressureFeedContract,
   promptDeskContract,
   readerCensusContract,
+  rejectedElementsContract,
   serviceReportsContract,
   startNats,
   streamLogContract,
-  type LogUnderTest,
   type ServerHandle,
 } from "@sluice/testing";
 import { NatsCancelFeed } from "./nats-cancel-feed.ts";
@@ -33,10 +33,14 @@ describe("on a NATS server", () => {
     await server.stop();
   });
 
-  const openLog = (): Promise<LogUnderTest> => openNatsLog(server.url, 1);
+  const openLog = (): ReturnType<typeof openNatsLog> => openNatsLog(server.url, 1);
 
   streamLogContract("NatsStreamLog", openLog);
   partitionLogContract("NatsPartitionLog", openLog);
+  rejectedElementsContract("NatsRejectedElements", async () => {
+    const { partitionLog: log, rejected, close } = await openLog();
+    return { log, rejected, close };
+  });
 
   liveFeedContract("NatsLiveFeed", async () => {
     const [owner, edge] = await Promise.all([

@@ -132,6 +132,14 @@ export class RedisChunkCache implements ChunkCache {
     return readListed(reply as Buffer[]);
   }
 
+  async listOpenStreams(partition: number, streams: readonly ListedStream[]): Promise<void> {
+    if (streams.length === 0) return;
+    const members = streams.flatMap(({ streamId, updatedMs }) => [updatedMs, streamId]);
+    await this.#redis.run("list streams as open", (client) =>
+      client.zadd(openStreamsKey(partition), "NX", ...members),
+    );
+  }
+
   async forgetOpenStream(streamId: string): Promise<void> {
     const partition = partitionOf(streamId, this.#partitions);
     const keys = [openStreamsKey(partition), metaKey(partition, streamId)];

@@ -175,6 +175,9 @@ export interface ChunkCache {
     limit: number,
   ): Promise<readonly ListedStream[]>;
 
+  /** Puts streams on the list of open ones that stand there no more, or never stood: without a record so far. */
+  listOpenStreams(partition: number, streams: readonly ListedStream[]): Promise<void>;
+
   /** Takes a stream off the list of open ones, unless its record says that it is open. */
   forgetOpenStream(streamId: string): Promise<void>;
 

@@ -9,6 +9,16 @@ export {
   type ParsedChunkDraft,
 } from "./chunk-schema.ts";
 export { compactFrames } from "./compact-frames.ts";
+export {
+  connectionJson,
+  connectionListSchema,
+  listedStreamSchema,
+  partitionListSchema,
+  readerCountsSchema,
+  rejectedListSchema,
+  serviceListSchema,
+  streamListSchema,
+} from "./control-bodies.ts";
 export { decodeLiveMessage, encodeLiveMessage } from "./live-message.ts";
 export { decodeMessage, splitPayload, withoutHeartbeats } from "./message-decoder.ts";
 export {

@@ -5,6 +5,14 @@ import { z } from "zod";
 import { chunkJsonHead } from "./chunk-json.ts";
 import { MAX_CACHE_TTL_SECONDS, MAX_CHUNK_BYTES, parseChunkDraft } from "./chunk-schema.ts";
 import { compactFrames } from "./compact-frames.ts";
+import {
+  connectionListSchema,
+  partitionListSchema,
+  readerCountsSchema,
+  rejectedListSchema,
+  serviceListSchema,
+  streamListSchema,
+} from "./control-bodies.ts";
 import { decodeLiveMessage } from "./live-message.ts";
 import { decodeMessage } from "./message-decoder.ts";
 import { connectionFrame, idFrame, streamNoticeFrame } from "./multi-frames.ts";
@@ -44,6 +52,15 @@ import { streamOptionsSchema } from "./stream-options.ts";
 import { CHUNKS_STREAM, HEADERS, PROMPT_SUBJECT, REJECTED_STREAM, WORKER_QUEUE } from "./subjects.ts";
 
 const PAGE = readFileSync(new URL("../PROTOCOL.md", import.meta.url), "utf8");
+
+const OPERATOR_ANSWERS = {
+  "stream-list": streamListSchema,
+  "service-list": serviceListSchema,
+  "connection-list": connectionListSchema,
+  "reader-counts": readerCountsSchema,
+  "partition-list": partitionListSchema,
+  "rejected-list": rejectedListSchema,
+};
 
 /** The fenced examples whose fence is marked with this kind. */
 function examples(kind: string): string[] {
@@ -91,7 +108,8 @@ describe("PROTOCOL.md", () => {
       "service-report",
       "history",
     ];
-    const checked = [...json, ...services].map((kind) => `json ${kind}`);
+    const operators = Object.keys(OPERATOR_ANSWERS);
+    const checked = [...json, ...services, ...operators].map((kind) => `json ${kind}`);
     const others = [
       "sh",
       "sse",
@@ -203,6 +221,12 @@ describe("PROTOCOL.md", () => {
       { first: 3, last: 3, isTerminal: true },
       { first: 7, last: 9, isTerminal: true, frames: null },
     ]);
+  });
+
+  it("shows answers for operators as their routes give them", () => {
+    for (const [kind, schema] of Object.entries(OPERATOR_ANSWERS)) {
+      for (const example of jsonExamples(kind)) expect(schema.parse(example)).toEqual(example);
+    }
   });
 
   it("shows a resume token of what stands before it", () => {

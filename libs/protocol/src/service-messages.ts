@@ -84,7 +84,13 @@ export const serviceReportSchema = z.object({
   instance: z.string(),
   startedMs: sequence,
   figures: z.record(z.string(), z.number()),
-  partitions: z.array(sequence),
+  partitions: z.array(
+    z.object({
+      partition: sequence,
+      lagMs: z.number().nonnegative().nullable(),
+      lagMessages: sequence.nullable(),
+    }),
+  ),
 });
 
 export const promptSchema = z.object({ streamId: z.string(), prompt: z.string() });

@@ -60,6 +60,17 @@ export function describeOpenStreams(createHarness: () => Promise<ChunkCacheUnder
       expect(await cache.readInfo("s")).toMatchObject({ beatIntervalMs: null });
     });
 
+    it("are listed on demand where they don't stand yet, and stay where they stand", async () => {
+      await using harness = await createHarness();
+      const { cache } = harness;
+      await write(cache, 0, [logEntry(5, { firstSequence: 1 })]);
+      await cache.listOpenStreams(0, []);
+      await cache.listOpenStreams(0, [open("lost", 2), open("s", 9)]);
+      await cache.listOpenStreams(0, [open("lost", 7)]);
+      expect(await cache.readOpenStreams(0, null, 10)).toEqual([open("lost", 2), open("s", 5)]);
+      expect(await cache.readInfo("lost")).toBe(null);
+    });
+
     it("are forgotten on demand only where no record says that they are open", async () => {
       await using harness = await createHarness();
       const { cache } = harness;

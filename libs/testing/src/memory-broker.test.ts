@@ -10,11 +10,13 @@ import { MemoryPartitionLog } from "./memory-partition-log.ts";
 import { MemoryPressureFeed } from "./memory-pressure-feed.ts";
 import { MemoryPromptDesk } from "./memory-prompt-desk.ts";
 import { MemoryReaderCensus } from "./memory-reader-census.ts";
+import { MemoryRejectedElements } from "./memory-rejected-elements.ts";
 import { MemoryStreamLog } from "./memory-stream-log.ts";
 import { partitionLogContract } from "./partition-log-contract.ts";
 import { pressureFeedContract } from "./pressure-feed-contract.ts";
 import { promptDeskContract } from "./prompt-desk-contract.ts";
 import { readerCensusContract } from "./reader-census-contract.ts";
+import { rejectedElementsContract } from "./rejected-elements-contract.ts";
 import { streamLogContract } from "./stream-log-contract.ts";
 
 async function openMemoryLog(): Promise<LogUnderTest> {
@@ -29,6 +31,10 @@ async function openMemoryLog(): Promise<LogUnderTest> {
 
 streamLogContract("MemoryStreamLog", openMemoryLog);
 partitionLogContract("MemoryPartitionLog", openMemoryLog);
+rejectedElementsContract("MemoryRejectedElements", async () => {
+  const log = new MemoryPartitionLog(new MemoryLog());
+  return { log, rejected: new MemoryRejectedElements(log), close: async () => {} };
+});
 
 liveFeedContract("MemoryLiveFeed", async () => {
   const bus = new MemoryLiveBus();

@@ -171,6 +171,10 @@ export class MemoryChunkCache implements ChunkCache {
     return this.#partition(partition).lists.readOpen(after, limit);
   }
 
+  async listOpenStreams(partition: number, streams: readonly ListedStream[]): Promise<void> {
+    this.#partition(partition).lists.listOpen(streams);
+  }
+
   async forgetOpenStream(streamId: string): Promise<void> {
     if (this.#stream(streamId).record?.info.head.status === "open") return;
     this.#partition(partitionOf(streamId, this.#partitionCount)).lists.forgetOpen(streamId);

@@ -1,7 +1,7 @@
 import { StreamError, type ChunkCache, type LiveFeed, type PromptDesk, type StreamLog } from "@sluice/core";
 import { StreamManager } from "@sluice/producer";
 import { noSuchRoute, problemHandler, type Logger } from "@sluice/runtime";
-import express, { type ErrorRequestHandler, type Express, type RequestHandler } from "express";
+import express, { type ErrorRequestHandler, type Express, type RequestHandler, type Router } from "express";
 import type { Registry } from "prom-client";
 import { chunkRoute } from "./chunk-route.ts";
 import { allowAnyOrigin } from "./cors.ts";
@@ -25,6 +25,8 @@ export interface GatewayParts {
   webRoot?: string;
   /** Where `npm start` lets its pages kill an edge. */
   launcherUrl?: string;
+  /** Routes for operators, where everybody who reaches this gateway may use them. */
+  control?: Router;
 }
 
 export interface Gateway {
@@ -52,9 +54,11 @@ export function createGateway(parts: GatewayParts): Gateway {
 
   const app = express();
   app.disable("x-powered-by");
-  if (settings.allowAnyOrigin) app.use(allowAnyOrigin);
-  const { edgeUrl, webRoot = "", launcherUrl = "" } = parts;
+  // Before what lets pages of other origins read: the console is of this one.
+  const { control, edgeUrl, webRoot = "", launcherUrl = "" } = parts;
   app.use(webPages({ edgeUrl, webRoot, launcherUrl }));
+  if (control !== undefined) app.use(control);
+  if (settings.allowAnyOrigin) app.use(allowAnyOrigin);
   app.get("/", index);
   app.post(
     "/streams/:streamId/chunks",

@@ -2,6 +2,7 @@ import {
   partitionOf,
   type ChunkCache,
   type LiveFeed,
+  type OwnedPartition,
   type PartitionLeases,
   type PartitionLog,
   type PressureFeed,
@@ -36,6 +37,8 @@ export interface IngesterOptions {
 export interface Ingester {
   /** Partitions read by this replica now, ascending. */
   readonly owned: readonly number[];
+  /** The same, with how far each is behind the log. */
+  partitions(): OwnedPartition[];
   /**
    * Null when it takes part, else what is missing. One that is behind the log takes part: no request waits for it, and a
    * replica that were taken away for its lag would only leave the others with more. Lag is a metric.
@@ -85,6 +88,12 @@ export function startIngester(options: IngesterOptions): Ingester {
     get owned() {
       return ownership.owned;
     },
+    partitions: () =>
+      ownership.lags().map(({ partition, ms, messages }) => ({
+        partition,
+        lagMs: Number.isFinite(ms) ? ms : null,
+        lagMessages: Number.isFinite(messages) ? messages : null,
+      })),
     readiness: () => (ownership.isRenewed ? null : "leases are not renewed"),
     close: () => {
       beats.close();

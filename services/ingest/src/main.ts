@@ -71,7 +71,7 @@ await runMain(async () => {
     instance,
     registry,
     figures: INGEST_FIGURES,
-    partitions: () => ingester.owned,
+    partitions: () => ingester.partitions(),
   });
   lifecycle.add("reports", () => reporting.close());
 

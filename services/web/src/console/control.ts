@@ -107,7 +107,7 @@ export async function getJson<T>(
   const isOff = response.status === 404 && problem.code === "NOT_FOUND";
   throw new ControlError(
     isOff
-      ? "The control plane is off on this port. Set CONTROL_ENABLED=true on the gateway, or use its admin port."
+      ? "The control plane is off on this port. CONTROL_ENABLED=true on the gateway serves it."
       : (problem.detail ?? `The gateway answers ${response.status}.`),
     isOff,
   );
