@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { WINDOW_MS } from "./samples.ts";
+import { formatDuration } from "../shell/format.ts";
 
 export interface Series {
   readonly name: string;
@@ -13,7 +13,10 @@ const HEIGHT = 132;
 const TOP = 8;
 const BOTTOM = 20;
 const LEFT = 44;
+const NARROW = 340;
 const MAX_STEP_MS = 5_000;
+/** The narrowest that holds all is shown: a page that was just opened isn't an empty frame. */
+const WINDOWS_MS = [60_000, 120_000, 300_000];
 
 /** The last minutes of a few figures, newest at the right edge. */
 export function Chart(props: {
@@ -25,10 +28,11 @@ export function Chart(props: {
   const { title, series, format, nowMs } = props;
   const { frame, width } = useWidth();
   const [pointerX, setPointerX] = useState<number | null>(null);
+  const windowMs = windowOf(series, nowMs);
   const top = niceTop(Math.max(0, ...series.flatMap(({ points }) => points.map(({ value }) => value ?? 0))));
-  const x = (timeMs: number): number => LEFT + (1 - (nowMs - timeMs) / WINDOW_MS) * (width - LEFT);
+  const x = (timeMs: number): number => LEFT + (1 - (nowMs - timeMs) / windowMs) * (width - LEFT);
   const y = (value: number): number => TOP + (1 - value / top) * (HEIGHT - TOP - BOTTOM);
-  const pointedMs = pointerX === null ? null : nowMs - (1 - (pointerX - LEFT) / (width - LEFT)) * WINDOW_MS;
+  const pointedMs = pointerX === null ? null : nowMs - (1 - (pointerX - LEFT) / (width - LEFT)) * windowMs;
   const valueAt = ({ points }: Series): number | null => {
     if (pointedMs === null) return points.at(-1)?.value ?? null;
     const near = points.findLast(({ timeMs }) => timeMs <= pointedMs);
@@ -66,16 +70,14 @@ export function Chart(props: {
               </text>
             </g>
           ))}
-          {[5, 4, 3, 2, 1].map((minutes) => (
-            <text
-              key={minutes}
-              x={x(nowMs - minutes * 60_000)}
-              y={HEIGHT - 4}
-              text-anchor={minutes === 5 ? "start" : "middle"}
-            >
-              −{minutes} min
+          {(width < NARROW ? [0.5] : [0.75, 0.5, 0.25]).map((part) => (
+            <text key={part} x={x(nowMs - part * windowMs)} y={HEIGHT - 4} text-anchor="middle">
+              −{formatDuration(part * windowMs)}
             </text>
           ))}
+          <text x={LEFT} y={HEIGHT - 4}>
+            −{formatDuration(windowMs)}
+          </text>
           <text x={width} y={HEIGHT - 4} text-anchor="end">
             now
           </text>
@@ -104,6 +106,11 @@ export function Chart(props: {
       </div>
     </figure>
   );
+}
+
+function windowOf(series: readonly Series[], nowMs: number): number {
+  const first = Math.min(nowMs, ...series.map(({ points }) => points[0]?.timeMs ?? nowMs));
+  return WINDOWS_MS.find((windowMs) => nowMs - first <= windowMs) ?? 300_000;
 }
 
 function useWidth() {
@@ -148,5 +155,5 @@ function summaryOf(title: string, series: readonly Series[], format: (value: num
       ? `${name}: none yet`
       : `${name}: now ${format(last)}, most ${format(Math.max(...values))}`;
   });
-  return `${title}, last five minutes. ${parts.join(". ")}.`;
+  return `${title}, the last minutes. ${parts.join(". ")}.`;
 }

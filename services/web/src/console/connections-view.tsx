@@ -29,9 +29,9 @@ export function ConnectionsView(props: { services: readonly ServiceRow[] }) {
         {pods.map((pod) => (
           <li key={pod.id}>
             <span class="mono">{pod.id}</span>
-            <meter min={0} max={most} value={pod.count} aria-label={`Connections of pod ${pod.id}`}>
-              {pod.count}
-            </meter>
+            <div class="meter" aria-hidden="true">
+              <div style={{ width: `${(100 * pod.count) / most}%` }} />
+            </div>
             <strong>{formatCount(pod.count)}</strong>
           </li>
         ))}

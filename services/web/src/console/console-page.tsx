@@ -16,7 +16,7 @@ import { usePolled } from "./use-polled.ts";
 const NAVIGATION: readonly { view: View; label: string; icon: string }[] = [
   { view: "overview", label: "Overview", icon: "M4 19V5M4 19h16M8 15l4-5 3 3 5-7" },
   { view: "streams", label: "Streams", icon: "M4 7h11M4 12h16M4 17h8" },
-  { view: "connections", label: "Connections", icon: "M6 6h.01M6 18h.01M18 12h.01M6 6l12 6M6 18l12-6" },
+  { view: "connections", label: "Connections", icon: "M9 9h6v6H9zM12 9V4M12 15v5M9 12H4M15 12h5" },
   { view: "partitions", label: "Partitions", icon: "M4 4h7v7H4zM13 4h7v7h-7zM4 13h7v7H4zM13 13h7v7h-7z" },
   { view: "rejected", label: "Rejected", icon: "M12 3l9 16H3zM12 10v4M12 16.5v.01" },
 ];

@@ -112,3 +112,17 @@ export async function getJson<T>(
     isOff,
   );
 }
+
+/** Null where no edge answers: the rest of a view is still worth showing. */
+export async function countReaders(
+  streamIds: readonly string[],
+): Promise<Readonly<Record<string, number>> | null> {
+  try {
+    const { readers } = await getJson<{ readers: Record<string, number> }>("/control/readers", {
+      stream_id: streamIds,
+    });
+    return readers;
+  } catch {
+    return null;
+  }
+}

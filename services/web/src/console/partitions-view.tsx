@@ -69,7 +69,7 @@ function Replica(props: {
               <span>{text}</span>
               <span class="faint">
                 {row.checkpoint === null || row.checkpoint.timestamp_ms === 0
-                  ? "nothing applied"
+                  ? "no message yet"
                   : formatAgo(row.checkpoint.timestamp_ms, nowMs)}
               </span>
             </li>

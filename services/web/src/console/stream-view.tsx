@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import { formatAgo, formatBytes, formatCount, formatDuration } from "../shell/format.ts";
 import { useStore } from "../shell/store.ts";
-import { getJson, type StreamRow } from "./control.ts";
+import { countReaders, getJson, type StreamRow } from "./control.ts";
 import { ReplayPanel } from "./replay-panel.tsx";
 import { hrefOf, route, setParameter } from "./route.ts";
 import { StatusPill, Time } from "./table.tsx";
@@ -15,11 +15,8 @@ export function StreamView(props: { streamId: string; edgeUrl: string }) {
   const { parameters } = useStore(route);
   const { data, problem, loadedMs } = usePolled(streamId, REFRESH_MS, async () => {
     const path = `/streams/${encodeURIComponent(streamId)}`;
-    const [row, { readers }] = await Promise.all([
-      getJson<StreamRow>(path),
-      getJson<{ readers: Record<string, number> }>("/control/readers", { stream_id: streamId }),
-    ]);
-    return { row, readers: readers[streamId] ?? 0 };
+    const [row, readers] = await Promise.all([getJson<StreamRow>(path), countReaders([streamId])]);
+    return { row, readers: readers?.[streamId] ?? null };
   });
   const from = Number(parameters.get("from")) || null;
   return (
@@ -35,7 +32,7 @@ export function StreamView(props: { streamId: string; edgeUrl: string }) {
             Open in chat
           </a>
           {data?.row.status === "open" && (
-            <StopButton streamId={streamId} isAsked={data.row.cancel_requested_ms !== null} />
+            <StopButton streamId={streamId} isAsked={typeof data.row.cancel_requested_ms === "number"} />
           )}
         </div>
       </div>
@@ -69,7 +66,7 @@ export function StreamView(props: { streamId: string; edgeUrl: string }) {
   );
 }
 
-function Facts(props: { row: StreamRow; readers: number; nowMs: number }) {
+function Facts(props: { row: StreamRow; readers: number | null; nowMs: number }) {
   const { row, readers, nowMs } = props;
   const lastedMs = (row.ended_ms ?? nowMs) - row.created_ms;
   return (
@@ -77,7 +74,7 @@ function Facts(props: { row: StreamRow; readers: number; nowMs: number }) {
       <Fact label="Chunks" value={formatCount(row.chunk_count)} />
       <Fact label="Head" value={formatCount(row.head_sequence)} />
       <Fact label="Size" value={formatBytes(row.byte_count)} />
-      <Fact label="Readers" value={formatCount(readers)} />
+      <Fact label="Readers" value={readers === null ? "–" : formatCount(readers)} />
       <div>
         <dt>Began</dt>
         <dd>

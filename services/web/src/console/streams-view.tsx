@@ -1,7 +1,14 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { formatAgo, formatBytes, formatCount, formatShort } from "../shell/format.ts";
 import { useStore } from "../shell/store.ts";
-import { getJson, STATUSES, type ConnectionList, type StreamList, type StreamRow } from "./control.ts";
+import {
+  countReaders,
+  getJson,
+  STATUSES,
+  type ConnectionList,
+  type StreamList,
+  type StreamRow,
+} from "./control.ts";
 import { hrefOf, route, setParameter } from "./route.ts";
 import { StreamRates } from "./stream-rates.ts";
 import { Empty, StatusPill } from "./table.tsx";
@@ -46,7 +53,7 @@ export function StreamsView() {
             ref={search}
             class="field mono"
             type="search"
-            placeholder="Id begins with…   ( / )"
+            placeholder="Id begins with…"
             autocomplete="off"
             spellcheck={false}
             value={prefix}
@@ -145,12 +152,12 @@ function StreamTableRow(props: { row: StreamRow; data: Loaded; rate: number | nu
   const behind = data.behind.get(row.stream_id);
   return (
     <tr>
-      <td class="wide">
+      <td class="wide most">
         <a class="mono id" href={hrefOf("streams", row.stream_id)}>
           {row.stream_id}
         </a>
       </td>
-      <td class="wide">
+      <td class="rest">
         <StatusPill status={row.status} />
         {row.status === "open" && row.cancel_requested_ms !== null && <small class="faint"> stopping</small>}
       </td>
@@ -194,11 +201,11 @@ async function load(prefix: string, status: string, limit: number): Promise<Load
   const list = await getJson<StreamList>("/streams", { prefix, status, limit: String(limit) });
   const ids = list.streams.slice(0, MAX_READER_QUERIES).map((row) => row.stream_id);
   if (ids.length === 0) return { list, readers: {}, behind: new Map() };
-  const [{ readers }, { connections }] = await Promise.all([
-    getJson<{ readers: Record<string, number> }>("/control/readers", { stream_id: ids }),
+  const [counted, { connections }] = await Promise.all([
+    countReaders(ids),
     getJson<ConnectionList>("/control/connections", { limit: MAX_CONNECTIONS }),
   ]);
-  return { list, readers, behind: slowestReaders(list.streams, connections) };
+  return { list, readers: counted ?? {}, behind: slowestReaders(list.streams, connections) };
 }
 
 function slowestReaders(

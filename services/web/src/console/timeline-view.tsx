@@ -158,7 +158,7 @@ function ChunkRow(props: {
             {formatCount(chunk.sequence)}
           </button>
         </td>
-        <td class="end">+{formatMs(Math.max(0, chunk.timestamp - createdMs))}</td>
+        <td class="end">{formatOffset(chunk.timestamp - createdMs)}</td>
         <td class="end faint">
           {previousMs === null ? "" : formatMs(Math.max(0, chunk.timestamp - previousMs))}
         </td>
@@ -185,6 +185,11 @@ function ChunkRow(props: {
       )}
     </>
   );
+}
+
+/** Since the stream began, to the millisecond. */
+function formatOffset(ms: number): string {
+  return `+${(Math.max(0, ms) / 1000).toFixed(3)} s`;
 }
 
 const PREVIEW_CHARACTERS = 160;
