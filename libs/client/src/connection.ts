@@ -117,6 +117,8 @@ export class Connection {
       this.#expectWithin(this.#settings.heartbeatMs + waitMs);
       const headers = {
         Accept: "text/event-stream",
+        // Named, we are told 503 where an EventSource must be let down gently.
+        "Sluice-Client": "js",
         ...(lastEventId !== null && { "Last-Event-ID": lastEventId }),
       };
       const response = await this.#settings.http.send("GET", url, headers, attempt.signal);

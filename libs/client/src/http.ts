@@ -16,9 +16,7 @@ export function createHttp(fetch: typeof globalThis.fetch, source?: HeadersSourc
     async send(method, url, own, signal) {
       const ask = async (): Promise<Response> => {
         const headers = new Headers(await source?.());
-        // Named, we are answered 503 where an EventSource must be let down gently.
-        for (const [name, value] of Object.entries({ ...own, "Sluice-Client": "js" }))
-          headers.set(name, value);
+        for (const [name, value] of Object.entries(own)) headers.set(name, value);
         return fetch(url, { method, headers, cache: "no-store", ...(signal && { signal }) });
       };
       const response = await ask();
