@@ -31,6 +31,7 @@ import {
   MemoryPartitionLeases,
   MemoryPartitionLog,
   MemoryPressureFeed,
+  MemoryReceiptFeed,
   MemoryPromptDesk,
   MemoryReaderCensus,
   MemoryRejectedElements,
@@ -74,6 +75,7 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
   const cache = new MemoryChunkCache({ partitions: log.partitions });
   const bus = new MemoryLiveBus();
   const pressureFeed = new MemoryPressureFeed();
+  const receiptFeed = new MemoryReceiptFeed();
   const desk = new MemoryPromptDesk();
   const reports = new MemoryServiceReports();
   const peers = new MemoryEdgePeers();
@@ -106,6 +108,7 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       leases,
       liveFeed: new MemoryLiveFeed(bus),
       pressureFeed,
+      receiptFeed,
       settings: ingestSettingsOf(ingestConfigSchema.parse({})),
       logger,
       registry: registries.ingest,
@@ -130,7 +133,7 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
     });
     lifecycle.add("edge", () => edge.close());
     serve({ service: "edge", instance: edge.podId, registry: registries.edge, figures: EDGE_FIGURES });
-    const edgeServer = await listen(edge.app, { host: HOST, port: options.ports.edge });
+    const edgeServer = await edge.listen({ host: HOST, port: options.ports.edge });
     lifecycle.add("edge server", () => edgeServer.close(SERVER_GRACE_MS));
     const edgeUrl = `http://${HOST}:${edgeServer.port}`;
 
@@ -170,7 +173,12 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       ...(pace === undefined ? {} : { TOKENS_PER_SECOND: String(pace) }),
     });
     const worker = createWorker({
-      manager: new StreamManager({ log: new MemoryStreamLog(log) }),
+      manager: new StreamManager({
+        log: new MemoryStreamLog(log),
+        readerCensus: census,
+        pressureFeed,
+        receiptFeed,
+      }),
       promptDesk: desk,
       model: modelOf(workerConfig),
       settings: {

@@ -15,4 +15,5 @@ export { NatsPromptDesk } from "./nats-prompt-desk.ts";
 export { NatsReaderCensus } from "./nats-reader-census.ts";
 export { NatsRejectedElements } from "./nats-rejected-elements.ts";
 export { NatsServiceReports } from "./nats-service-reports.ts";
+export { NatsReceiptFeed } from "./nats-receipt-feed.ts";
 export { NatsStreamLog } from "./nats-stream-log.ts";

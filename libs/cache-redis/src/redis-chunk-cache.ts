@@ -193,12 +193,16 @@ function readListed(reply: readonly Buffer[]): ListedStream[] {
   }));
 }
 
-const COLON = 0x3a;
+const [COLON, ZERO] = [0x3a, 0x30];
 
 /** Takes `<sequence>:<chunk JSON>` apart; the JSON is a view. */
 function splitMember(member: Buffer): CachedChunk {
-  const colon = member.indexOf(COLON);
-  return { sequence: Number(member.toString("latin1", 0, colon)), json: member.subarray(colon + 1) };
+  let sequence = 0;
+  let at = 0;
+  for (; at < member.byteLength && member[at] !== COLON; at++) {
+    sequence = sequence * 10 + (member[at] ?? ZERO) - ZERO;
+  }
+  return { sequence, json: member.subarray(at + 1) };
 }
 
 function encodeCompletion({

@@ -72,7 +72,11 @@ test("what was saved last is what the page had as it went away", async () => {
     if (text === "Hello, world") page.dispatchEvent(new Event("pagehide"));
   });
   await eventually(() => before.cursor === 2);
-  expect(JSON.parse(stored.get("sluice:s") ?? "")).toEqual({ cursor: 2, text: "Hello, world" });
+  expect(JSON.parse(stored.get("sluice:s") ?? "")).toEqual({
+    cursor: 2,
+    text: "Hello, world",
+    hasGaps: false,
+  });
   before.close();
 });
 

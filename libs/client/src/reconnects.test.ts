@@ -41,10 +41,10 @@ const FRAME = chunkFrame(1, { type: "Text", content: "a" });
 
 describe("a refusal", () => {
   test.each([
-    [404, "NOT_FOUND"],
-    [410, "STREAM_DELETED"],
-    [400, "INVALID_REQUEST"],
-    [403, "FORBIDDEN"],
+    [404, "HTTP_404"],
+    [410, "HTTP_410"],
+    [400, "HTTP_400"],
+    [403, "HTTP_403"],
   ])("%i is final, and told with its code", async (status, code) => {
     edge.treatments = [{ status }];
     const { failure, stream } = read();
@@ -124,7 +124,7 @@ describe("the attempts", () => {
     let token = 0;
     const headers = async () => ({ Authorization: `Bearer ${++token}` });
     edge.treatments = [{ status: 401 }, { status: 500 }, { status: 401 }, { status: 401 }];
-    expect(await read({ headers }).failure).toMatchObject({ status: 401, code: "UNAUTHORIZED" });
+    expect(await read({ headers }).failure).toMatchObject({ status: 401, code: "HTTP_401" });
     expect(edge.headers.map(({ authorization }) => authorization)).toEqual(
       [1, 2, 3, 4].map((n) => `Bearer ${n}`),
     );
@@ -196,16 +196,17 @@ describe("silence", () => {
 
 /** What of a page the client looks at. */
 function stubPage() {
-  const [window, document] = [new EventTarget(), new EventTarget()];
+  const window = new EventTarget();
   const navigator = { onLine: true };
-  const visibility = { visibilityState: "visible" };
+  const document = { visibilityState: "visible" };
   vi.stubGlobal("addEventListener", window.addEventListener.bind(window));
   vi.stubGlobal("removeEventListener", window.removeEventListener.bind(window));
-  vi.stubGlobal("document", Object.assign(document, visibility));
+  vi.stubGlobal("document", document);
   vi.stubGlobal("navigator", navigator);
   const changeTo = (visibilityState: string): void => {
-    Object.assign(document, { visibilityState });
-    document.dispatchEvent(new Event("visibilitychange"));
+    document.visibilityState = visibilityState;
+    // It bubbles up from the document.
+    window.dispatchEvent(new Event("visibilitychange"));
   };
   return {
     navigator,

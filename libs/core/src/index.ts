@@ -51,6 +51,7 @@ export {
 } from "./partition-log.ts";
 export { type PartitionPressure, type PressureFeed } from "./pressure-feed.ts";
 export { type Prompt, type PromptDesk } from "./prompt-desk.ts";
+export { type Receipt, type ReceiptFeed, type ReceiptInbox } from "./receipt-feed.ts";
 export { type ReaderCensus } from "./reader-census.ts";
 export { type RejectedElement, type RejectedElements } from "./rejected-elements.ts";
 export {

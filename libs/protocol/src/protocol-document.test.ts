@@ -32,6 +32,8 @@ import {
   cancelNoticeSchema,
   connectionPageSchema,
   connectionQuerySchema,
+  headAnswerSchema,
+  headRequestSchema,
   MAX_CENSUS_STREAMS,
   partitionPressureSchema,
   promptAnswerSchema,
@@ -40,6 +42,7 @@ import {
   readersQuerySchema,
   rebuildAnswerSchema,
   rebuildRequestSchema,
+  receiptSchema,
   stopAnswerSchema,
   stopRequestSchema,
   serviceReportSchema,
@@ -47,7 +50,7 @@ import {
   streamChangeSchema,
   tailAnnouncementSchema,
 } from "./service-messages.ts";
-import { cachedChunkFrame, deletedFrame, elementFrames, gapFrame, resetFrame } from "./sse-frames.ts";
+import { cachedFrames, deletedFrame, elementFrames, gapFrame, resetFrame } from "./sse-frames.ts";
 import { streamOptionsSchema } from "./stream-options.ts";
 import { CHUNKS_STREAM, HEADERS, PROMPT_SUBJECT, REJECTED_STREAM, WORKER_QUEUE } from "./subjects.ts";
 
@@ -89,6 +92,9 @@ describe("PROTOCOL.md", () => {
       "problem",
       "tail",
       "pressure",
+      "receipt",
+      "head-request",
+      "head-answer",
       "checkpoint",
       "prompt",
       "prompt-answer",
@@ -139,9 +145,7 @@ describe("PROTOCOL.md", () => {
       { ...BARE_MESSAGE, payload: Buffer.from('{"type":"Text","content":"Hello"}') },
       MAX_CHUNK_BYTES,
     );
-    const placeholder = Buffer.from(
-      cachedChunkFrame("abc", { sequence: 2, json: Buffer.alloc(0) }),
-    ).toString();
+    const placeholder = Buffer.from(cachedFrames("abc", [{ sequence: 2, json: Buffer.alloc(0) }])).toString();
     expect(examples("sse").map((frame) => `${frame}\n`)).toEqual([
       elementFrames("abc", 1, entry.elements),
       placeholder,
@@ -197,6 +201,9 @@ describe("PROTOCOL.md", () => {
       options: streamOptionsSchema,
       tail: tailAnnouncementSchema,
       pressure: partitionPressureSchema,
+      receipt: receiptSchema,
+      "head-request": headRequestSchema,
+      "head-answer": headAnswerSchema,
       "rebuild-request": rebuildRequestSchema,
       "rebuild-answer": rebuildAnswerSchema,
       "stop-request": stopRequestSchema,
@@ -310,4 +317,5 @@ const BARE_MESSAGE = {
   control: null,
   options: null,
   beatIntervalMs: null,
+  receiptTo: null,
 } as const;

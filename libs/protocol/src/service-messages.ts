@@ -19,6 +19,12 @@ export const partitionPressureSchema = z.object({
   fullness: z.number().nonnegative(),
 });
 
+export const receiptSchema = z.object({ broker_sequence: sequence, first: sequence, count: sequence });
+
+export const headRequestSchema = z.object({ streamId: z.string() });
+
+export const headAnswerSchema = z.object({ sequence, brokerSequence: sequence, status }).nullable();
+
 export const rebuildRequestSchema = z.object({ streamId: z.string() });
 
 export const rebuildAnswerSchema = z.discriminatedUnion("kind", [

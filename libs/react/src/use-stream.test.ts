@@ -126,7 +126,7 @@ describe("a component", () => {
     edge.treatments = [{ status: 404 }];
     await render(createElement(Text, { id: "s" }));
     await eventually(() => textView?.state === "failed");
-    expect(textView?.error).toMatchObject({ code: "NOT_FOUND" });
+    expect(textView?.error).toMatchObject({ code: "HTTP_404" });
   });
 
   test("stops a stream", async () => {
@@ -135,7 +135,7 @@ describe("a component", () => {
     await render(createElement(Text, { id: "s" }));
     await eventually(() => textView?.text === "Hello");
     edge.treatments = [{ status: 404 }];
-    await expect(textView?.cancel()).rejects.toMatchObject({ code: "NOT_FOUND" });
+    await expect(textView?.cancel()).rejects.toMatchObject({ code: "HTTP_404" });
     expect(edge.requests.at(-1)).toBe("POST /streams/s/cancel");
   });
 });

@@ -15,4 +15,5 @@ export { MemoryPromptDesk } from "./memory-prompt-desk.ts";
 export { MemoryReaderCensus } from "./memory-reader-census.ts";
 export { MemoryRejectedElements } from "./memory-rejected-elements.ts";
 export { MemoryServiceReports } from "./memory-service-reports.ts";
+export { MemoryReceiptFeed } from "./memory-receipt-feed.ts";
 export { MemoryStreamLog } from "./memory-stream-log.ts";

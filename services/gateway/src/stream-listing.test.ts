@@ -70,7 +70,7 @@ const samples = fc.uniqueArray(
     updatedMs: fc.integer({ min: 1, max: 6 }),
     status: fc.constantFrom<Ending[]>("open", "completed", "errored", "deleted"),
   }),
-  { selector: ({ streamId }) => streamId, maxLength: 30 },
+  { selector: ({ streamId }) => streamId, minLength: 15, maxLength: 40 },
 );
 
 test("pages over all partitions hold every stream of the asked status and prefix once, newest message first", async () => {

@@ -6,6 +6,7 @@ import {
   type PartitionLeases,
   type PartitionLog,
   type PressureFeed,
+  type ReceiptFeed,
   type StreamLog,
 } from "@sluice/core";
 import { createInstanceName, type Logger } from "@sluice/runtime";
@@ -26,6 +27,7 @@ export interface IngesterOptions {
   leases: PartitionLeases;
   liveFeed: LiveFeed;
   pressureFeed: Pick<PressureFeed, "publishPressure">;
+  receiptFeed: ReceiptFeed;
   settings: IngestSettings;
   logger: Logger;
   registry: Registry;
@@ -50,7 +52,8 @@ export interface Ingester {
 
 /** Materialises the log: gives every chunk its sequence, writes it to the cache and tells the readers. */
 export function startIngester(options: IngesterOptions): Ingester {
-  const { log, streamLog, cache, leases, liveFeed, pressureFeed, settings, logger, registry } = options;
+  const { log, streamLog, cache, leases, liveFeed, pressureFeed, receiptFeed, settings, logger, registry } =
+    options;
   const metrics = createIngestMetrics(registry, () => ownership.lags());
   const ender = new StreamEnder({ log: streamLog, cache, metrics, logger });
   const rebuilds = new RebuildGate(settings.maxConcurrentRebuilds);
@@ -66,6 +69,7 @@ export function startIngester(options: IngesterOptions): Ingester {
         streamLog,
         cache,
         liveFeed,
+        receiptFeed,
         rebuilds,
         ender,
         settings,
@@ -89,11 +93,14 @@ export function startIngester(options: IngesterOptions): Ingester {
       return ownership.owned;
     },
     partitions: () =>
-      ownership.lags().map(({ partition, ms, messages }) => ({
-        partition,
-        lagMs: Number.isFinite(ms) ? ms : null,
-        lagMessages: Number.isFinite(messages) ? messages : null,
-      })),
+      ownership
+        .lags()
+        .map(({ partition, ms, messages }) => ({
+          partition,
+          lagMs: Number.isFinite(ms) ? ms : null,
+          lagMessages: Number.isFinite(messages) ? messages : null,
+        }))
+        .toSorted((a, b) => a.partition - b.partition),
     readiness: () => (ownership.isRenewed ? null : "leases are not renewed"),
     close: () => {
       beats.close();
