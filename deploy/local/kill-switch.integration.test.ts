@@ -24,7 +24,7 @@ beforeEach(async () => {
   const edges = victims.map((victim, index) => ({
     name: `edge-${index + 1}`,
     pid: victim.pid ?? null,
-    adminUrl: `http://127.0.0.1:${(admins[index]?.address() as AddressInfo).port}`,
+    adminUrl: `http://127.0.0.1:${(admins[index]!.address() as AddressInfo).port}`,
   }));
   // One that was just killed, and answers nothing.
   const gone = { name: "edge-3", pid: null, adminUrl: "http://127.0.0.1:1" };

@@ -21,7 +21,7 @@ export interface KillSwitch {
 }
 
 const HOST = "127.0.0.1";
-const LOOK_UP_TIMEOUT_MS = 2_000;
+const LOOK_UP_TIMEOUT_MS = 5_000;
 const MAX_BODY_BYTES = 1_024;
 
 /**

@@ -5,23 +5,26 @@ import { parseMarkdown, parseSpans, type Block, type ListItem } from "./markdown
 /** Text that may still grow. Blocks that are complete are not drawn anew. */
 export function Markdown(props: { text: string }) {
   const blocks = parseMarkdown(props.text);
+  const first = blocks.find((block) => block.kind === "heading");
+  const topLevel = first?.kind === "heading" ? first.level : 1;
   return (
     <>
       {blocks.map((block, index) => (
-        <BlockView key={index} block={block} />
+        <BlockView key={index} block={block} topLevel={topLevel} />
       ))}
     </>
   );
 }
 
-function BlockView(props: { block: Block }) {
-  return useMemo(() => drawBlock(props.block), [JSON.stringify(props.block)]);
+function BlockView(props: { block: Block; topLevel: number }) {
+  const { block, topLevel } = props;
+  return useMemo(() => drawBlock(block, topLevel), [JSON.stringify(block), topLevel]);
 }
 
-function drawBlock(block: Block): VNode {
+function drawBlock(block: Block, topLevel: number): VNode {
   switch (block.kind) {
     case "heading":
-      return drawHeading(block.level, block.text);
+      return drawHeading(block.level <= topLevel, block.text);
     case "paragraph":
       return (
         <p>
@@ -53,10 +56,10 @@ function drawBlock(block: Block): VNode {
   }
 }
 
-/** The page's own headings are levels 1 and 2. */
-function drawHeading(level: number, text: string): VNode {
+/** Level 1 is the question, so an answer's first heading is of level 2, whichever it says it is of. */
+function drawHeading(isTop: boolean, text: string): VNode {
   const spans = <Spans text={text} />;
-  return level <= 2 ? <h3>{spans}</h3> : <h4>{spans}</h4>;
+  return isTop ? <h2>{spans}</h2> : <h3>{spans}</h3>;
 }
 
 function drawItems(items: readonly ListItem[]): VNode[] {

@@ -20,7 +20,7 @@ export function stateLabel(state: ReadingState): string {
 export function StatePill(props: { state: ReadingState }) {
   const isOnline = useOnline();
   const { label, tone, isMoving } = LOOKS[props.state];
-  const isWaiting = !isOnline && isMoving === true;
+  const isWaiting = !isOnline && (props.state === "connecting" || props.state === "reconnecting");
   return (
     <span
       class="state"

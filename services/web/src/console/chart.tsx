@@ -41,7 +41,7 @@ export function Chart(props: {
   return (
     <figure class="chart">
       <figcaption>
-        <h3>{title}</h3>
+        <h2>{title}</h2>
         <ul role="list" class="legend number">
           {series.map((one) => {
             const value = valueAt(one);

@@ -3,7 +3,7 @@ import type { WebConfig } from "../shell/web-config.ts";
 import { openFromEdge } from "./edge-source.ts";
 import { pushPiece, type Reading } from "./reading.ts";
 import type { FromRelay, ToRelay } from "./relay.ts";
-import { createRelay, servePort } from "./serve-port.ts";
+import { createRelay, NETWORK_IS_BACK, servePort } from "./serve-port.ts";
 
 /** A page's readings, which come from the relay that all tabs share. */
 export class Readings {
@@ -16,6 +16,7 @@ export class Readings {
     this.#port.start();
     // A page that the browser keeps for "back" must not keep streams open; it follows again when it is shown.
     addEventListener("pagehide", () => this.#send({ kind: "bye" }));
+    addEventListener("online", () => this.#port.postMessage(NETWORK_IS_BACK));
     addEventListener("pageshow", (event) => {
       if (event.persisted)
         for (const streamId of this.#followed.keys()) this.#send({ kind: "follow", streamId });

@@ -25,6 +25,7 @@ export type OpenSource = (streamId: string, events: SourceEvents) => { close(): 
 
 export type ToRelay =
   | { readonly kind: "follow" | "leave"; readonly streamId: string }
+  /** The page goes, or is set aside by the browser. */
   | { readonly kind: "bye" };
 
 export type FromRelay =
