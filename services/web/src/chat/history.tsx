@@ -1,4 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
+import { isFinal } from "../relay/reading.ts";
 import { formatAgo } from "../shell/format.ts";
 import { Icon } from "../shell/bar.tsx";
 import { useStore } from "../shell/store.ts";
@@ -43,7 +44,7 @@ export function History(props: { answers: Answers; shown: string | null; onShow:
                 {...(answer.streamId === shown ? { "aria-current": "page" as const } : {})}
               >
                 <span class="history-prompt">{answer.prompt || answer.streamId}</span>
-                <span class="history-facts">{factsOf(answer, nowMs)}</span>
+                <span class="history-facts">{factsOf(answer, answer.streamId === shown, nowMs)}</span>
               </a>
               <button
                 type="button"
@@ -62,9 +63,10 @@ export function History(props: { answers: Answers; shown: string | null; onShow:
   );
 }
 
-function factsOf({ status, askedMs }: Answer, nowMs: number): string {
-  const state = status === null ? "Asked" : stateLabel(status.state);
-  return `${state} · ${formatAgo(askedMs, nowMs)}`;
+function factsOf({ status, askedMs }: Answer, isShown: boolean, nowMs: number): string {
+  // Of one that isn't shown only its end is known for sure.
+  const isKnown = status !== null && (isShown || isFinal(status.state));
+  return `${isKnown ? stateLabel(status.state) : "Not read to its end"} · ${formatAgo(askedMs, nowMs)}`;
 }
 
 function useNow(): number {

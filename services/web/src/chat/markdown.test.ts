@@ -45,6 +45,9 @@ test("headings, paragraphs, code, lists, quotes, tables and rules are told apart
 
 test("text that breaks off in the middle of a block is shown as far as it came", () => {
   expect(parseMarkdown("```\nhalf of")).toEqual([{ kind: "code", language: "", text: "half of" }]);
+  for (const growing of ["| a | b |", "| a | b |\n", "| a | b |\n|--"]) {
+    expect(parseMarkdown(growing)).toEqual([{ kind: "table", header: ["a", "b"], rows: [] }]);
+  }
   expect(parseMarkdown("| a | b |\n|---|---|\n| 1")).toEqual([
     { kind: "table", header: ["a", "b"], rows: [["1"]] },
   ]);

@@ -51,10 +51,16 @@ function readBlock(lines: readonly string[], index: number): [Block | null, numb
     return [{ kind: "heading", level: heading[1]?.length ?? 1, text: heading[2] ?? "" }, index + 1];
   }
   if (RULE.test(line)) return [{ kind: "rule" }, index + 1];
-  if (TABLE_LINE.test(line) && TABLE_RULE.test(lines[index + 1] ?? "")) return readTable(lines, index);
+  if (TABLE_LINE.test(line) && isTableRule(lines, index + 1)) return readTable(lines, index);
   if (ITEM.test(line)) return readList(lines, index);
   if (/^ {0,3}>/.test(line)) return readQuote(lines, index);
   return readParagraph(lines, index);
+}
+
+/** At the end of a text that still grows it may be about to come. */
+function isTableRule(lines: readonly string[], index: number): boolean {
+  const line = lines[index] ?? "";
+  return TABLE_RULE.test(line) || (index >= lines.length - 1 && /^[\s|:-]*$/.test(line));
 }
 
 function readCode(lines: readonly string[], index: number, mark: string, language: string): [Block, number] {

@@ -137,5 +137,6 @@ function agentOf(userAgent: string): string {
   const known = products.find((product) =>
     /^(Firefox|Edg|OPR|Chrome|HeadlessChrome|curl|node|Sluice)/i.test(product),
   );
+  if (userAgent === "") return "unnamed";
   return (known ?? products.at(-1) ?? userAgent).replace(/(\/\d+)\..*$/, "$1");
 }

@@ -69,7 +69,7 @@ function Replica(props: {
               <span>{text}</span>
               <span class="faint">
                 {row.checkpoint === null || row.checkpoint.timestamp_ms === 0
-                  ? "no message yet"
+                  ? "no messages"
                   : formatAgo(row.checkpoint.timestamp_ms, nowMs)}
               </span>
             </li>

@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import { formatBytes, formatCount } from "../shell/format.ts";
+import { formatBytes } from "../shell/format.ts";
 import { getJson, type RejectedList, type RejectedRow } from "./control.ts";
 import { hrefOf } from "./route.ts";
 import { Empty, Time } from "./table.tsx";
@@ -55,8 +55,7 @@ export function RejectedView() {
                   </dd>
                   <dt>Message</dt>
                   <dd>
-                    {formatCount(row.broker_sequence)}, element {row.element},{" "}
-                    {formatBytes(row.payload_bytes)}
+                    {row.broker_sequence}, element {row.element}, {formatBytes(row.payload_bytes)}
                   </dd>
                 </dl>
                 <pre tabIndex={0} aria-label="What was published">

@@ -47,7 +47,9 @@ export function formatDuration(ms: number): string {
 
 export function formatAgo(thenMs: number, nowMs: number): string {
   const ms = nowMs - thenMs;
-  return ms < 2_000 ? "now" : `${formatDuration(ms)} ago`;
+  // Its largest unit says enough: `3 h ago`.
+  const [amount, unit] = formatDuration(ms).split(" ");
+  return ms < 2_000 ? "now" : `${amount} ${unit} ago`;
 }
 
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
