@@ -110,13 +110,14 @@ export function ReplayPanel(props: {
             ))}
           </select>
         </label>
-        <button type="submit" class="button primary">
-          <Icon path="M8 5.5v13l10-6.5z" size={14} />
-          Replay
-        </button>
-        {isPlaying && (
+        {isPlaying ? (
           <button type="button" class="button" onClick={() => running.current?.abort()}>
             Stop
+          </button>
+        ) : (
+          <button type="submit" class="button primary">
+            <Icon path="M8 5.5v13l10-6.5z" size={14} />
+            Replay
           </button>
         )}
       </form>
