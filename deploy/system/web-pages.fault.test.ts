@@ -41,7 +41,7 @@ afterAll(async () => {
   await pages[Symbol.asyncDispose]();
 });
 
-describe.skipIf(chromium === null)("the chat page, in a real browser", () => {
+describe.skipIf(chromium === null)("in a real browser", () => {
   test("an answer arrives whole while the edge that serves it is killed twice, with the page's own button", async () => {
     await using context = await real.browser.newContext();
     const tab = await ChatTab.open(context, pages.gatewayUrl);
@@ -60,7 +60,7 @@ describe.skipIf(chromium === null)("the chat page, in a real browser", () => {
     expect(tab.problems).toEqual([]);
   });
 
-  test("an answer goes on after a reload in its middle, and another tab at the same address shows the same", async () => {
+  test.concurrent("an answer goes on after a reload in its middle, and another tab at the same address shows the same", async () => {
     await using context = await real.browser.newContext();
     const tab = await ChatTab.open(context, pages.gatewayUrl);
     const streamId = await tab.ask(QUESTION);
@@ -82,7 +82,7 @@ describe.skipIf(chromium === null)("the chat page, in a real browser", () => {
     expect([...tab.problems, ...other.problems]).toEqual([]);
   });
 
-  test("after 5 s without a network an answer goes on where it was", async () => {
+  test.concurrent("after 5 s without a network an answer goes on where it was", async () => {
     await using cable = await startCable();
     await using context = await real.browser.newContext({
       proxy: { server: cable.url, bypass: "<-loopback>" },
@@ -103,6 +103,29 @@ describe.skipIf(chromium === null)("the chat page, in a real browser", () => {
     expect(afterCut - atCut).toBeLessThan(TOKENS_PER_SECOND);
     expect(await tab.text()).toBe(await pages.textOf(streamId));
     expect(tab.problems).toEqual([]);
+  });
+
+  test.concurrent("a stopped answer stops for the worker and in all tabs", async () => {
+    await using context = await real.browser.newContext();
+    const tab = await ChatTab.open(context, pages.gatewayUrl);
+    const streamId = await tab.ask(QUESTION);
+    const other = await ChatTab.open(context, tab.page.url());
+    await Promise.all([tab.waitPast(10), other.waitPast(10)]);
+    await other.page.getByRole("button", { name: "Stop" }).click();
+    await Promise.all([tab.waitFor("stopped"), other.waitFor("stopped")]);
+    expect(await pages.statusOf(streamId)).toBe("cancelled");
+    const text = await pages.textOf(streamId);
+    expect(await tab.text()).toBe(text);
+    expect(await other.text()).toBe(text);
+  });
+
+  test.concurrent("a stream that nobody knows is said to be unknown", async () => {
+    await using context = await real.browser.newContext();
+    for (const id of ["nobody-knows", "no%20id%20at%20all"]) {
+      const tab = await ChatTab.open(context, `${pages.gatewayUrl}/chat/?stream=${id}`);
+      await tab.waitFor("missing");
+      expect(await tab.page.locator(".answer .notice").textContent()).toContain("doesn't know this stream");
+    }
   });
 
   test("eight tabs at once, with seven answers, all show them whole, and share one connection", async () => {
@@ -133,32 +156,7 @@ describe.skipIf(chromium === null)("the chat page, in a real browser", () => {
     expect(tabs.flatMap((tab) => tab.problems)).toEqual([]);
   });
 
-  test("a stopped answer stops for the worker and in all tabs", async () => {
-    await using context = await real.browser.newContext();
-    const tab = await ChatTab.open(context, pages.gatewayUrl);
-    const streamId = await tab.ask(QUESTION);
-    const other = await ChatTab.open(context, tab.page.url());
-    await Promise.all([tab.waitPast(10), other.waitPast(10)]);
-    await other.page.getByRole("button", { name: "Stop" }).click();
-    await Promise.all([tab.waitFor("stopped"), other.waitFor("stopped")]);
-    expect(await pages.statusOf(streamId)).toBe("cancelled");
-    const text = await pages.textOf(streamId);
-    expect(await tab.text()).toBe(text);
-    expect(await other.text()).toBe(text);
-  });
-
-  test("a stream that nobody knows is said to be unknown", async () => {
-    await using context = await real.browser.newContext();
-    for (const id of ["nobody-knows", "no%20id%20at%20all"]) {
-      const tab = await ChatTab.open(context, `${pages.gatewayUrl}/chat/?stream=${id}`);
-      await tab.waitFor("missing");
-      expect(await tab.page.locator(".answer .notice").textContent()).toContain("doesn't know this stream");
-    }
-  });
-});
-
-describe.skipIf(chromium === null)("the console, in a real browser", () => {
-  test("it shows what flows: services, streams, chunks and their replay, connections, partitions, what was refused", async () => {
+  test.concurrent("the console shows what flows: services, streams, chunks and their replay, connections, partitions, what was refused", async () => {
     await using context = await real.browser.newContext();
     const tab = await ChatTab.open(context, pages.gatewayUrl);
     const streamId = await tab.ask(QUESTION);
@@ -172,7 +170,7 @@ describe.skipIf(chromium === null)("the console, in a real browser", () => {
     // Two samples make a line.
     await expect.poll(() => page.locator(".chart .line").count(), PATIENCE).toBeGreaterThanOrEqual(6);
     const tile = page.locator(".tiles div").filter({ hasText: "Connections" }).locator("dd");
-    await expect.poll(() => tile.textContent(), PATIENCE).toBe("1");
+    await expect.poll(() => tile.textContent(), PATIENCE).toMatch(/^[1-9]/);
 
     await goTo("Streams");
     const row = page.locator("tbody tr").filter({ hasText: streamId });
@@ -211,10 +209,8 @@ describe.skipIf(chromium === null)("the console, in a real browser", () => {
     await refused.click();
     expect(await refused.locator("pre").textContent()).toContain("nonsense");
   });
-});
 
-describe.skipIf(chromium === null)("both pages, in a real browser", () => {
-  test("axe finds nothing wrong with any view, light on a desk and dark on a phone, and none is too wide", async () => {
+  test.concurrent("axe finds nothing wrong with any view, light on a desk and dark on a phone, and none is too wide", async () => {
     await using context = await real.browser.newContext();
     const streamId = await pages.ask(QUESTION);
     await publishNonsense(REFUSED_STREAM);
