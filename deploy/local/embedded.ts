@@ -57,6 +57,8 @@ const LOG_SWEEP_MS = 60_000;
 export interface EmbeddedOptions {
   readonly ports: PromisedPorts;
   readonly tokensPerSecond: number | undefined;
+  /** Of the built pages; default: they are not served. */
+  readonly webRoot?: string;
   /** The user's, for the model and key of the worker. */
   readonly environment: NodeJS.ProcessEnv;
 }
@@ -155,6 +157,7 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       logger,
       registry: registries.gateway,
       edgeUrl,
+      webRoot: options.webRoot ?? "",
       control: controlRoutes({
         cache,
         leases,

@@ -1,6 +1,7 @@
 import { NATS_SERVER, REDIS_SERVER, ServerUnavailableError, findServerBinary } from "@sluice/testing/servers";
 import { runEmbedded } from "./embedded.ts";
 import { streamFirstAnswer } from "./first-answer.ts";
+import { openKillSwitch } from "./kill-switch.ts";
 import type { StartOptions } from "./options.ts";
 import { homeAt } from "./paths.ts";
 import { settlePorts } from "./ports.ts";
@@ -9,6 +10,7 @@ import { NOTHING_RUNS, claimState, clearState, writeState } from "./state.ts";
 import type { LauncherState, LauncherUrls, RunningProcess } from "./state.ts";
 import { Supervisor } from "./supervisor.ts";
 import { buildTopology } from "./topology.ts";
+import { buildWeb, WEB_ROOT } from "./web-build.ts";
 import { embeddedBanner, welcomeText } from "./welcome.ts";
 
 const FIRST_PROMPT = "In a few sentences: what does a sluice do?";
@@ -81,6 +83,7 @@ export class Launch {
     const wanted = { edge: this.#options.port, gateway: this.#options.gatewayPort };
     const ports = await settlePorts(wanted, this.#options.autoPorts);
     const servers = await this.#provision();
+    await this.#buildWeb();
     this.#ending.signal.throwIfAborted();
     await (servers === undefined ? this.#startEmbedded(ports) : this.#startProcesses(ports, servers));
     this.#ending.signal.throwIfAborted();
@@ -114,6 +117,16 @@ export class Launch {
     }
   }
 
+  /** Without the pages Sluice is still whole: the gateway says there what is missing. */
+  async #buildWeb(): Promise<void> {
+    try {
+      await buildWeb(this.#say);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#say(`The pages could not be built: ${reason}`);
+    }
+  }
+
   async #find(program: typeof NATS_SERVER): Promise<string> {
     const found = await findServerBinary(program, { report: this.#say });
     this.#say(`${program.name} ${found.version} (${found.path})`);
@@ -125,8 +138,17 @@ export class Launch {
     servers: { readonly nats: string; readonly redis: string },
   ): Promise<void> {
     const home = homeAt(this.#options.home);
+    const killSwitch = await openKillSwitch({
+      gatewayUrl: `http://127.0.0.1:${ports.gateway}`,
+      edges: () =>
+        supervisor.processes
+          .filter(({ name }) => name.startsWith("edge-"))
+          .map((edge) => ({ ...edge, adminUrl: urls.admin[edge.name] ?? "" })),
+    });
     const { specs, urls } = await buildTopology({
       ...this.#options,
+      webRoot: WEB_ROOT,
+      launcherUrl: killSwitch.url,
       ports,
       natsServer: servers.nats,
       redisServer: servers.redis,
@@ -141,7 +163,10 @@ export class Launch {
       mode: "processes",
       urls,
       processes: () => supervisor.processes,
-      stop: () => supervisor.stop(),
+      stop: async () => {
+        await killSwitch.close();
+        await supervisor.stop();
+      },
       killAll: () => supervisor.killAll(),
     };
     this.#say(`Starting ${specs.map((spec) => spec.name).join(", ")} (logs in ${home.logDirectory})`);
@@ -149,7 +174,7 @@ export class Launch {
   }
 
   async #startEmbedded(ports: PromisedPorts): Promise<void> {
-    const sluice = await runEmbedded({ ...this.#options, ports });
+    const sluice = await runEmbedded({ ...this.#options, ports, webRoot: WEB_ROOT });
     this.#running = {
       mode: "embedded",
       urls: { ...NOTHING_RUNS, ...sluice.urls },

@@ -17,6 +17,10 @@ export interface TopologyOptions {
   /** Holds `<service>/src/main.ts`. */
   readonly services: string;
   readonly dataDirectory: string;
+  /** Of the built pages. */
+  readonly webRoot: string;
+  /** Of the launcher's kill switch. */
+  readonly launcherUrl: string;
   /** The user's, handed on to the services: model and key of the worker, log level. */
   readonly environment: NodeJS.ProcessEnv;
 }
@@ -87,6 +91,8 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
   await add("gateway", "gateway", {
     PORT: String(options.ports.gateway),
     EDGE_URL: urls.edge,
+    WEB_ROOT: options.webRoot,
+    LAUNCHER_URL: options.launcherUrl,
     CONTROL_ENABLED: "true",
   });
   const rate = options.tokensPerSecond;
@@ -124,6 +130,14 @@ function redisSpec(options: TopologyOptions, port: number): ProcessSpec {
 
 /** What the launcher settles for each process must not come from the user's shell for those that don't get it. */
 function withoutOwnSettings(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const own = new Set(["PORT", "ADMIN_PORT", "EDGE_URL", "NATS_URL", "REDIS_URL"]);
+  const own = new Set([
+    "PORT",
+    "ADMIN_PORT",
+    "EDGE_URL",
+    "NATS_URL",
+    "REDIS_URL",
+    "WEB_ROOT",
+    "LAUNCHER_URL",
+  ]);
   return Object.fromEntries(Object.entries(environment).filter(([name]) => !own.has(name)));
 }

@@ -18,6 +18,8 @@ describe("the welcome", () => {
     });
     expect(text).toContain("curl -N http://127.0.0.1:8080/streams/abc/events\n");
     expect(text).toContain("curl http://127.0.0.1:8081/prompts ");
+    expect(text).toContain("http://127.0.0.1:8081/chat/\n");
+    expect(text).toContain("http://127.0.0.1:8081/console/\n");
     expect(text).toContain("kill -9 17\n");
     expect(text).toContain("Ctrl-C ends it.");
   });

@@ -13,6 +13,10 @@ const fields = z.object({
   LOG_LEVEL: settings.logLevel,
   /** Where clients reach the edge; stands in the answers. */
   EDGE_URL: z.url({ protocol: /^https?$/ }).default("http://127.0.0.1:8080"),
+  /** The built chat page and console; empty: they are not served. */
+  WEB_ROOT: z.string().default(""),
+  /** Where the pages' "kill my pod" goes; for the local launcher alone. */
+  LAUNCHER_URL: z.union([z.literal(""), z.url({ protocol: /^https?$/ })]).default(""),
   LOG_TIMEOUT_MS: settings.positive(4_000),
   PROMPT_TIMEOUT_MS: settings.positive(4_000),
   REBUILD_TIMEOUT_MS: settings.positive(2_000),

@@ -17,6 +17,7 @@ import { RequestLedger } from "./request-ledger.ts";
 import type { GatewaySettings } from "./settings.ts";
 import { streamRoutes } from "./stream-routes.ts";
 import { Uploads } from "./uploads.ts";
+import { webPages } from "./web-pages.ts";
 
 export interface GatewayParts {
   log: StreamLog;
@@ -33,6 +34,10 @@ export interface GatewayParts {
   modelServer: ModelServer | null;
   /** Where clients reach the edge. */
   edgeUrl: string;
+  /** The built chat page and console; default: none. */
+  webRoot?: string;
+  /** Where `npm start` lets its pages kill an edge. */
+  launcherUrl?: string;
   /** Routes for operators, where everybody who reaches this gateway may use them. */
   control?: Router;
 }
@@ -69,7 +74,9 @@ export function createGateway(parts: GatewayParts): Gateway {
   const app = express();
   app.disable("x-powered-by");
   // Before what lets pages of other origins read: the console is of this one.
-  if (parts.control !== undefined) app.use(parts.control);
+  const { control, edgeUrl, webRoot = "", launcherUrl = "" } = parts;
+  app.use(webPages({ edgeUrl, webRoot, launcherUrl }));
+  if (control !== undefined) app.use(control);
   if (settings.allowAnyOrigin) app.use(allowAnyOrigin);
   app.use(
     descriptionRoutes([...GATEWAY_OPERATIONS, ...(parts.control === undefined ? [] : CONTROL_OPERATIONS)]),

@@ -72,6 +72,8 @@ await runMain(async () => {
     registry,
     modelServer: modelServerOf(config),
     edgeUrl: config.EDGE_URL,
+    webRoot: config.WEB_ROOT,
+    launcherUrl: config.LAUNCHER_URL,
     ...(config.CONTROL_ENABLED ? { control } : {}),
   });
   const reporting = serveReports(reports, {

@@ -1,3 +1,4 @@
+export { CHROMIUM } from "./chromium-release.ts";
 export { freePort, freePorts, isPortFree } from "./free-port.ts";
 export { NATS_SERVER } from "./nats-release.ts";
 export { startNats, startNatsCluster } from "./nats-server.ts";

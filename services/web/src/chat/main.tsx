@@ -1,0 +1,17 @@
+import "./chat.css";
+import { render } from "preact";
+import { Readings } from "../relay/readings.ts";
+import { startTheme } from "../shell/theme.ts";
+import { loadWebConfig } from "../shell/web-config.ts";
+import { Answers } from "./answers.ts";
+import { ChatPage } from "./chat-page.tsx";
+
+startTheme();
+const answers = new Answers();
+const root = document.querySelector("#app");
+if (root !== null) {
+  // What is remembered is shown while the gateway is asked.
+  render(<ChatPage answers={answers} service={null} />, root);
+  const config = await loadWebConfig();
+  render(<ChatPage answers={answers} service={{ config, readings: new Readings(config) }} />, root);
+}
