@@ -11,7 +11,9 @@ import {
 import { expect, test } from "vitest";
 import { createIngestMetrics } from "./metrics.ts";
 import { PartitionOwner } from "./partition-owner.ts";
+import { lookAtLog } from "./position.ts";
 import { RebuildGate } from "./rebuild-gate.ts";
+import { SharedLook } from "./shared-look.ts";
 import { StreamEnder } from "./stream-ender.ts";
 
 const SETTINGS = {
@@ -51,6 +53,7 @@ function createOwner(
     streamLog,
     cache,
     liveFeed,
+    standing: new SharedLook(() => lookAtLog(log, cache)),
     rebuilds,
     settings: SETTINGS,
     ender: new StreamEnder({ log: streamLog, cache, metrics, logger }),
