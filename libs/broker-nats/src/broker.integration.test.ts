@@ -1,23 +1,29 @@
 import { afterAll, beforeAll, describe } from "vitest";
 import {
+  cancelFeedContract,
   edgePeersContract,
   liveFeedContract,
   partitionLogContract,
   pressureFeedContract,
   promptDeskContract,
+  receiptFeedContract,
+  readerCensusContract,
+  rejectedElementsContract,
   serviceReportsContract,
   startNats,
   streamLogContract,
-  type LogUnderTest,
   type ServerHandle,
 } from "@sluice/testing";
+import { NatsCancelFeed } from "./nats-cancel-feed.ts";
 import { connectNats } from "./nats-connection.ts";
 import { NatsEdgePeers } from "./nats-edge-peers.ts";
 import { NatsLiveFeed } from "./nats-live-feed.ts";
 import { NatsPressureFeed } from "./nats-pressure-feed.ts";
 import { NatsPromptDesk } from "./nats-prompt-desk.ts";
 import { NatsServiceReports } from "./nats-service-reports.ts";
+import { NatsReceiptFeed } from "./nats-receipt-feed.ts";
 import { openNatsLog } from "./nats-log-under-test.ts";
+import { NatsReaderCensus } from "./nats-reader-census.ts";
 
 describe("on a NATS server", () => {
   let server: ServerHandle;
@@ -29,10 +35,14 @@ describe("on a NATS server", () => {
     await server.stop();
   });
 
-  const openLog = (): Promise<LogUnderTest> => openNatsLog(server.url, 1);
+  const openLog = (): ReturnType<typeof openNatsLog> => openNatsLog(server.url, 1);
 
   streamLogContract("NatsStreamLog", openLog);
   partitionLogContract("NatsPartitionLog", openLog);
+  rejectedElementsContract("NatsRejectedElements", async () => {
+    const { partitionLog: log, rejected, close } = await openLog();
+    return { log, rejected, close };
+  });
 
   liveFeedContract("NatsLiveFeed", async () => {
     const [owner, edge] = await Promise.all([
@@ -61,6 +71,37 @@ describe("on a NATS server", () => {
     };
   });
 
+  cancelFeedContract("NatsCancelFeed", async () => {
+    const names = ["reader", "owner", "producer"] as const;
+    const links = await Promise.all(names.map((name) => connectNats({ servers: server.url, name })));
+    const [reader, owner, producer] = links;
+    if (reader === undefined || owner === undefined || producer === undefined) throw new Error("three links");
+    return {
+      reader: new NatsCancelFeed(reader),
+      owner: new NatsCancelFeed(owner),
+      producer: new NatsCancelFeed(producer),
+      settle: async () => {
+        const open = [owner, producer].filter((link) => link.isConnected);
+        await Promise.all(open.map((link) => link.connection.flush()));
+      },
+      cutOwnerOff: () => owner.close(),
+      close: async () => void (await Promise.all(links.map((link) => link.close()))),
+    };
+  });
+
+  readerCensusContract("NatsReaderCensus", async () => {
+    const names = ["asker", "pod 1", "pod 2"] as const;
+    const links = await Promise.all(names.map((name) => connectNats({ servers: server.url, name })));
+    const [asker, first, second] = links;
+    if (asker === undefined || first === undefined || second === undefined) throw new Error("three links");
+    return {
+      asker: new NatsReaderCensus(asker),
+      pods: [new NatsReaderCensus(first), new NatsReaderCensus(second)],
+      settle: async () => void (await Promise.all([first.connection.flush(), second.connection.flush()])),
+      close: async () => void (await Promise.all(links.map((link) => link.close()))),
+    };
+  });
+
   pressureFeedContract("NatsPressureFeed", async () => {
     const [owner, producer] = await Promise.all([
       connectNats({ servers: server.url, name: "owner" }),
@@ -85,6 +126,19 @@ describe("on a NATS server", () => {
       processes: [new NatsServiceReports(first), new NatsServiceReports(second)],
       settle: async () => void (await Promise.all([first.connection.flush(), second.connection.flush()])),
       close: async () => void (await Promise.all([asker.close(), first.close(), second.close()])),
+    };
+  });
+
+  receiptFeedContract("NatsReceiptFeed", async () => {
+    const [owner, producer] = await Promise.all([
+      connectNats({ servers: server.url, name: "owner" }),
+      connectNats({ servers: server.url, name: "producer" }),
+    ]);
+    return {
+      owner: new NatsReceiptFeed(owner),
+      producer: new NatsReceiptFeed(producer),
+      settle: async () => void (await Promise.all([owner.connection.flush(), producer.connection.flush()])),
+      close: async () => void (await Promise.all([owner.close(), producer.close()])),
     };
   });
 

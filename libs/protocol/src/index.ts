@@ -9,6 +9,16 @@ export {
   type ParsedChunkDraft,
 } from "./chunk-schema.ts";
 export { compactFrames } from "./compact-frames.ts";
+export {
+  connectionJson,
+  connectionListSchema,
+  listedStreamSchema,
+  partitionListSchema,
+  readerCountsSchema,
+  rejectedListSchema,
+  serviceListSchema,
+  streamListSchema,
+} from "./control-bodies.ts";
 export { decodeLiveMessage, encodeLiveMessage } from "./live-message.ts";
 export { decodeMessage, splitPayload, withoutHeartbeats } from "./message-decoder.ts";
 export {
@@ -26,16 +36,33 @@ export {
   type MultiPosition,
 } from "./multi-position.ts";
 export { PROBLEM_CONTENT_TYPE, problemOf, type Problem } from "./problem.ts";
-export { checkpointKey, chunksKey, leaseKey, MEMBERS_KEY, metaKey, openStreamsKey } from "./redis-keys.ts";
+export {
+  checkpointKey,
+  chunksKey,
+  endedStreamsKey,
+  leaseKey,
+  MEMBERS_KEY,
+  metaKey,
+  openStreamsKey,
+} from "./redis-keys.ts";
 export { decodeResumeToken, encodeResumeToken, parseSequence } from "./resume-token.ts";
 export {
+  cancelNoticeSchema,
   connectionPageSchema,
   connectionQuerySchema,
+  headAnswerSchema,
+  headRequestSchema,
+  MAX_CENSUS_STREAMS,
   partitionPressureSchema,
   promptAnswerSchema,
   promptSchema,
+  readersAnswerSchema,
+  readersQuerySchema,
   rebuildAnswerSchema,
   rebuildRequestSchema,
+  receiptSchema,
+  stopAnswerSchema,
+  stopRequestSchema,
   serviceReportSchema,
   streamChangeAnswerSchema,
   streamChangeSchema,
@@ -63,7 +90,9 @@ export {
   DEFAULT_PARTITIONS,
   edgeSubject,
   HEADERS,
+  headSubject,
   hereSubject,
+  isReceiptSubject,
   liveSubject,
   partitionSubjects,
   PRESSURE_SUBJECTS,

@@ -5,21 +5,46 @@ import { z } from "zod";
 import { chunkJsonHead } from "./chunk-json.ts";
 import { MAX_CACHE_TTL_SECONDS, MAX_CHUNK_BYTES, parseChunkDraft } from "./chunk-schema.ts";
 import { compactFrames } from "./compact-frames.ts";
+import {
+  connectionListSchema,
+  partitionListSchema,
+  readerCountsSchema,
+  rejectedListSchema,
+  serviceListSchema,
+  streamListSchema,
+} from "./control-bodies.ts";
 import { decodeLiveMessage } from "./live-message.ts";
 import { decodeMessage } from "./message-decoder.ts";
 import { connectionFrame, idFrame, streamNoticeFrame } from "./multi-frames.ts";
 import { encodeMultiPosition } from "./multi-position.ts";
 import { problemOf } from "./problem.ts";
-import { checkpointKey, chunksKey, leaseKey, MEMBERS_KEY, metaKey, openStreamsKey } from "./redis-keys.ts";
+import {
+  checkpointKey,
+  chunksKey,
+  endedStreamsKey,
+  leaseKey,
+  MEMBERS_KEY,
+  metaKey,
+  openStreamsKey,
+} from "./redis-keys.ts";
 import { decodeResumeToken } from "./resume-token.ts";
 import {
+  cancelNoticeSchema,
   connectionPageSchema,
   connectionQuerySchema,
+  headAnswerSchema,
+  headRequestSchema,
+  MAX_CENSUS_STREAMS,
   partitionPressureSchema,
   promptAnswerSchema,
   promptSchema,
+  readersAnswerSchema,
+  readersQuerySchema,
   rebuildAnswerSchema,
   rebuildRequestSchema,
+  receiptSchema,
+  stopAnswerSchema,
+  stopRequestSchema,
   serviceReportSchema,
   streamChangeAnswerSchema,
   streamChangeSchema,
@@ -30,6 +55,15 @@ import { streamOptionsSchema } from "./stream-options.ts";
 import { CHUNKS_STREAM, HEADERS, PROMPT_SUBJECT, REJECTED_STREAM, WORKER_QUEUE } from "./subjects.ts";
 
 const PAGE = readFileSync(new URL("../PROTOCOL.md", import.meta.url), "utf8");
+
+const OPERATOR_ANSWERS = {
+  "stream-list": streamListSchema,
+  "service-list": serviceListSchema,
+  "connection-list": connectionListSchema,
+  "reader-counts": readerCountsSchema,
+  "partition-list": partitionListSchema,
+  "rejected-list": rejectedListSchema,
+};
 
 /** The fenced examples whose fence is marked with this kind. */
 function examples(kind: string): string[] {
@@ -58,6 +92,9 @@ describe("PROTOCOL.md", () => {
       "problem",
       "tail",
       "pressure",
+      "receipt",
+      "head-request",
+      "head-answer",
       "checkpoint",
       "prompt",
       "prompt-answer",
@@ -65,6 +102,11 @@ describe("PROTOCOL.md", () => {
     const services = [
       "rebuild-request",
       "rebuild-answer",
+      "stop-request",
+      "stop-answer",
+      "cancel-notice",
+      "readers-query",
+      "readers-answer",
       "stream-change",
       "stream-change-answer",
       "connection-query",
@@ -72,7 +114,8 @@ describe("PROTOCOL.md", () => {
       "service-report",
       "history",
     ];
-    const checked = [...json, ...services].map((kind) => `json ${kind}`);
+    const operators = Object.keys(OPERATOR_ANSWERS);
+    const checked = [...json, ...services, ...operators].map((kind) => `json ${kind}`);
     const others = [
       "sh",
       "sse",
@@ -158,8 +201,16 @@ describe("PROTOCOL.md", () => {
       options: streamOptionsSchema,
       tail: tailAnnouncementSchema,
       pressure: partitionPressureSchema,
+      receipt: receiptSchema,
+      "head-request": headRequestSchema,
+      "head-answer": headAnswerSchema,
       "rebuild-request": rebuildRequestSchema,
       "rebuild-answer": rebuildAnswerSchema,
+      "stop-request": stopRequestSchema,
+      "stop-answer": stopAnswerSchema,
+      "cancel-notice": cancelNoticeSchema,
+      "readers-query": readersQuerySchema,
+      "readers-answer": readersAnswerSchema,
       "stream-change": streamChangeSchema,
       "stream-change-answer": streamChangeAnswerSchema,
       "connection-query": connectionQuerySchema,
@@ -177,6 +228,12 @@ describe("PROTOCOL.md", () => {
       { first: 3, last: 3, isTerminal: true },
       { first: 7, last: 9, isTerminal: true, frames: null },
     ]);
+  });
+
+  it("shows answers for operators as their routes give them", () => {
+    for (const [kind, schema] of Object.entries(OPERATOR_ANSWERS)) {
+      for (const example of jsonExamples(kind)) expect(schema.parse(example)).toEqual(example);
+    }
   });
 
   it("shows a resume token of what stands before it", () => {
@@ -220,12 +277,14 @@ describe("PROTOCOL.md", () => {
       chunksKey(7, "abc"),
       metaKey(7, "abc"),
       openStreamsKey(7),
+      endedStreamsKey(7),
       checkpointKey(7),
       leaseKey(7),
     ])
       expect(PAGE).toContain(inPage(key));
     for (const code of SERVICE_END_CODES) expect(PAGE).toContain(`| \`${code}\` |`);
     expect(PAGE).toContain(MAX_CHUNK_BYTES.toLocaleString("en"));
+    expect(PAGE).toContain(`up to ${MAX_CENSUS_STREAMS} streams`);
     expect(PAGE).toContain(`1 to ${MAX_CACHE_TTL_SECONDS.toLocaleString("en")}`);
   });
 
@@ -258,4 +317,5 @@ const BARE_MESSAGE = {
   control: null,
   options: null,
   beatIntervalMs: null,
+  receiptTo: null,
 } as const;

@@ -19,6 +19,12 @@ export const partitionPressureSchema = z.object({
   fullness: z.number().nonnegative(),
 });
 
+export const receiptSchema = z.object({ broker_sequence: sequence, first: sequence, count: sequence });
+
+export const headRequestSchema = z.object({ streamId: z.string() });
+
+export const headAnswerSchema = z.object({ sequence, brokerSequence: sequence, status }).nullable();
+
 export const rebuildRequestSchema = z.object({ streamId: z.string() });
 
 export const rebuildAnswerSchema = z.discriminatedUnion("kind", [
@@ -60,12 +66,37 @@ export const connectionPageSchema = z.object({
   hasMore: z.boolean(),
 });
 
+export const stopRequestSchema = z.object({ streamId: z.string() });
+
+export const stopAnswerSchema = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("asked") }),
+  z.object({ kind: z.literal("ended"), status }),
+  z.object({ kind: z.literal("unknown") }),
+  z.object({ kind: z.literal("failed"), message: z.string() }),
+]);
+
+export const cancelNoticeSchema = z.object({ reason: z.enum(["requested", "abandoned"]) });
+
+/** Streams that one question about readers may name: bounds what a pod does, and answers, at once. */
+export const MAX_CENSUS_STREAMS = 500;
+
+export const readersQuerySchema = z.object({ streamIds: z.array(z.string()).max(MAX_CENSUS_STREAMS) });
+
+/** In the order of the question: an id may be `__proto__`, which is no key for an object. */
+export const readersAnswerSchema = z.object({ counts: z.array(sequence) });
+
 export const serviceReportSchema = z.object({
   service: z.enum(["ingest", "edge", "gateway", "worker"]),
   instance: z.string(),
   startedMs: sequence,
   figures: z.record(z.string(), z.number()),
-  partitions: z.array(sequence),
+  partitions: z.array(
+    z.object({
+      partition: sequence,
+      lagMs: z.number().nonnegative().nullable(),
+      lagMessages: sequence.nullable(),
+    }),
+  ),
 });
 
 export const promptSchema = z.object({ streamId: z.string(), prompt: z.string() });

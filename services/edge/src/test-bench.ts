@@ -38,6 +38,8 @@ export interface Bench<Cache extends ChunkCache, Feed extends LiveFeed> extends 
   edgeFeed: Feed;
   open(path: string, headers?: Record<string, string>): Promise<TestReader>;
   metric(name: string): Promise<number>;
+  /** Cuts all that is connected, as a network does. */
+  cutAll(): void;
 }
 
 export async function startBench<Cache extends ChunkCache, Feed extends LiveFeed>(
@@ -83,6 +85,7 @@ export async function startBench<Cache extends ChunkCache, Feed extends LiveFeed
       const metric = await registry.getSingleMetric(name)?.get();
       return (metric?.values ?? []).reduce((sum, { value }) => sum + value, 0);
     },
+    cutAll: () => server.server.closeAllConnections(),
     [Symbol.asyncDispose]: async () => {
       for (const reader of readers) reader.close();
       await eventually("all readers gone from the edge", () => {

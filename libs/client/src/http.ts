@@ -1,0 +1,49 @@
+import { SluiceError } from "./sluice-error.ts";
+
+export type HeadersSource = () => HeadersLike | Promise<HeadersLike>;
+type HeadersLike = ConstructorParameters<typeof Headers>[0];
+
+export interface Http {
+  /**
+   * One request, whatever its answer. Headers are asked for anew each time; after a 401 once more, for a token that had
+   * just expired. @throws what `fetch` and `headers` throw
+   */
+  send(method: string, url: string, headers: Record<string, string>, signal?: AbortSignal): Promise<Response>;
+}
+
+export function createHttp(fetch: typeof globalThis.fetch, source?: HeadersSource): Http {
+  return {
+    async send(method, url, own, signal) {
+      const ask = async (): Promise<Response> => {
+        const headers = new Headers(await source?.());
+        for (const [name, value] of Object.entries(own)) headers.set(name, value);
+        return fetch(url, { method, headers, cache: "no-store", ...(signal && { signal }) });
+      };
+      const response = await ask();
+      if (response.status !== 401 || source === undefined) return response;
+      void response.body?.cancel();
+      return ask();
+    },
+  };
+}
+
+/** What an answer that isn't a success says. Proxies answer as well, without our problem documents. */
+export async function refusalOf(response: Response): Promise<SluiceError> {
+  const { status } = response;
+  const problem = (await response.json().catch(() => null)) as { code?: string; detail?: string } | null;
+  return new SluiceError(
+    problem?.code ?? `HTTP_${status}`,
+    problem?.detail ?? `the server answered ${status}`,
+    {
+      status,
+      isRetryable: status >= 500 || [408, 425, 429].includes(status),
+      retryAfterMs: retryAfterMs(response.headers.get("Retry-After")),
+    },
+  );
+}
+
+/** Seconds or a date. */
+function retryAfterMs(value: string | null): number {
+  const ms = Number(value) * 1000;
+  return Math.max(0, Number.isNaN(ms) ? Date.parse(value ?? "") - Date.now() : ms) || 0;
+}

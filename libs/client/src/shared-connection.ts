@@ -1,0 +1,217 @@
+import { Connection, type ConnectionSettings, type ConnectionState } from "./connection.ts";
+import { requestQuery, withQuery, type Follower, type Leave } from "./follower.ts";
+import { refusalOf } from "./http.ts";
+import { SluiceError } from "./sluice-error.ts";
+import type { Frame } from "./sse.ts";
+
+export interface SharedHost {
+  readonly edgeUrl: string;
+  readonly settings: ConnectionSettings;
+  /** A connection of this kind again, or another of the kind. */
+  readonly followShared: (follower: Follower) => Leave;
+  readonly followAlone: (follower: Follower) => Leave;
+}
+
+// The server's bound, and what fits the 8 KB that proxies give a request line.
+const MAX_STREAMS = 64;
+const MAX_ID_CHARACTERS = 4_000;
+
+/**
+ * Many streams on one connection. Which streams it should carry may change at any time; on the open connection they are
+ * added and dropped one by one, and where that fails it is opened anew with all of them.
+ *
+ * Positions are each reader's own; who has none (a tail) can't be here. Frames count from the moment the connection says
+ * that it follows the stream for this reader: what was on its way for an earlier one of the same stream is passed over.
+ */
+export class SharedConnection {
+  readonly #host: SharedHost;
+  readonly #isCompact: boolean;
+  /** What it should carry. */
+  readonly #wanted = new Map<string, Follower>();
+  /** What the server was told to send. */
+  #carried = new Map<string, Follower>();
+  /** Whose frames count. */
+  #heard = new Map<string, Follower>();
+  #connection: Connection | null = null;
+  /** Of the open connection; null while there is none. */
+  #connectionId: string | null = null;
+  #isChanging = false;
+
+  constructor(host: SharedHost, isCompact: boolean) {
+    this.#host = host;
+    this.#isCompact = isCompact;
+  }
+
+  /** Whether this stream can be read here, beside those that are. */
+  hasRoomFor({ id, options }: Follower): boolean {
+    if (this.#wanted.has(id) || (options.compact ?? false) !== this.#isCompact) return false;
+    const characters = [...this.#wanted.keys()].reduce((sum, each) => sum + each.length, id.length);
+    return this.#wanted.size < MAX_STREAMS && characters <= MAX_ID_CHARACTERS;
+  }
+
+  join(follower: Follower): Leave {
+    this.#wanted.set(follower.id, follower);
+    follower.changed("connecting", null);
+    // In the next microtask, when all streams of this moment are here.
+    queueMicrotask(() => this.#settle());
+    return () => this.#leave(follower);
+  }
+
+  #leave(follower: Follower): void {
+    if (this.#wanted.get(follower.id) !== follower) return;
+    this.#wanted.delete(follower.id);
+    // The server knows.
+    if (follower.reader.hasEnded) this.#carried.delete(follower.id);
+    if (this.#heard.get(follower.id) === follower) this.#heard.delete(follower.id);
+    queueMicrotask(() => this.#settle());
+  }
+
+  /** Brings the connection in line with what is wanted. */
+  #settle(): void {
+    if (this.#wanted.size === 0) this.#close();
+    else if (this.#connection === null) this.#open();
+    else if (this.#connectionId !== null && !this.#isChanging) void this.#change();
+  }
+
+  #open(): void {
+    this.#connection = new Connection(this.#host.settings, {
+      request: () => this.#request(),
+      opened: (headers) => (this.#connectionId = headers.get("Sluice-Connection-Id")),
+      changed: (state, error) => this.#changed(state, error),
+      take: (frame) => this.#take(frame),
+      over: (error) => this.#over(error),
+      room: () => this.#makeRoom(),
+    });
+  }
+
+  #close(): void {
+    this.#connection?.close();
+    this.#connection = null;
+    this.#connectionId = null;
+    this.#carried.clear();
+    this.#heard.clear();
+  }
+
+  #request(): { url: string; lastEventId: string | null; waitMs: number } {
+    const wanted = [...this.#wanted.values()];
+    const wait = Math.max(...wanted.map(({ options }) => options.wait ?? 0));
+    const cursors = wanted.map(({ reader }) => reader.cursor ?? 0);
+    const ids = wanted.map(({ id }) => `stream_id=${id}`).join("&");
+    this.#connectionId = null;
+    this.#heard.clear();
+    this.#carried = new Map(this.#wanted);
+    return {
+      url: withQuery(
+        `${this.#host.edgeUrl}/streams/events?${ids}`,
+        requestQuery({ compact: this.#isCompact, ...(wait > 0 && { wait }) }),
+      ),
+      lastEventId: Math.max(...cursors) > 0 ? cursors.map((cursor) => cursor.toString(36)).join(".") : null,
+      waitMs: wait * 1000,
+    };
+  }
+
+  #changed(state: ConnectionState, error: SluiceError | null): void {
+    if (state !== "open") {
+      this.#connectionId = null;
+      for (const follower of this.#wanted.values()) follower.changed(state, error);
+      return;
+    }
+    for (const follower of this.#carried.values()) this.#hear(follower);
+    this.#settle();
+  }
+
+  #hear(follower: Follower): void {
+    if (!this.#isWanted(follower)) return;
+    this.#heard.set(follower.id, follower);
+    follower.changed("open", null);
+  }
+
+  #isWanted(follower: Follower): boolean {
+    return this.#wanted.get(follower.id) === follower;
+  }
+
+  #take(frame: Frame): void {
+    const id = frame.data?.["stream_id"] as string;
+    if (frame.name === "stream") {
+      this.#takeNotice(id, frame.data as unknown as Notice);
+      return;
+    }
+    this.#heard.get(id)?.reader.take(frame);
+  }
+
+  #takeNotice(id: string, notice: Notice): void {
+    const carried = this.#carried.get(id);
+    if (notice.state === "following" && carried !== undefined) this.#hear(carried);
+    const follower = this.#heard.get(id);
+    if (notice.state === "ended") follower?.reader.takeEnd(notice.sequence);
+    if (notice.state === "refused") {
+      this.#carried.delete(id);
+      follower?.over(new SluiceError(notice.code, notice.detail));
+    }
+  }
+
+  /** One change at a time, until server and wishes agree. */
+  async #change(): Promise<void> {
+    this.#isChanging = true;
+    const connectionId = this.#connectionId;
+    const url = `${this.#host.edgeUrl}/connections/${connectionId}/streams/`;
+    try {
+      while (this.#connectionId === connectionId) {
+        const dropped = [...this.#carried.values()].find((follower) => !this.#isWanted(follower));
+        const added = [...this.#wanted.values()].find(({ id }) => !this.#carried.has(id));
+        if (dropped !== undefined) await this.#drop(url, dropped);
+        else if (added !== undefined) await this.#add(url, added);
+        else break;
+      }
+    } catch {
+      if (this.#connectionId === connectionId) this.#connection?.restart();
+    }
+    this.#isChanging = false;
+    if (this.#connectionId !== connectionId) this.#settle();
+  }
+
+  async #drop(url: string, follower: Follower): Promise<void> {
+    await this.#host.settings.http.send("DELETE", url + follower.id, {});
+    if (this.#carried.get(follower.id) === follower) this.#carried.delete(follower.id);
+  }
+
+  /** @throws SluiceError it can only be had by opening the connection anew */
+  async #add(url: string, follower: Follower): Promise<void> {
+    const { id, options, reader } = follower;
+    this.#carried.set(id, follower);
+    const start = { from: (reader.cursor ?? 0) + 1 };
+    const response = await this.#host.settings.http.send("POST", withQuery(url + id, start), {});
+    if (response.ok) return;
+    const refusal = await refusalOf(response);
+    const isAnswer = refusal.code === "STREAM_NOT_FOUND" || refusal.code === "STREAM_DELETED";
+    if (!isAnswer || options.wait !== undefined) throw refusal;
+    this.#carried.delete(id);
+    follower.over(refusal);
+  }
+
+  /** Nobody waits for the slowest: it is taken off, and comes back where it was. */
+  #makeRoom(): null {
+    for (const follower of this.#heard.values()) {
+      const room = follower.room();
+      if (room === null) continue;
+      this.#leave(follower);
+      void room.then(() => follower.carryOn(this.#host.followShared));
+    }
+    return null;
+  }
+
+  /** What concerns the connection as a whole may be different for each of its streams. */
+  #over(error: SluiceError | null): void {
+    const followers = [...this.#wanted.values()];
+    this.#wanted.clear();
+    this.#close();
+    for (const follower of followers) {
+      if (error?.isRetryable === true) follower.over(error);
+      else follower.carryOn(this.#host.followAlone);
+    }
+  }
+}
+
+type Notice =
+  | { state: "following" | "ended" | "dropped"; sequence: number | null }
+  | { state: "refused"; code: string; detail: string };
