@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
 import { readFileSync, readdirSync, readlinkSync } from "node:fs";
+import { basename } from "node:path";
 import { promisify } from "node:util";
 
 const LSOF_TIMEOUT_MS = 2_000;
@@ -20,12 +21,19 @@ function ownerByProc(port: number): string | undefined {
         const target = linkTarget(`/proc/${pid}/fd/${descriptor}`);
         return inodes.has(/^socket:\[(\d+)\]$/.exec(target)?.[1] ?? "");
       });
-      if (owns) return `${readFileSync(`/proc/${pid}/comm`, "utf8").trim()} (pid ${pid})`;
+      if (owns) return `${commandOf(pid)} (pid ${pid})`;
     } catch {
       // Another user's process, or one that has just ended.
     }
   }
   return undefined;
+}
+
+/** As it was called, with its script: by what its main thread is named, every Node is a `MainThread`. */
+function commandOf(pid: string): string {
+  const [program = "", ...args] = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+  const script = args.find((argument) => /\.[cm]?[jt]s$/.test(argument)) ?? "";
+  return `${basename(program)} ${script}`.trim();
 }
 
 /** @returns the inodes of the sockets that listen on the port */

@@ -31,11 +31,12 @@ describe("the promised ports", () => {
   });
 
   test.runIf(process.platform === "linux")(
-    "that are taken are refused with the pid of their owner",
+    "that are taken are refused with the command and the pid of their owner",
     async () => {
       const [edge = 0, gateway = 0] = await freePorts(2);
       await whileTaken(edge, async () => {
-        await expect(settlePorts({ edge, gateway }, false)).rejects.toThrow(`(pid ${process.pid})`);
+        const owner = new RegExp(`is taken by node.* \\(pid ${process.pid}\\)`);
+        await expect(settlePorts({ edge, gateway }, false)).rejects.toThrow(owner);
       });
     },
   );

@@ -90,3 +90,15 @@ test("live messages that never arrive keep no reader of 320 streams waiting: the
   const lost = (await sumOver(stack, "edge", "sluice_edge_lost_tails_total")) - lostBefore;
   expect(lost).toBeGreaterThan(320 * 2);
 });
+
+test("one live message in ten that never arrives keeps no reader of 320 streams waiting, nor makes one see a hole", async () => {
+  const load = await Load.start({ ...stack, ...STREAMS, name: "thinned" });
+  const repairsBefore = await sumOver(stack, "edge", "sluice_edge_repairs_total");
+  withheld = new Map();
+  proxy.withhold((subject) => subject.startsWith("live.") && Math.random() < 0.1);
+  await load.write(8);
+  await load.end();
+  await load.finish();
+  expect(withheld.size).toBeGreaterThan(100);
+  expect((await sumOver(stack, "edge", "sluice_edge_repairs_total")) - repairsBefore).toBeGreaterThan(100);
+});

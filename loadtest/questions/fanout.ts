@@ -2,7 +2,7 @@ import { startStack } from "@sluice/deploy";
 import type { Command } from "commander";
 import type { RawPublisher } from "../actors/raw-publisher.ts";
 import { Actor } from "../src/actor.ts";
-import { numberList, positiveNumber, shapeList, shapeName, type Shape } from "../src/options.ts";
+import { numberList, positiveNumber, shapeName, shapesOption, type Shape } from "../src/options.ts";
 import { residentBytes, UsageMeter } from "../src/process-usage.ts";
 import { ReaderPool } from "../src/reader-pool.ts";
 import { loadNow, report, rounded, type Row } from "../src/results.ts";
@@ -16,16 +16,18 @@ interface FanoutOptions {
   chunkBytes: number;
   maxPublishRate: number;
   profile?: string;
+  quick?: boolean;
 }
 
 const READER_PROCESSES = 2;
 const CATCH_UP_TIMEOUT_MS = 15_000;
+const QUICK_SECONDS = 2;
 
 export function addFanoutCommand(program: Command): void {
   program
     .command("fanout")
     .description("One edge: delivered events/s, what an event costs it, and how late events are.")
-    .option("--shapes <shapes>", "streams x readers of each", shapeList, shapeList("1x1000,100x10,1000x1"))
+    .addOption(shapesOption("1x1000,100x10,1000x1"))
     .option("--rates <rates>", "chunks/s that each reader gets", numberList, [20, 50, 100, 200])
     .option("--seconds <seconds>", "each rate", positiveNumber, 5)
     .option("--chunk-bytes <bytes>", "JSON of one chunk as published", positiveNumber, 200)
@@ -35,11 +37,13 @@ export function addFanoutCommand(program: Command): void {
       positiveNumber,
       20_000,
     )
+    .option("--quick", `${QUICK_SECONDS} s each rate`)
     .option("--profile <directory>", "write a CPU profile of the edge there")
     .action(measureFanout);
 }
 
-async function measureFanout(options: FanoutOptions): Promise<void> {
+async function measureFanout(given: FanoutOptions): Promise<void> {
+  const options = given.quick === true ? { ...given, seconds: QUICK_SECONDS } : given;
   const rows: Row[] = [];
   for (const shape of options.shapes) rows.push(...(await measureShape(shape, options)));
   const { profile: _profile, shapes, ...settings } = options;

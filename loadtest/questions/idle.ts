@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { setTimeout as delay } from "node:timers/promises";
 import type { RawPublisher } from "../actors/raw-publisher.ts";
 import { Actor } from "../src/actor.ts";
-import { positiveNumber, shapeList, shapeName, type Shape } from "../src/options.ts";
+import { positiveNumber, shapeList, shapeName, shapesOption, type Shape } from "../src/options.ts";
 import { residentBytes, UsageMeter } from "../src/process-usage.ts";
 import { ReaderPool } from "../src/reader-pool.ts";
 import { loadNow, report, rounded, type Row } from "../src/results.ts";
@@ -12,36 +12,46 @@ import { streamIdOf, type Workload } from "../src/workload.ts";
 interface IdleOptions {
   shapes: Shape[];
   seconds: number;
+  quick?: boolean;
 }
 
 const READER_PROCESSES = 2;
 const CREATIONS_PER_SECOND = 2_000;
 const CATCH_UP_TIMEOUT_MS = 60_000;
+const SHAPES = "100x100,10000x1";
+const QUICK = { shapes: "100x100", seconds: 3 };
 
 export function addIdleCommand(program: Command): void {
   program
     .command("idle")
     .description("One edge: memory of connections on which nothing happens, and what keeping them costs.")
-    .option("--shapes <shapes>", "streams x readers of each", shapeList, shapeList("100x100,10000x1"))
+    .addOption(shapesOption(SHAPES))
     .option("--seconds <seconds>", "of silence before memory is looked at", positiveNumber, 10)
-    .option("--quick", "a fifth of the connections, half the time")
+    .option("--quick", `shapes ${QUICK.shapes}, ${QUICK.seconds} s of silence`)
     .action(measureIdle);
 }
 
-async function measureIdle(options: IdleOptions): Promise<void> {
+async function measureIdle(given: IdleOptions): Promise<void> {
+  const { shapes, seconds } = given.quick === true ? { ...QUICK, shapes: shapeList(QUICK.shapes) } : given;
   const rows: Row[] = [];
-  for (const shape of options.shapes) rows.push(await measureShape(shape, options));
+  for (const shape of shapes) {
+    const row = await measureShape(shape, seconds);
+    console.log(JSON.stringify(row));
+    rows.push(row);
+  }
   report({
     question: "idle",
-    settings: { seconds: options.seconds, readerProcesses: READER_PROCESSES, edges: 1 },
+    settings: { shapes: shapes.map(shapeName), seconds, readerProcesses: READER_PROCESSES, edges: 1 },
     rows,
     notes: [
       "KB/connection: what the edge process grew by, from before the first connection, by the number of connections",
+      "what V8 keeps for new objects grows to some 100 MB whatever the number: --max-semi-space-size=16, as in k8s/base/edge.yaml, keeps it small",
+      "opened/s: until each has its first chunk; CPU of the clients is in it",
     ],
   });
 }
 
-async function measureShape(shape: Shape, options: IdleOptions): Promise<Row> {
+async function measureShape(shape: Shape, seconds: number): Promise<Row> {
   const { streams, readersPerStream } = shape;
   await using stack = await startStack({ ingest: 1, edges: 1 });
   await using publisher = Actor.start<RawPublisher>("raw-publisher.ts");
@@ -56,36 +66,30 @@ async function measureShape(shape: Shape, options: IdleOptions): Promise<Row> {
   const streamIds = Array.from({ length: streams * readersPerStream }, (_, reader) =>
     streamIdOf(workload, reader % streams),
   );
-  const memory = async (): Promise<Record<string, number>> => ({
+  const memory = async (): Promise<{ rss: number; heap: number }> => ({
     rss: residentBytes(pid),
     heap: await gaugeOf(edge.url, "sluice_process_nodejs_heap_size_used_bytes"),
-    heapTotal: await gaugeOf(edge.url, "sluice_process_nodejs_heap_size_total_bytes"),
-    external: await gaugeOf(edge.url, "sluice_process_nodejs_external_memory_bytes"),
   });
   const before = await memory();
   const startedMs = performance.now();
   await readers.open(stack.edgeUrl, streamIds);
   await readers.takeAll(streamIds.length, CATCH_UP_TIMEOUT_MS);
-  const openedMs = performance.now() - startedMs;
-  const afterOpen = await memory();
+  const openedSeconds = (performance.now() - startedMs) / 1000;
   const meter = UsageMeter.start({ edge: [pid] });
-  await delay(options.seconds * 1000);
+  await delay(seconds * 1000);
   const { cores } = meter.stop(1);
   const after = await memory();
-  const perConnection = (name: string): number =>
-    rounded(((after[name] ?? 0) - (before[name] ?? 0)) / 1024 / streamIds.length);
-  const row = {
+  const { faults } = await readers.take();
+  const perConnection = (bytes: number): number => rounded(bytes / 1024 / streamIds.length);
+  return {
     shape: shapeName(shape),
-    "RSS KB/connection": perConnection("rss"),
-    "just opened": rounded(((afterOpen["rss"] ?? 0) - (before["rss"] ?? 0)) / 1024 / streamIds.length),
-    "heap KB/connection": perConnection("heap"),
-    "heapTotal KB/connection": perConnection("heapTotal"),
-    "external KB/connection": perConnection("external"),
-    "RSS MB before": rounded((before["rss"] ?? 0) / 1024 ** 2),
-    "opened/s": rounded((streamIds.length * 1000) / openedMs),
-    "edge cores idle": rounded(cores["edge"] ?? 0),
+    connections: await gaugeOf(edge.url, "sluice_edge_connections"),
+    "RSS KB/connection": perConnection(after.rss - before.rss),
+    "heap KB/connection": perConnection(after.heap - before.heap),
+    "RSS MB before": rounded(before.rss / 1024 ** 2),
+    "opened/s": rounded(streamIds.length / openedSeconds),
+    "edge cores": rounded(cores["edge"] ?? 0),
+    faults,
     load: loadNow(),
   };
-  console.log(JSON.stringify(row));
-  return row;
 }

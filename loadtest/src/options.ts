@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from "commander";
+import { InvalidArgumentError, Option } from "commander";
 
 export function positiveNumber(text: string): number {
   const value = Number(text);
@@ -26,3 +26,8 @@ export function shapeList(text: string): Shape[] {
 }
 
 export const shapeName = ({ streams, readersPerStream }: Shape): string => `${streams}x${readersPerStream}`;
+
+export function shapesOption(shapes: string): Option {
+  const option = new Option("--shapes <shapes>", "streams x readers of each");
+  return option.argParser(shapeList).default(shapeList(shapes), shapes);
+}

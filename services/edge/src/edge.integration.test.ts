@@ -27,7 +27,7 @@ describe("on real NATS and Redis, a reader", () => {
     await bench.ingest.create("s");
     const readings: ReturnType<typeof readAwhile>[] = [];
     let published = 0;
-    while (readings.length < 300) {
+    while (readings.length < 2_000) {
       const texts = sequencesTo(1 + Math.floor(Math.random() * 4)).map(String);
       await bench.ingest.publish("s", texts);
       published += texts.length;
@@ -37,7 +37,7 @@ describe("on real NATS and Redis, a reader", () => {
     for (const { after, got } of await Promise.all(readings)) {
       expect(got).toEqual(sequencesTo(got.at(-1) ?? 0, after + 1));
     }
-  });
+  }, 90_000);
 
   test("gets a large chunk, which travels announced without its bytes, and the end after it", async () => {
     await using nats = await startNats({ local: true });
@@ -75,6 +75,25 @@ describe("on real NATS and Redis, a reader", () => {
       expect(reader.sequences).toEqual(sequencesTo(501));
     }
     expect(await bench.metric("sluice_edge_repairs_total")).toBeGreaterThan(0);
+  });
+
+  test("is told the end within the check interval where the last message is lost and nobody announces it", async () => {
+    await using nats = await startNats({ local: true });
+    await using redis = await startRedis({ local: true });
+    const intervalMs = 1_500;
+    await using stand = await openRealBench(
+      { natsUrl: nats.url, redisUrl: redis.url },
+      { headCheckIntervalMs: intervalMs },
+    );
+    const { ingest } = stand.bench;
+    await ingest.create("s");
+    const reader = await stand.bench.open("/streams/s/events");
+    await ingest.publish("s", ["a"]);
+    await reader.untilSequence(1);
+    ingest.say = () => null;
+    await ingest.publish("s", [], "completed");
+    await reader.untilEnd(3 * intervalMs);
+    expect(reader.sequences).toEqual([1, 2]);
   });
 
   test("of many streams gets one added through another server, and polls of pages see every chunk once", async () => {

@@ -287,6 +287,34 @@ test("a log that was made anew is noticed, and nothing of it is taken for what w
   expect(isJump((await world.cache.readInfo("s"))?.head.sequence ?? 0)).toBe(true);
 });
 
+test("after a reconnect the owners of a replica look at all checkpoints together, not each by itself", async () => {
+  const world = createWorld();
+  world.start();
+  await expect.poll(() => ownedBy(world)).toEqual(ALL);
+  const streamIds = ALL.map((partition) => {
+    let number = 0;
+    while (partitionOf(`s${number}`, PARTITIONS) !== partition) number++;
+    return `s${number}`;
+  });
+  const allHave = async (head: number): Promise<boolean> => {
+    const infos = await Promise.all(streamIds.map((streamId) => world.cache.readInfo(streamId)));
+    return infos.every((info) => info?.head.sequence === head);
+  };
+  for (const streamId of streamIds) world.publish(streamId, ["before"], 0);
+  await expect.poll(() => allHave(1)).toBe(true);
+  const readCheckpoint = world.cache.readCheckpoint.bind(world.cache);
+  let reads = 0;
+  world.cache.readCheckpoint = (partition) => {
+    reads++;
+    return readCheckpoint(partition);
+  };
+  world.reconnect();
+  for (const streamId of streamIds) world.publish(streamId, ["after"], 1);
+  await expect.poll(() => allHave(2)).toBe(true);
+  expect(reads).toBeGreaterThan(0);
+  expect(reads).toBeLessThan(PARTITIONS * PARTITIONS);
+});
+
 test("a chunk that was written, but not told because the answer got lost, is announced with the tails", async () => {
   const world = createWorld();
   const replica = world.start();

@@ -16,8 +16,10 @@ import type { Registry } from "prom-client";
 import { createIngestMetrics } from "./metrics.ts";
 import { Ownership } from "./ownership.ts";
 import { PartitionOwner } from "./partition-owner.ts";
+import { lookAtLog } from "./position.ts";
 import { PressureAnnouncer } from "./pressure-announcer.ts";
 import { RebuildGate } from "./rebuild-gate.ts";
+import { SharedLook } from "./shared-look.ts";
 import type { IngestSettings } from "./settings.ts";
 import { StreamEnder } from "./stream-ender.ts";
 
@@ -73,6 +75,7 @@ export function startIngester(options: IngesterOptions): Ingester {
   const metrics = createIngestMetrics(registry, () => ownership.lags());
   const ender = new StreamEnder({ log: streamLog, cache, metrics, logger });
   const rebuilds = new RebuildGate(settings.maxConcurrentRebuilds);
+  const standing = new SharedLook(() => lookAtLog(log, cache));
   const ownership: Ownership = new Ownership({
     self: options.instance ?? createInstanceName(),
     partitions: log.partitions,
@@ -87,6 +90,7 @@ export function startIngester(options: IngesterOptions): Ingester {
         liveFeed,
         cancelFeed,
         readerCensus,
+        standing,
         receiptFeed,
         rebuilds,
         ender,

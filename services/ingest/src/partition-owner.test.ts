@@ -21,7 +21,9 @@ import {
 import { expect, test } from "vitest";
 import { createIngestMetrics } from "./metrics.ts";
 import { PartitionOwner } from "./partition-owner.ts";
+import { lookAtLog } from "./position.ts";
 import { RebuildGate } from "./rebuild-gate.ts";
+import { SharedLook } from "./shared-look.ts";
 import { StreamEnder } from "./stream-ender.ts";
 
 const SETTINGS = {
@@ -65,6 +67,7 @@ function createOwner(
     liveFeed,
     cancelFeed: new MemoryCancelFeed(),
     readerCensus: new MemoryReaderCensus(),
+    standing: new SharedLook(() => lookAtLog(log, cache)),
     receiptFeed,
     rebuilds,
     settings: SETTINGS,

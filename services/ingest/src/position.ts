@@ -9,13 +9,28 @@ import {
 import type { Logger } from "@sluice/runtime";
 import { endsStream } from "./ends-stream.ts";
 import type { IngestMetrics } from "./metrics.ts";
+import type { SharedLook } from "./shared-look.ts";
 
 export interface PositionDependencies {
   log: PartitionLog;
   cache: ChunkCache;
+  /** One for all partitions of a replica, which after a reconnect are all in doubt at once. */
+  standing: SharedLook<LogStanding>;
   settings: { chunkTtlSeconds: number };
   metrics: Pick<IngestMetrics, "divergences">;
   logger: Logger;
+}
+
+/** All partitions' checkpoints, and after them the log. */
+export interface LogStanding {
+  checkpoints: ReadonlyMap<number, Checkpoint>;
+  facts: LogFacts;
+}
+
+/** In this order: a checkpoint that moves on after the log was asked would seem to be beyond its end. */
+export async function lookAtLog(log: PartitionLog, cache: ChunkCache): Promise<LogStanding> {
+  const checkpoints = await readCheckpoints(log, cache);
+  return { checkpoints, facts: await log.facts() };
 }
 
 /**
@@ -32,9 +47,7 @@ export async function settlePosition(
 ): Promise<{ position: Checkpoint; divergences: readonly Divergence[] }> {
   const { log, cache, metrics, logger } = dependencies;
   for (;;) {
-    // In this order: a checkpoint that moves on after the log was asked would seem to be beyond its end.
-    const checkpoints = await readCheckpoints(log, cache);
-    const facts = await log.facts();
+    const { checkpoints, facts } = await dependencies.standing.ask();
     const standing = checkpoints.get(partition);
     if (standing === undefined) {
       await seed(partition, facts, dependencies);

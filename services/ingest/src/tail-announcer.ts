@@ -1,20 +1,22 @@
-import type { LiveFeed } from "@sluice/core";
+import type { LiveFeed, TailAnnouncement } from "@sluice/core";
 import { randomUUID } from "node:crypto";
 
 const INTERVAL_MS = 1_000;
 /** A change is told this many times, so that one lost announcement is no lost tail. */
 const TIMES_TOLD = 3;
+// With ids of 128 characters 200 KB: an announcement larger than NATS takes would be dropped as a whole.
+const MAX_STREAMS_TOLD = 1_000;
 
 /** Says each second what changed lately in a partition, so that edges notice a last message that never reached them. */
 export class TailAnnouncer {
   readonly #partition: number;
-  readonly #liveFeed: LiveFeed;
+  readonly #liveFeed: Pick<LiveFeed, "publishTail">;
   readonly #term = randomUUID();
   readonly #changed = new Map<string, { head: number; hasEnded: boolean; timesLeft: number }>();
   #serial = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(partition: number, liveFeed: LiveFeed) {
+  constructor(partition: number, liveFeed: Pick<LiveFeed, "publishTail">) {
     this.#partition = partition;
     this.#liveFeed = liveFeed;
   }
@@ -32,17 +34,19 @@ export class TailAnnouncer {
   }
 
   #announce(checkpoint: number): void {
-    const streams = [];
+    const streams: TailAnnouncement["streams"][number][] = [];
     for (const [streamId, change] of this.#changed) {
       streams.push({ streamId, head: change.head, hasEnded: change.hasEnded });
       if (--change.timesLeft === 0) this.#changed.delete(streamId);
     }
-    this.#liveFeed.publishTail({
-      partition: this.#partition,
-      term: this.#term,
-      serial: ++this.#serial,
-      checkpoint,
-      streams,
-    });
+    do {
+      this.#liveFeed.publishTail({
+        partition: this.#partition,
+        term: this.#term,
+        serial: ++this.#serial,
+        checkpoint,
+        streams: streams.splice(0, MAX_STREAMS_TOLD),
+      });
+    } while (streams.length > 0);
   }
 }
