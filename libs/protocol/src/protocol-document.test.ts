@@ -61,7 +61,7 @@ import {
   heartbeatFrame,
   resetFrame,
 } from "./sse-frames.ts";
-import { streamOptionsSchema } from "./stream-options.ts";
+import { MAX_ABANDONED_SECONDS, MIN_ABANDONED_SECONDS, streamOptionsSchema } from "./stream-options.ts";
 import { CHUNKS_STREAM, HEADERS, PROMPT_SUBJECT, REJECTED_STREAM, WORKER_QUEUE } from "./subjects.ts";
 
 const PAGE = readFileSync(new URL("../PROTOCOL.md", import.meta.url), "utf8");
@@ -305,6 +305,8 @@ describe("PROTOCOL.md", () => {
     for (const code of SERVICE_END_CODES) expect(PAGE).toContain(`| \`${code}\` |`);
     expect(PAGE).toContain(MAX_CHUNK_BYTES.toLocaleString("en"));
     expect(PAGE).toContain(`up to ${MAX_CENSUS_STREAMS} streams`);
+    const abandoned = `${MIN_ABANDONED_SECONDS} to ${MAX_ABANDONED_SECONDS.toLocaleString("en")}`;
+    expect(PAGE).toContain(`\`cancel_when_abandoned_seconds\` | ${abandoned} s |`);
     expect(PAGE).toContain(`1 to ${MAX_CACHE_TTL_SECONDS.toLocaleString("en")}`);
   });
 
