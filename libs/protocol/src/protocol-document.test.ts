@@ -50,8 +50,15 @@ import {
   streamChangeSchema,
   tailAnnouncementSchema,
 } from "./service-messages.ts";
-import { cachedFrames, deletedFrame, elementFrames, gapFrame, resetFrame } from "./sse-frames.ts";
-import { streamOptionsSchema } from "./stream-options.ts";
+import {
+  cachedFrames,
+  deletedFrame,
+  elementFrames,
+  gapFrame,
+  heartbeatFrame,
+  resetFrame,
+} from "./sse-frames.ts";
+import { MAX_ABANDONED_SECONDS, MIN_ABANDONED_SECONDS, streamOptionsSchema } from "./stream-options.ts";
 import { CHUNKS_STREAM, HEADERS, PROMPT_SUBJECT, REJECTED_STREAM, WORKER_QUEUE } from "./subjects.ts";
 
 const PAGE = readFileSync(new URL("../PROTOCOL.md", import.meta.url), "utf8");
@@ -121,6 +128,7 @@ describe("PROTOCOL.md", () => {
       "sse",
       "sse gap",
       "sse deleted",
+      "sse heartbeat",
       "sse compact",
       "sse many",
       "text live",
@@ -153,6 +161,11 @@ describe("PROTOCOL.md", () => {
     expect(examples("sse gap").map((frame) => `${frame}\n`)).toEqual([
       gapFrame({ streamId: "abc", from: 3, to: 9, reason: "expired" }),
       resetFrame({ streamId: "abc", cursor: 9, head: 4 }),
+    ]);
+    const beat = Buffer.from('{"chunk_type":{"type":"Heartbeat"},"metadata":{"source":"gpt"}}');
+    const { heartbeat = "" } = decodeMessage({ ...BARE_MESSAGE, payload: beat }, MAX_CHUNK_BYTES);
+    expect(examples("sse heartbeat").map((frame) => `${frame}\n`)).toEqual([
+      heartbeatFrame("abc", heartbeat),
     ]);
     expect(examples("sse deleted").map((frame) => `${frame}\n`)).toEqual([deletedFrame("abc", 10)]);
   });
@@ -285,6 +298,8 @@ describe("PROTOCOL.md", () => {
     for (const code of SERVICE_END_CODES) expect(PAGE).toContain(`| \`${code}\` |`);
     expect(PAGE).toContain(MAX_CHUNK_BYTES.toLocaleString("en"));
     expect(PAGE).toContain(`up to ${MAX_CENSUS_STREAMS} streams`);
+    const abandoned = `${MIN_ABANDONED_SECONDS} to ${MAX_ABANDONED_SECONDS.toLocaleString("en")}`;
+    expect(PAGE).toContain(`\`cancel_when_abandoned_seconds\` | ${abandoned} s |`);
     expect(PAGE).toContain(`1 to ${MAX_CACHE_TTL_SECONDS.toLocaleString("en")}`);
   });
 
@@ -299,6 +314,7 @@ describe("PROTOCOL.md", () => {
       created_ms: count,
       updated_ms: count,
       ended_ms: count.nullable(),
+      cancel_requested_ms: count.nullable(),
       options: streamOptionsSchema.nullable(),
     });
     for (const example of jsonExamples("status")) expect(status.parse(example)).toEqual(example);
