@@ -186,6 +186,7 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
     const worker = createWorker({
       manager: new StreamManager({
         log: new MemoryStreamLog(log),
+        cancelFeed,
         readerCensus: census,
         pressureFeed,
         receiptFeed,

@@ -59,18 +59,20 @@ export class ReceiptDesk {
   }
 }
 
+interface Expectation {
+  streamId: string;
+  address: string;
+  received: Promise<Receipt>;
+  askHead: (timeoutMs: number) => Promise<StreamHead | null>;
+  timeoutMs: number;
+  forget: () => void;
+}
+
 /** One message's receipt, on its way, lost, or come. */
 export class ExpectedReceipt {
-  readonly #options: ConstructorParameters<typeof ExpectedReceipt>[0];
+  readonly #options: Expectation;
 
-  constructor(options: {
-    streamId: string;
-    address: string;
-    received: Promise<Receipt>;
-    askHead: (timeoutMs: number) => Promise<StreamHead | null>;
-    timeoutMs: number;
-    forget: () => void;
-  }) {
+  constructor(options: Expectation) {
     this.#options = options;
   }
 
