@@ -12,9 +12,10 @@ import type { CreationParts } from "./creations.ts";
 import { countRefusal, createGatewayMetrics, type GatewayMetrics } from "./metrics.ts";
 import type { ModelServer } from "./model-server.ts";
 import { ProxiedAnswers } from "./proxied-answers.ts";
-import { proxyRoute, type ProxyRouteParts } from "./proxy-route.ts";
+import { proxyRoute } from "./proxy-route.ts";
 import { RequestLedger } from "./request-ledger.ts";
 import type { GatewaySettings } from "./settings.ts";
+import type { StartLedger } from "./start-once.ts";
 import { streamRoutes } from "./stream-routes.ts";
 import { Uploads } from "./uploads.ts";
 import { webPages } from "./web-pages.ts";
@@ -86,9 +87,9 @@ export function createGateway(parts: GatewayParts): Gateway {
   const appendLedger: AppendLedger = new RequestLedger(parts.records);
   const maxBodyBytes = log.maxMessageBytes;
   app.use(appendRoutes({ ...parts, manager, ledger: appendLedger, uploads, metrics, maxBodyBytes }));
-  const proxyLedger: ProxyRouteParts["ledger"] = new RequestLedger(parts.records);
-  app.use(proxyRoute({ ...parts, manager, ledger: proxyLedger, answers }));
-  app.use(streamRoutes({ ...parts, manager, partitions: log.partitions }));
+  const startLedger: StartLedger = new RequestLedger(parts.records);
+  app.use(proxyRoute({ ...parts, manager, ledger: startLedger, answers }));
+  app.use(streamRoutes({ ...parts, manager, ledger: startLedger, partitions: log.partitions }));
   app.post(
     "/streams/:streamId/cancel",
     cancelRoute({

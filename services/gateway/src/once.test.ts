@@ -2,21 +2,23 @@ import { StreamError, type StreamInfo } from "@sluice/core";
 import {
   memoryGatewayPorts,
   type MemoryLog,
+  type MemoryPromptDesk,
   type MemoryRequestRecords,
   type MemoryStreamLog,
 } from "@sluice/testing";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Bench, ndjson, NDJSON, storedTexts, text, type Answer } from "./test-bench.ts";
 
 let log: MemoryLog;
 let streamLog: MemoryStreamLog;
 let records: MemoryRequestRecords;
+let promptDesk: MemoryPromptDesk;
 /** Two gateways of one system. */
 let benches: [Bench, Bench];
 
 beforeEach(async () => {
   const ports = memoryGatewayPorts();
-  ({ memory: log, log: streamLog, records } = ports);
+  ({ memory: log, log: streamLog, records, promptDesk } = ports);
   benches = [await new Bench(ports).listen(), await new Bench(ports).listen()];
 });
 afterEach(async () => {
@@ -297,6 +299,38 @@ describe("a batch", () => {
         body: { field: "streams" },
       });
     }
+  });
+});
+
+describe("prompts with a key", () => {
+  test("go to a worker once", async () => {
+    const asked: string[] = [];
+    promptDesk.serve(async ({ streamId }) => void asked.push(streamId));
+    const first = await post(0, "/prompts", { prompt: "why?" }, "k1");
+    const again = await post(1, "/prompts", { prompt: "why?" }, "k1");
+    expect(again.body).toEqual(first.body);
+    expect([first, again].map(isReplayed)).toEqual([false, true]);
+    expect(asked).toEqual([first.body["stream_id"]]);
+    expect(await post(0, "/prompts", { prompt: "who?" }, "k1")).toMatchObject({ status: 422 });
+  });
+
+  test("are refused for the moment while the first is being taken up, and may come again where it failed", async () => {
+    const gate = Promise.withResolvers<void>();
+    const worker = promptDesk.serve(() => gate.promise);
+    const first = post(0, "/prompts", { prompt: "why?" }, "k1");
+    await vi.waitFor(async () => {
+      expect(await post(1, "/prompts", { prompt: "why?" }, "k1")).toMatchObject({
+        status: 503,
+        body: { code: "OVERLOADED" },
+      });
+    });
+    gate.reject(new StreamError("OVERLOADED", "as many answers as it may"));
+    expect((await first).status).toBe(503);
+    worker.close();
+    promptDesk.serve(async () => {});
+    await vi.waitFor(async () =>
+      expect((await post(1, "/prompts", { prompt: "why?" }, "k1")).status).toBe(201),
+    );
   });
 });
 

@@ -6,14 +6,14 @@ import { readSequence } from "./append-terms.ts";
 import { demandModel, type ModelServer } from "./model-server.ts";
 import type { ProxiedAnswers } from "./proxied-answers.ts";
 import { demandJson, JSON_TYPE, parseBody } from "./request-body.ts";
-import { keyedRequest, type KeyedRequest, type RequestLedger } from "./request-ledger.ts";
+import { keyedRequest } from "./request-ledger.ts";
+import { startOnce, type StartLedger } from "./start-once.ts";
 import { checkId, demandUnused } from "./stream-ids.ts";
 import { streamUrls } from "./stream-urls.ts";
 
 export interface ProxyRouteParts {
   manager: StreamManager;
-  /** Knows whether a request is being taken up, or was. */
-  ledger: RequestLedger<"starting", "started">;
+  ledger: StartLedger;
   cache: Pick<ChunkCache, "readInfo">;
   answers: ProxiedAnswers;
   /** Null: none is configured. */
@@ -23,8 +23,6 @@ export interface ProxyRouteParts {
 
 // Pictures stand in requests, too.
 const MAX_REQUEST_BYTES = 16 * 1024 * 1024;
-// Longer than a stream may take to open. A gateway that dies meanwhile leaves the key to a repeat after this.
-const CLAIM_TTL_MS = 30_000;
 
 /**
  * `POST /streams/:streamId/proxy`: the gateway asks a model server itself and writes the answer to the stream, which it
@@ -43,37 +41,14 @@ function proxyAnswer(parts: ProxyRouteParts): RequestHandler {
     const chat = parseBody(proxyRequestSchema, request);
     const { server } = demandModel(parts.modelServer, chat.model);
     const sequence = readSequence(request);
-    const start = (): Promise<void> =>
-      parts.answers.start(server, chat, () => openForAnswer(parts, streamId, sequence));
-    const keyed = keyedRequest(request, [sequence, chat]);
-    const isRepeat = keyed === null ? false : await hasStarted(parts, keyed, start);
-    if (keyed === null) await start();
+    const { isRepeat } = await startOnce(parts.ledger, keyedRequest(request, [sequence, chat]), async () => {
+      await parts.answers.start(server, chat, () => openForAnswer(parts, streamId, sequence));
+      return streamId;
+    });
     if (isRepeat) response.setHeader(HTTP_HEADERS.replayed, "true");
     const urls = streamUrls(parts.edgeUrl, streamId);
     response.status(202).location(urls.status).json({ stream_id: streamId, urls });
   };
-}
-
-/** Starts the answer unless an earlier request with the key has. @returns whether one had */
-async function hasStarted(
-  { ledger }: ProxyRouteParts,
-  request: KeyedRequest,
-  start: () => Promise<void>,
-): Promise<boolean> {
-  const known = await ledger.read(request);
-  if (known !== null && "answer" in known) return true;
-  const claim = { plan: "starting" } as const;
-  if (known !== null || !(await ledger.write(request, null, claim, CLAIM_TTL_MS))) {
-    throw new StreamError("OVERLOADED", "the first request with this key is being taken up: try again");
-  }
-  try {
-    await start();
-  } catch (error) {
-    await ledger.forget(request, claim);
-    throw error;
-  }
-  await ledger.close(request, claim, "started");
-  return false;
 }
 
 /** Takes the stream over, or creates it: whoever else writes then ends the answer. */

@@ -8,15 +8,18 @@ import {
   type StreamInfo,
 } from "@sluice/core";
 import type { StreamManager } from "@sluice/producer";
-import { promptRequestSchema } from "@sluice/protocol";
+import { HTTP_HEADERS, promptRequestSchema } from "@sluice/protocol";
 import { Router, type RequestHandler } from "express";
 import { parseBody, readSmallJson } from "./request-body.ts";
+import { keyedRequest } from "./request-ledger.ts";
 import type { GatewaySettings } from "./settings.ts";
+import { startOnce, type StartLedger } from "./start-once.ts";
 import { checkId, demandUnused } from "./stream-ids.ts";
 import { streamUrls } from "./stream-urls.ts";
 
 export interface StreamRouteParts {
   manager: StreamManager;
+  ledger: StartLedger;
   cache: Pick<ChunkCache, "readInfo">;
   liveFeed: Pick<LiveFeed, "requestRebuild">;
   promptDesk: Pick<PromptDesk, "ask">;
@@ -37,9 +40,14 @@ export function streamRoutes(parts: StreamRouteParts): Router {
 function askPrompt(parts: StreamRouteParts): RequestHandler {
   return async (request, response) => {
     const { prompt, stream_id: wanted } = parseBody(promptRequestSchema, request);
-    const streamId = wanted === undefined ? randomUUID() : checkId(wanted);
-    if (wanted !== undefined) await demandUnused(parts.cache, streamId);
-    await parts.promptDesk.ask({ streamId, prompt }, parts.settings.promptTimeoutMs);
+    const keyed = keyedRequest(request, [prompt, wanted ?? null]);
+    const { streamId, isRepeat } = await startOnce(parts.ledger, keyed, async () => {
+      const id = wanted === undefined ? randomUUID() : checkId(wanted);
+      if (wanted !== undefined) await demandUnused(parts.cache, id);
+      await parts.promptDesk.ask({ streamId: id, prompt }, parts.settings.promptTimeoutMs);
+      return id;
+    });
+    if (isRepeat) response.setHeader(HTTP_HEADERS.replayed, "true");
     const urls = streamUrls(parts.edgeUrl, streamId);
     response.status(201).location(urls.status).json({ stream_id: streamId, urls });
   };
