@@ -70,7 +70,7 @@ async function takeConsole(browser: Browser): Promise<void> {
       await shoot(page, `console-${view}`, kind);
     }
     await show(page, `#/streams/${STREAM}?from=20`);
-    await page.getByRole("button", { name: "Replay" }).click();
+    await page.getByRole("button", { name: "Replay", exact: true }).click();
     await delay(SETTLE_MS);
     await shoot(page, "console-stream", kind);
   }

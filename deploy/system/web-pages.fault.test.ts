@@ -189,7 +189,7 @@ describe.skipIf(chromium === null)("in a real browser", () => {
     await page.getByRole("spinbutton", { name: "From chunk" }).fill(String(FROM));
     await page.keyboard.press("Tab");
     await page.getByLabel("Speed").selectOption({ label: "at once" });
-    await page.getByRole("button", { name: "Replay" }).click();
+    await page.getByRole("button", { name: "Replay", exact: true }).click();
     await expect.poll(() => page.getByText("Played to the end").count(), PATIENCE).toBe(1);
     const replayed = await page.getByLabel("What was replayed").textContent();
     expect(replayed).toBe(await pages.textOf(streamId, FROM));
