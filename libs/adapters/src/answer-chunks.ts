@@ -37,11 +37,11 @@ export class AnswerChunks {
   /** In the provider's own words. */
   finishReason: string | null = null;
   usage: TokenUsage | null = null;
-  readonly #metadata: { source: string };
+  readonly metadata: { source: string };
 
   /** @param source `metadata.source` of every chunk */
   constructor(source: string) {
-    this.#metadata = { source };
+    this.metadata = { source };
   }
 
   text(content: string): ChunkDraft {
@@ -52,7 +52,7 @@ export class AnswerChunks {
   refusal(content: string): ChunkDraft {
     return {
       chunk_type: { type: "Text", content },
-      metadata: { ...this.#metadata, custom: { part: "refusal" } },
+      metadata: { ...this.metadata, custom: { part: "refusal" } },
     };
   }
 
@@ -97,6 +97,6 @@ export class AnswerChunks {
   }
 
   #draft(chunk_type: ChunkType): ChunkDraft {
-    return { chunk_type, metadata: this.#metadata };
+    return { chunk_type, metadata: this.metadata };
   }
 }

@@ -35,7 +35,6 @@ export class SourceFailure extends Error {
  * libraries is needed: an error of OpenAI and Anthropic has `status` and `error`, one of the AI SDK `statusCode`.
  */
 export function failureOf(error: unknown): SourceFailure {
-  if (error instanceof SourceFailure) return error;
   const { status, type, message } = factsOf(error);
   const data = status === null && type === null ? null : { status, type };
   const options = { cause: error, data };

@@ -1,6 +1,6 @@
-import { StreamError, type ChunkDraft } from "@sluice/core";
+import { endStatusOf, StreamError, type ChunkDraft } from "@sluice/core";
 import type { AnswerStream } from "./answer-stream.ts";
-import { ModelError, type Model, type TokenUsage } from "./model.ts";
+import type { Model } from "./model.ts";
 
 // Deltas wait for the log's acknowledgement together, in few messages. Beyond this many the model is held back; without
 // the bound a log that stalls would overflow the handle's own buffer (100), and that is an error, not a wait.
@@ -18,8 +18,8 @@ export type AnswerOutcome =
   | { kind: "failed" | "stopped" | "lost"; textChunks: number; error: unknown };
 
 /**
- * Streams one answer: a Text chunk for each delta as it arrives, then Complete; an Error chunk where the model fails or
- * the signal is aborted. Closes the stream's handle. Never throws.
+ * Streams one answer: each chunk as it arrives, the end included; it is an Error chunk where the model fails or the signal
+ * is aborted. Closes the stream's handle. Never throws.
  */
 export async function streamAnswer(answer: {
   model: Model;
@@ -31,17 +31,18 @@ export async function streamAnswer(answer: {
   const { model, prompt, stream, signal, onFirstText } = answer;
   const sender = new BoundedSender(stream, signal);
   let textChunks = 0;
+  let failure: unknown = null;
+  const onError = (error: unknown): void => void (failure = error);
   try {
-    for await (const event of model.answer(prompt, sender.signal)) {
-      if (event.type === "end") {
-        await sender.sendLast(completeChunk(model.name, event.finishReason, event.usage));
-        return { kind: "completed", textChunks };
+    for await (const chunk of model.answer(prompt, { signal: sender.signal, onError })) {
+      if (endStatusOf(chunk.chunk_type) !== null) {
+        await sender.sendLast(chunk);
+        return outcomeOf(chunk, textChunks, failure);
       }
-      if (textChunks === 0) onFirstText();
-      textChunks++;
-      await sender.send({ chunk_type: { type: "Text", content: event.text } });
+      if (chunk.chunk_type.type === "Text" && textChunks++ === 0) onFirstText();
+      await sender.send(chunk);
     }
-    throw new Error(`model ${model.name} ended without an end event`);
+    throw new Error(`model ${model.name} ended without an end`);
   } catch (error) {
     if (sender.failure === null) return await endWithError(sender, textChunks, error);
     return await endAfterLoss(stream, textChunks, sender.failure.error);
@@ -50,17 +51,25 @@ export async function streamAnswer(answer: {
   }
 }
 
+function outcomeOf(end: ChunkDraft, textChunks: number, failure: unknown): AnswerOutcome {
+  if (end.chunk_type.type === "Complete") return { kind: "completed", textChunks };
+  const error = failure ?? new Error(`the model ended with ${JSON.stringify(end.chunk_type)}`);
+  return { kind: error instanceof AnswerStopped ? "stopped" : "failed", textChunks, error };
+}
+
+/** A model doesn't throw: this is a mistake of ours, and readers learn only that there was one. */
 async function endWithError(
   sender: BoundedSender,
   textChunks: number,
   error: unknown,
 ): Promise<AnswerOutcome> {
+  const message = "the worker failed; what happened is in its log";
   try {
-    await sender.sendLast(errorChunk(error));
+    await sender.sendLast({ chunk_type: { type: "Error", error: message, code: "WORKER_FAILED" } });
   } catch (sendError) {
     return { kind: "lost", textChunks, error: sendError };
   }
-  return { kind: error instanceof AnswerStopped ? "stopped" : "failed", textChunks, error };
+  return { kind: "failed", textChunks, error };
 }
 
 /**
@@ -79,34 +88,6 @@ async function endAfterLoss(
       .catch(() => undefined);
   }
   return { kind: "lost", textChunks, error };
-}
-
-function completeChunk(model: string, finishReason: string | null, usage: TokenUsage | null): ChunkDraft {
-  const total = usage === null ? null : usage.promptTokens + usage.completionTokens;
-  return {
-    chunk_type: { type: "Complete", summary: total === null ? null : `Tokens used: ${total}` },
-    data: {
-      model,
-      finish_reason: finishReason,
-      usage: usage && {
-        prompt_tokens: usage.promptTokens,
-        completion_tokens: usage.completionTokens,
-        total_tokens: usage.promptTokens + usage.completionTokens,
-      },
-    },
-  };
-}
-
-/** Only errors that were written for readers are told to them. */
-function errorChunk(error: unknown): ChunkDraft {
-  const isForReaders = error instanceof ModelError || error instanceof AnswerStopped;
-  return {
-    chunk_type: {
-      type: "Error",
-      error: isForReaders ? error.message : "the worker failed; what happened is in its log",
-      code: isForReaders ? error.code : "WORKER_FAILED",
-    },
-  };
 }
 
 /** Sends without waiting for each acknowledgement, but with a bound on what is not acknowledged. */

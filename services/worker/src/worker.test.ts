@@ -1,3 +1,4 @@
+import { fromIterable } from "@sluice/adapters/iterable";
 import { StreamError, type ChunkDraft } from "@sluice/core";
 import { StreamManager } from "@sluice/producer";
 import { decodeMessage, MAX_CHUNK_BYTES } from "@sluice/protocol";
@@ -6,7 +7,7 @@ import { MemoryLog, MemoryPromptDesk, MemoryStreamLog } from "@sluice/testing";
 import { Registry } from "prom-client";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { AnswerStream, AnswerStreams } from "./answer-stream.ts";
-import { ModelError, type Model, type ModelEvent } from "./model.ts";
+import type { Model } from "./model.ts";
 import { createWorker, type Worker } from "./worker.ts";
 
 /** Streams that take everything, unless told to hold back or to fail. */
@@ -57,10 +58,12 @@ class FakeStreams implements AnswerStreams {
 function modelOf(words: string[], after: (signal: AbortSignal) => Promise<void> = async () => {}): Model {
   return {
     name: "test-model",
-    async *answer(_prompt, signal): AsyncGenerator<ModelEvent, void, undefined> {
-      for (const text of words) yield { type: "text", text };
-      await after(signal);
-      yield { type: "end", finishReason: "stop", usage: { promptTokens: 3, completionTokens: 4 } };
+    answer: (_prompt, { signal, onError }) => {
+      async function* say() {
+        yield* words;
+        await after(signal);
+      }
+      return fromIterable(say(), { signal, source: "test-model", ...(onError && { onError }) });
     },
   };
 }
@@ -96,21 +99,15 @@ function setUp(model: Model, settings: Partial<Parameters<typeof createWorker>[0
 }
 
 describe("a worker", () => {
-  it("streams a Text chunk for each delta, then Complete with usage and finish reason", async () => {
+  it("streams the model's chunks as they are, with its end", async () => {
     const { streams, ask, idle } = setUp(modelOf(["Hel", "lo"]));
     await ask("a");
     await idle();
+    const metadata = { source: "test-model" };
     expect(streams.sent.get("a")).toEqual([
-      { chunk_type: { type: "Text", content: "Hel" } },
-      { chunk_type: { type: "Text", content: "lo" } },
-      {
-        chunk_type: { type: "Complete", summary: "Tokens used: 7" },
-        data: {
-          model: "test-model",
-          finish_reason: "stop",
-          usage: { prompt_tokens: 3, completion_tokens: 4, total_tokens: 7 },
-        },
-      },
+      { chunk_type: { type: "Text", content: "Hel" }, metadata },
+      { chunk_type: { type: "Text", content: "lo" }, metadata },
+      expect.objectContaining({ chunk_type: { type: "Complete", summary: null }, metadata }),
     ]);
     expect(streams.closed).toEqual(["a"]);
   });
@@ -129,21 +126,25 @@ describe("a worker", () => {
     await idle();
   });
 
-  it("ends the stream with the model's code and message after what came before the failure", async () => {
-    const fail = () => Promise.reject(new ModelError("LLM_RATE_LIMITED", "slow down"));
-    const { streams, ask, idle } = setUp(modelOf(["Half"], fail));
+  it("ends the stream with the model's Error chunk after what came before the failure, and counts it", async () => {
+    const fail = () => Promise.reject(new Error("password is 1234"));
+    const { streams, ask, idle, registry } = setUp(modelOf(["Half"], fail));
     await ask("a");
     await idle();
     expect(streams.types("a")).toEqual(["Text", "Error"]);
-    expect(streams.last("a")?.chunk_type).toEqual({
-      type: "Error",
-      error: "slow down",
-      code: "LLM_RATE_LIMITED",
-    });
+    expect(streams.last("a")?.chunk_type).toMatchObject({ code: "SOURCE_ERROR" });
+    expect(await registry.metrics()).toContain('sluice_worker_answers_total{outcome="failed"} 1');
   });
 
-  it("tells readers nothing of an error that wasn't written for them", async () => {
-    const { streams, ask, idle } = setUp(modelOf([], () => Promise.reject(new Error("password is 1234"))));
+  it("tells readers nothing of a model that throws, but that it did", async () => {
+    const broken: Model = {
+      name: "broken",
+      // eslint-disable-next-line require-yield
+      async *answer() {
+        throw new Error("password is 1234");
+      },
+    };
+    const { streams, ask, idle } = setUp(broken);
     await ask("a");
     await idle();
     expect(streams.last("a")?.chunk_type).toMatchObject({ type: "Error", code: "WORKER_FAILED" });
@@ -236,7 +237,7 @@ describe("a worker", () => {
     }
     const types = bodies.map((body) => (JSON.parse(`{${body}`) as ChunkDraft).chunk_type);
     expect(types.slice(0, -1)).toEqual(words.map((content) => ({ type: "Text", content })));
-    expect(types.at(-1)).toEqual({ type: "Complete", summary: "Tokens used: 7" });
+    expect(types.at(-1)).toEqual({ type: "Complete", summary: null });
   });
 
   it("lets running answers end within the drain time, and takes no more meanwhile", async () => {
