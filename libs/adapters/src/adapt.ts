@@ -17,8 +17,10 @@ export interface AdapterOptions {
 
 interface AdapterSettings {
   defaultSource: string;
-  /** What readers may know of anything that the source throws; by default as of a model's server. */
+  /** What readers may know of anything that the source throws; by default what they may know of a model's failure. */
   failureOf?: (error: unknown) => SourceFailure;
+  /** What failed where nothing better is known. */
+  what?: string;
 }
 
 /** How one library's items become chunks. Either method throws a SourceFailure where the answer has failed. */
@@ -74,7 +76,7 @@ async function* run<Item>(
   onError?.(reason);
   if (signal?.aborted === true || isAbort(reason)) yield chunks.error(stopOf(reason));
   else if (reason instanceof SourceFailure) yield chunks.error(reason);
-  else yield chunks.error((options.failureOf ?? failureOf)(reason));
+  else yield chunks.error(options.failureOf?.(reason) ?? failureOf(reason, options.what));
 }
 
 /** What to tell readers of an answer that its own producer stopped. */
