@@ -1,16 +1,19 @@
 import { afterAll, beforeAll, describe } from "vitest";
 import {
+  cancelFeedContract,
   edgePeersContract,
   liveFeedContract,
   partitionLogContract,
   pressureFeedContract,
   promptDeskContract,
+  readerCensusContract,
   serviceReportsContract,
   startNats,
   streamLogContract,
   type LogUnderTest,
   type ServerHandle,
 } from "@sluice/testing";
+import { NatsCancelFeed } from "./nats-cancel-feed.ts";
 import { connectNats } from "./nats-connection.ts";
 import { NatsEdgePeers } from "./nats-edge-peers.ts";
 import { NatsLiveFeed } from "./nats-live-feed.ts";
@@ -18,6 +21,7 @@ import { NatsPressureFeed } from "./nats-pressure-feed.ts";
 import { NatsPromptDesk } from "./nats-prompt-desk.ts";
 import { NatsServiceReports } from "./nats-service-reports.ts";
 import { openNatsLog } from "./nats-log-under-test.ts";
+import { NatsReaderCensus } from "./nats-reader-census.ts";
 
 describe("on a NATS server", () => {
   let server: ServerHandle;
@@ -58,6 +62,37 @@ describe("on a NATS server", () => {
       pods: [new NatsEdgePeers(first), new NatsEdgePeers(second)],
       settle: async () => void (await Promise.all([first.connection.flush(), second.connection.flush()])),
       close: async () => void (await Promise.all([asker.close(), first.close(), second.close()])),
+    };
+  });
+
+  cancelFeedContract("NatsCancelFeed", async () => {
+    const names = ["reader", "owner", "producer"] as const;
+    const links = await Promise.all(names.map((name) => connectNats({ servers: server.url, name })));
+    const [reader, owner, producer] = links;
+    if (reader === undefined || owner === undefined || producer === undefined) throw new Error("three links");
+    return {
+      reader: new NatsCancelFeed(reader),
+      owner: new NatsCancelFeed(owner),
+      producer: new NatsCancelFeed(producer),
+      settle: async () => {
+        const open = [owner, producer].filter((link) => link.isConnected);
+        await Promise.all(open.map((link) => link.connection.flush()));
+      },
+      cutOwnerOff: () => owner.close(),
+      close: async () => void (await Promise.all(links.map((link) => link.close()))),
+    };
+  });
+
+  readerCensusContract("NatsReaderCensus", async () => {
+    const names = ["asker", "pod 1", "pod 2"] as const;
+    const links = await Promise.all(names.map((name) => connectNats({ servers: server.url, name })));
+    const [asker, first, second] = links;
+    if (asker === undefined || first === undefined || second === undefined) throw new Error("three links");
+    return {
+      asker: new NatsReaderCensus(asker),
+      pods: [new NatsReaderCensus(first), new NatsReaderCensus(second)],
+      settle: async () => void (await Promise.all([first.connection.flush(), second.connection.flush()])),
+      close: async () => void (await Promise.all(links.map((link) => link.close()))),
     };
   });
 

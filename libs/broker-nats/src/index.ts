@@ -5,12 +5,14 @@ export {
   type LogIdentity,
   type LogOptions,
 } from "./log-setup.ts";
+export { NatsCancelFeed } from "./nats-cancel-feed.ts";
 export { connectNats, NatsLink, type NatsOptions } from "./nats-connection.ts";
 export { NatsEdgePeers } from "./nats-edge-peers.ts";
 export { NatsLiveFeed, type LiveFeedOptions } from "./nats-live-feed.ts";
 export { NatsPartitionLog } from "./nats-partition-log.ts";
 export { NatsPressureFeed } from "./nats-pressure-feed.ts";
 export { NatsPromptDesk } from "./nats-prompt-desk.ts";
+export { NatsReaderCensus } from "./nats-reader-census.ts";
 export { NatsServiceReports } from "./nats-service-reports.ts";
 export { NatsStreamLog } from "./nats-stream-log.ts";
 export { listRejected, type RejectedElement } from "./rejected-elements.ts";

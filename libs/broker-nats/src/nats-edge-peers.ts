@@ -20,7 +20,7 @@ import {
 import { gatherAnswers } from "./gather-answers.ts";
 import { isNoResponders } from "./log-errors.ts";
 import type { NatsLink } from "./nats-connection.ts";
-import { parseJsonAs, subscribe } from "./service-request.ts";
+import { parseJsonAs, respond, subscribe } from "./service-request.ts";
 
 /** Edge pods as services on core NATS: one subject for each, and one for all. */
 export class NatsEdgePeers implements EdgePeers {
@@ -34,12 +34,12 @@ export class NatsEdgePeers implements EdgePeers {
     const subscriptions = [
       subscribe(this.#link, edgeSubject(podId), (message) => {
         const change = parseJsonAs(streamChangeSchema, message.data);
-        if (change === null) answer(message, refusal(new StreamError("INVALID_REQUEST", "not a change")));
+        if (change === null) respond(message, refusal(new StreamError("INVALID_REQUEST", "not a change")));
         else void answerChange(message, pod.changeStreams(change));
       }),
       subscribe(this.#link, ALL_EDGES_SUBJECT, (message) => {
         const query = parseJsonAs(connectionQuerySchema, message.data);
-        if (query !== null) answer(message, pod.listConnections(query));
+        if (query !== null) respond(message, pod.listConnections(query));
       }),
     ];
     return {
@@ -77,15 +77,7 @@ export class NatsEdgePeers implements EdgePeers {
 }
 
 async function answerChange(message: Msg, changing: Promise<void>): Promise<void> {
-  answer(message, await changing.then(() => ({ kind: "done" }), refusal));
-}
-
-function answer(message: Msg, content: object): void {
-  try {
-    message.respond(JSON.stringify(content));
-  } catch {
-    // The connection is closing: to the asker it is a time-out.
-  }
+  respond(message, await changing.then(() => ({ kind: "done" }), refusal));
 }
 
 function refusal(error: unknown): { kind: "refused"; code: string; message: string } {

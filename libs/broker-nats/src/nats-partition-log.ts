@@ -11,6 +11,7 @@ import {
 import { CHUNKS_STREAM, chunkSubject, HEADERS, rejectedSubject } from "@sluice/protocol";
 import { readDirectPage } from "./direct-page.ts";
 import { LeaderReads, rawOf } from "./leader-reads.ts";
+import { readLastMessages } from "./last-messages.ts";
 import { askLog } from "./log-errors.ts";
 import { fullnessOf, readLogInfo } from "./log-state.ts";
 import { createdMsOf, MESSAGE_OVERHEAD_BYTES, type LogIdentity } from "./log-setup.ts";
@@ -100,6 +101,10 @@ export class NatsPartitionLog implements PartitionLog {
       position = end.brokerSequence;
       yield page;
     }
+  }
+
+  lastMessages(partition: number): AsyncIterable<readonly StoredMessage[]> {
+    return readLastMessages(this.#link, partition);
   }
 
   /** Pages come from any replica; where that has nothing, the leader says whether there is anything. */

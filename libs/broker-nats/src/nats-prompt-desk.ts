@@ -9,7 +9,7 @@ import {
 import { PROMPT_SUBJECT, promptAnswerSchema, promptSchema, WORKER_QUEUE } from "@sluice/protocol";
 import { isNoResponders } from "./log-errors.ts";
 import type { NatsLink } from "./nats-connection.ts";
-import { parseJsonAs, subscribe } from "./service-request.ts";
+import { parseJsonAs, respond, subscribe } from "./service-request.ts";
 
 /** Prompts as requests to a queue group: the server picks one worker of those that serve. */
 export class NatsPromptDesk implements PromptDesk {
@@ -50,8 +50,7 @@ export class NatsPromptDesk implements PromptDesk {
       PROMPT_SUBJECT,
       (message) => {
         const prompt = parseJsonAs(promptSchema, message.data);
-        if (prompt === null)
-          message.respond(JSON.stringify(refusal(new StreamError("INVALID_REQUEST", "not a prompt"))));
+        if (prompt === null) respond(message, refusal(new StreamError("INVALID_REQUEST", "not a prompt")));
         else void answerPrompt(message, accept(prompt));
       },
       { queue: WORKER_QUEUE },
@@ -60,12 +59,7 @@ export class NatsPromptDesk implements PromptDesk {
 }
 
 async function answerPrompt(message: Msg, accepting: Promise<void>): Promise<void> {
-  const answer = await accepting.then(() => ({ kind: "accepted" }), refusal);
-  try {
-    message.respond(JSON.stringify(answer));
-  } catch {
-    // The connection is closing: to the asker it is a time-out.
-  }
+  respond(message, await accepting.then(() => ({ kind: "accepted" }), refusal));
 }
 
 function refusal(error: unknown): { kind: "refused"; code: string; message: string } {

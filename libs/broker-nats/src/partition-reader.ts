@@ -117,11 +117,16 @@ export class NatsPartitionReader implements PartitionReader {
   }
 
   async #openSession(): Promise<void> {
-    const session = await PullSession.open(this.#link, this.#partition, this.#lastTaken, {
-      onMessage: (message, pending) => this.#take(message, pending),
-      onPullEnd: () => this.#pullIfRoom(),
-      onDoubt: () => this.#reopen(),
-    });
+    const session = await PullSession.open(
+      this.#link,
+      this.#partition,
+      { after: this.#lastTaken },
+      {
+        onMessage: (message, pending) => this.#take(message, pending),
+        onPullEnd: () => this.#pullIfRoom(),
+        onDoubt: () => this.#reopen(),
+      },
+    );
     if (this.#closed.signal.aborted) return session.close();
     const last = this.#session;
     this.#session = session;

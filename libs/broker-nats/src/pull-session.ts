@@ -13,6 +13,9 @@ const SILENCE_MS = 2_000;
 // The server forgets a consumer that a dead process left behind; one that its reader let rest so long is made anew.
 const INACTIVE_MS = 15_000;
 
+/** What a session delivers: everything after a broker sequence, or the last message of each stream. */
+export type SessionStart = { after: number } | "last-of-each-stream";
+
 export interface SessionHandlers {
   /** @param pending messages that were left in the log for this session */
   onMessage(message: StoredMessage, pending: number): void;
@@ -63,7 +66,7 @@ export class PullSession {
   static async open(
     link: NatsLink,
     partition: number,
-    after: number,
+    start: SessionStart,
     handlers: SessionHandlers,
   ): Promise<PullSession> {
     const session = new PullSession(link, partition, handlers);
@@ -72,8 +75,9 @@ export class PullSession {
         return link.jetStreamManager.consumers.add(CHUNKS_STREAM, {
           name: session.#consumer,
           filter_subject: partitionSubjects(partition),
-          deliver_policy: DeliverPolicy.StartSequence,
-          opt_start_seq: after + 1,
+          ...(start === "last-of-each-stream"
+            ? { deliver_policy: DeliverPolicy.LastPerSubject }
+            : { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: start.after + 1 }),
           ack_policy: AckPolicy.None,
           replay_policy: ReplayPolicy.Instant,
           inactive_threshold: nanos(INACTIVE_MS),
@@ -104,15 +108,15 @@ export class PullSession {
     return this.#expected > 0;
   }
 
-  /** Asks for that much, and for ever less as it comes; to be called while no pull is open. */
-  pull(messages: number, bytes: number): void {
+  /** Asks for that much, and for ever less as it comes; to be called while no pull is open. @param bytes null: no bound */
+  pull(messages: number, bytes: number | null): void {
     if (this.#isOver) return;
     this.#pull += 1;
     this.#expected = messages;
     this.#silence.refresh();
     const request = {
       batch: messages,
-      max_bytes: bytes,
+      ...(bytes === null ? {} : { max_bytes: bytes }),
       expires: nanos(PULL_EXPIRES_MS),
       idle_heartbeat: nanos(HEARTBEAT_MS),
     };

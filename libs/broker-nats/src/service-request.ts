@@ -34,6 +34,15 @@ export function subscribe(
   };
 }
 
+/** Answers a request, with JSON or emptily. A message that asks for no answer gets none. */
+export function respond(message: Msg, content?: object): void {
+  try {
+    message.respond(content === undefined ? undefined : JSON.stringify(content));
+  } catch {
+    // The connection is closing: to the asker it is a time-out.
+  }
+}
+
 /**
  * At most once, and never failing. While there is no connection nothing is kept: it would fill the heap, and arrive after
  * whoever waits for it has found out by other means.

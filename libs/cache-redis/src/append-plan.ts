@@ -4,6 +4,7 @@ import {
   checkpointKey,
   chunkJsonHead,
   chunksKey,
+  endedStreamsKey,
   metaKey,
   openStreamsKey,
 } from "@sluice/protocol";
@@ -23,10 +24,14 @@ const JSON_INFIX = chunkJsonHead("", SAMPLE_SEQUENCE).split(String(SAMPLE_SEQUEN
 const jsonPrefix = (streamId: string): string =>
   chunkJsonHead(streamId, SAMPLE_SEQUENCE).slice(0, -JSON_INFIX.length - String(SAMPLE_SEQUENCE).length);
 
-export function planAppend(
-  batch: AppendBatch,
-  ttls: { chunkTtlSeconds: number; metaTtlSeconds: number },
-): AppendPlan {
+/** How long things live, and how many ended streams are listed, where nobody says otherwise. */
+export interface CacheBounds {
+  chunkTtlSeconds: number;
+  metaTtlSeconds: number;
+  maxEndedStreams: number;
+}
+
+export function planAppend(batch: AppendBatch, bounds: CacheBounds): AppendPlan {
   const keys = [checkpointKey(batch.partition)];
   const numbers = new Map<string, number>();
   const bodies: string[] = [];
@@ -40,11 +45,12 @@ export function planAppend(
     return planEntry(entry, number, bodies);
   });
   const streamIds = [...numbers.keys()];
-  keys.push(openStreamsKey(batch.partition));
+  keys.push(openStreamsKey(batch.partition), endedStreamsKey(batch.partition));
   const plan = {
     read_after: batch.readAfter,
-    default_ttl: ttls.chunkTtlSeconds,
-    meta_ttl: ttls.metaTtlSeconds,
+    default_ttl: bounds.chunkTtlSeconds,
+    meta_ttl: bounds.metaTtlSeconds,
+    max_ended: bounds.maxEndedStreams,
     json_infix: JSON_INFIX,
     ids: streamIds,
     divergences: (batch.divergences ?? []).map((each) => [each.after, each.lostUntilMs, each.resumesAt]),

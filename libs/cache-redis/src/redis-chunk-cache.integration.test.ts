@@ -1,7 +1,8 @@
-import { chunksKey, metaKey } from "@sluice/protocol";
+import { chunksKey, endedStreamsKey, metaKey, openStreamsKey } from "@sluice/protocol";
 import {
   chunkCacheContract,
   partitionLeasesContract,
+  CACHE_ENDED_STREAMS,
   CACHE_PARTITIONS,
   memoryChunkCacheUnderTest,
   runSchedule,
@@ -39,7 +40,10 @@ afterAll(async () => {
 async function redisChunkCacheUnderTest(): Promise<ChunkCacheUnderTest> {
   await redis.flushall();
   return {
-    cache: new RedisChunkCache(connection, { partitions: CACHE_PARTITIONS }),
+    cache: new RedisChunkCache(connection, {
+      partitions: CACHE_PARTITIONS,
+      maxEndedStreams: CACHE_ENDED_STREAMS,
+    }),
     flush: async () => void (await redis.flushall()),
     dropChunks: async (streamId) => void (await redis.del(chunksKey(0, streamId))),
     dropMeta: async (streamId) => void (await redis.del(metaKey(0, streamId))),
@@ -156,6 +160,34 @@ describe("RedisChunkCache on its server", () => {
     expect(await cache.readCheckpoint(0)).toMatchObject({ brokerSequence: 0 });
   });
 
+  it("looks at a bounded number of ids for a rare prefix, and goes on where it stopped", async () => {
+    await using harness = await redisChunkCacheUnderTest();
+    const { cache } = harness;
+    await cache.seedCheckpoint(0, { ...checkpoint, brokerSequence: 0 });
+    const ids = Array.from({ length: 2_500 }, (_, index) => `common-${index}`);
+    await redis.zadd(openStreamsKey(0), 0, "rare", ...ids.flatMap((id, index) => [index + 1, id]));
+    const query = { list: "open" as const, prefix: "rare", limit: 10 };
+    let page = await cache.readRecentStreams(0, { ...query, after: null });
+    const stops = [page.next?.updatedMs];
+    while (page.next !== null) {
+      expect(page.streams).toEqual([]);
+      page = await cache.readRecentStreams(0, { ...query, after: page.next });
+      stops.push(page.next?.updatedMs);
+    }
+    expect(stops).toEqual([1_501, 501, undefined]);
+    expect(page.streams).toEqual([{ streamId: "rare", updatedMs: 0 }]);
+  });
+
+  it("touches no list of ended streams with an append that ends none", async () => {
+    await using harness = await redisChunkCacheUnderTest();
+    const { cache } = harness;
+    await cache.seedCheckpoint(0, { ...checkpoint, brokerSequence: 0 });
+    await redis.set(endedStreamsKey(0), "would fail");
+    expect(await cache.append({ partition: 0, readAfter: 0, checkpoint, entries: [entry] })).toMatchObject({
+      kind: "applied",
+    });
+  });
+
   it("gives every key but the checkpoint, the open streams and the members a time to live", async () => {
     await using harness = await redisChunkCacheUnderTest();
     const { cache } = harness;
@@ -169,5 +201,13 @@ describe("RedisChunkCache on its server", () => {
       "stream:meta:{p0}:s",
       "stream:open:{p0}",
     ]);
+    const tombstone = { ...entry, brokerSequence: 2, isTombstone: true, elements: [] };
+    await cache.append({
+      partition: 0,
+      readAfter: 1,
+      checkpoint: { ...checkpoint, brokerSequence: 2 },
+      entries: [tombstone],
+    });
+    expect(await redis.pttl(endedStreamsKey(0))).toBeGreaterThan(604_790_000);
   });
 });

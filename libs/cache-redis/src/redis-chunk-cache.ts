@@ -6,15 +6,24 @@ import {
   type CachedChunk,
   type Checkpoint,
   type ChunkCache,
-  type OpenStream,
+  type ListedStream,
   type PageBounds,
+  type RecentQuery,
+  type RecentStreams,
   type RestoredPage,
   type StreamInfo,
   type StreamPage,
   type StreamStatus,
 } from "@sluice/core";
-import { cacheTtlOfOptions, checkpointKey, chunksKey, metaKey, openStreamsKey } from "@sluice/protocol";
-import { planAppend, readAppendReply } from "./append-plan.ts";
+import {
+  cacheTtlOfOptions,
+  checkpointKey,
+  chunksKey,
+  endedStreamsKey,
+  metaKey,
+  openStreamsKey,
+} from "@sluice/protocol";
+import { planAppend, readAppendReply, type CacheBounds } from "./append-plan.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "./checkpoint-json.ts";
 import type { RedisConnection } from "./redis-connection.ts";
 
@@ -25,10 +34,18 @@ export interface RedisChunkCacheOptions {
   chunkTtlSeconds?: number;
   /** How long a stream's record lives after its last message: so long late readers learn how it ended. */
   metaTtlSeconds?: number;
+  /** How many ended streams of a partition are listed; of more the one that has been silent longest no longer is. */
+  maxEndedStreams?: number;
 }
 
 const DEFAULT_CHUNK_TTL_SECONDS = 300;
 const DEFAULT_META_TTL_SECONDS = 7 * 24 * 60 * 60;
+
+// A list costs about 130 bytes a stream: without this bound short streams by the thousand a second fill Redis with names.
+const DEFAULT_MAX_ENDED_STREAMS = 10_000;
+
+// Longest that a look for a rare prefix keeps the one thread of Redis: about half a millisecond.
+const MAX_IDS_LOOKED_AT = 1_000;
 
 /**
  * The chunk cache on Redis: per stream a ZSET of chunks and a HASH, per partition a checkpoint, all keys of a partition
@@ -37,20 +54,21 @@ const DEFAULT_META_TTL_SECONDS = 7 * 24 * 60 * 60;
 export class RedisChunkCache implements ChunkCache {
   readonly #redis: RedisConnection;
   readonly #partitions: number;
-  readonly #ttls: { chunkTtlSeconds: number; metaTtlSeconds: number };
+  readonly #bounds: CacheBounds;
 
   constructor(redis: RedisConnection, options: RedisChunkCacheOptions) {
     this.#redis = redis;
     this.#partitions = options.partitions;
-    this.#ttls = {
+    this.#bounds = {
       chunkTtlSeconds: options.chunkTtlSeconds ?? DEFAULT_CHUNK_TTL_SECONDS,
       metaTtlSeconds: options.metaTtlSeconds ?? DEFAULT_META_TTL_SECONDS,
+      maxEndedStreams: options.maxEndedStreams ?? DEFAULT_MAX_ENDED_STREAMS,
     };
   }
 
   async append(batch: AppendBatch): Promise<AppendOutcome> {
     assertAppendBatch(batch, this.#partitions);
-    const { keys, args, streamIds } = planAppend(batch, this.#ttls);
+    const { keys, args, streamIds } = planAppend(batch, this.#bounds);
     return readAppendReply(await this.#redis.script("append a batch", "append", keys, args), streamIds);
   }
 
@@ -60,7 +78,8 @@ export class RedisChunkCache implements ChunkCache {
     const plan = {
       stream_id: streamId,
       chunk_ttl: chunkTtlSeconds,
-      meta_ttl: this.#ttls.metaTtlSeconds,
+      meta_ttl: this.#bounds.metaTtlSeconds,
+      max_ended: this.#bounds.maxEndedStreams,
       default_ttl: cacheTtlOfOptions(options) ?? 0,
       ...(completion === null ? {} : { completion: encodeCompletion(completion) }),
     };
@@ -73,6 +92,7 @@ export class RedisChunkCache implements ChunkCache {
       chunksKey(partition, streamId),
       metaKey(partition, streamId),
       openStreamsKey(partition),
+      endedStreamsKey(partition),
     ];
     return (
       (await this.#redis.script("restore a stream", "restore", keys, [JSON.stringify(plan), ...members])) ===
@@ -99,9 +119,9 @@ export class RedisChunkCache implements ChunkCache {
 
   async readOpenStreams(
     partition: number,
-    after: OpenStream | null,
+    after: ListedStream | null,
     limit: number,
-  ): Promise<readonly OpenStream[]> {
+  ): Promise<readonly ListedStream[]> {
     const args = [after?.streamId ?? "", after?.updatedMs ?? 0, limit];
     const reply = await this.#redis.script(
       "list open streams",
@@ -109,13 +129,30 @@ export class RedisChunkCache implements ChunkCache {
       [openStreamsKey(partition)],
       args,
     );
-    return readPairs(reply as Buffer[]).map(([id, score]) => ({ streamId: id, updatedMs: Number(score) }));
+    return readListed(reply as Buffer[]);
+  }
+
+  async listOpenStreams(partition: number, streams: readonly ListedStream[]): Promise<void> {
+    if (streams.length === 0) return;
+    const members = streams.flatMap(({ streamId, updatedMs }) => [updatedMs, streamId]);
+    await this.#redis.run("list streams as open", (client) =>
+      client.zadd(openStreamsKey(partition), "NX", ...members),
+    );
   }
 
   async forgetOpenStream(streamId: string): Promise<void> {
     const partition = partitionOf(streamId, this.#partitions);
     const keys = [openStreamsKey(partition), metaKey(partition, streamId)];
     await this.#redis.script("forget an open stream", "forget-open", keys, [streamId]);
+  }
+
+  async readRecentStreams(partition: number, query: RecentQuery): Promise<RecentStreams> {
+    const { list, prefix, after, limit } = query;
+    const keys = [openStreamsKey(partition), endedStreamsKey(partition)];
+    const args = [list ?? "", prefix, after?.streamId ?? "", after?.updatedMs ?? 0, limit, MAX_IDS_LOOKED_AT];
+    const reply = (await this.#redis.script("list recent streams", "recent-streams", keys, args)) as Buffer[];
+    const [next, ...streams] = readListed(reply);
+    return { streams, next: next === undefined || next.streamId === "" ? null : next };
   }
 
   async readCheckpoint(partition: number): Promise<Checkpoint | null> {
@@ -148,11 +185,12 @@ export class RedisChunkCache implements ChunkCache {
   }
 }
 
-function readPairs(fields: readonly Buffer[]): [string, string][] {
-  return Array.from({ length: fields.length / 2 }, (_, pair) => [
-    String(fields[2 * pair]),
-    String(fields[2 * pair + 1]),
-  ]);
+/** `id, score`, again and again. */
+function readListed(reply: readonly Buffer[]): ListedStream[] {
+  return Array.from({ length: reply.length / 2 }, (_, pair) => ({
+    streamId: String(reply[2 * pair]),
+    updatedMs: Number(reply[2 * pair + 1]),
+  }));
 }
 
 const COLON = 0x3a;

@@ -6,9 +6,10 @@ import { readFileSync } from "node:fs";
  */
 const SCRIPTS = {
   append: { keys: null },
-  restore: { keys: 4 },
+  restore: { keys: 5 },
   "open-streams": { keys: 1 },
   "forget-open": { keys: 2 },
+  "recent-streams": { keys: 2 },
   "read-page": { keys: 2 },
   "seed-checkpoint": { keys: 1 },
   "replace-checkpoint": { keys: 1 },

@@ -22,7 +22,10 @@ export interface CancelFeed {
   requestCancel(partition: number, streamId: string, timeoutMs: number): Promise<CancelAnswer | null>;
   answerCancels(partition: number, handler: (streamId: string) => Promise<CancelAnswer>): Subscription;
 
-  /** Tells whoever produces the stream. @returns whether a producer heard it within `timeoutMs` */
+  /**
+   * Tells whoever produces the stream. @returns whether a producer heard it within `timeoutMs`
+   * @throws StreamError CONNECTION where nobody can be told: there may be a producer all the same
+   */
   tellProducer(streamId: string, reason: CancelReason, timeoutMs: number): Promise<boolean>;
   /** For producers: called for each time that the stream's producer is told. Having been called is the answer. */
   onCancel(streamId: string, handler: (reason: CancelReason) => void): Subscription;

@@ -89,11 +89,28 @@ export interface StreamInfo {
   beatIntervalMs: number | null;
 }
 
-/** A stream that has not ended, as its partition's list of them has it. */
-export interface OpenStream {
+/** A stream as the lists of its partition have it. */
+export interface ListedStream {
   streamId: string;
   /** When the log stored its last message, ms. */
   updatedMs: number;
+}
+
+export interface RecentQuery {
+  /** Which of the partition's streams; null: all. Deleted ones have ended. */
+  list: "open" | "ended" | null;
+  /** Only those whose ids begin so. */
+  prefix: string;
+  /** `next` of the page before; null: from the newest on. */
+  after: ListedStream | null;
+  limit: number;
+}
+
+export interface RecentStreams {
+  /** Newest message first; of those of the same millisecond the last id first. */
+  streams: readonly ListedStream[];
+  /** Everything up to here was looked at, and the next page begins behind it. Null: there is no more. */
+  next: ListedStream | null;
 }
 
 /** One page of a stream as read back from the log, to be laid into the cache. */
@@ -152,10 +169,25 @@ export interface ChunkCache {
    * @param after the last one of the page before, null for the first page. A stream that gets a message meanwhile moves
    * to the end and may come again; none is left out
    */
-  readOpenStreams(partition: number, after: OpenStream | null, limit: number): Promise<readonly OpenStream[]>;
+  readOpenStreams(
+    partition: number,
+    after: ListedStream | null,
+    limit: number,
+  ): Promise<readonly ListedStream[]>;
+
+  /** Puts streams on the list of open ones that stand there no more, or never stood: without a record so far. */
+  listOpenStreams(partition: number, streams: readonly ListedStream[]): Promise<void>;
 
   /** Takes a stream off the list of open ones, unless its record says that it is open. */
   forgetOpenStream(streamId: string): Promise<void>;
+
+  /**
+   * A page of the partition's streams, for people to look at. An open stream stands here as in `readOpenStreams`, an ended
+   * one from the step that ends it on, as long as its record lives and as one of a bounded number: past that the one that
+   * has been silent longest is no longer listed. A page looks at a bounded number of ids, so with a prefix it may be short,
+   * or empty, and yet have a next one. A stream that gets a message between two pages moves to the front.
+   */
+  readRecentStreams(partition: number, query: RecentQuery): Promise<RecentStreams>;
 
   readCheckpoint(partition: number): Promise<Checkpoint | null>;
 

@@ -63,6 +63,11 @@ export interface PartitionLog {
    */
   readStream(streamId: string, after: number, pageSize: number): AsyncIterable<readonly StoredMessage[]>;
   /**
+   * The last message of each stream of a partition, in pages in log order. A stream that gets a message meanwhile may be
+   * left out: whoever reads the partition gets that one.
+   */
+  lastMessages(partition: number): AsyncIterable<readonly StoredMessage[]>;
+  /**
    * Keeps a refused element for people to look at. At least once: ids make a repeat of the same element harmless.
    * @param element the element's JSON, or the whole payload where it can't be taken apart
    */

@@ -26,16 +26,30 @@ export {
   type MultiPosition,
 } from "./multi-position.ts";
 export { PROBLEM_CONTENT_TYPE, problemOf, type Problem } from "./problem.ts";
-export { checkpointKey, chunksKey, leaseKey, MEMBERS_KEY, metaKey, openStreamsKey } from "./redis-keys.ts";
+export {
+  checkpointKey,
+  chunksKey,
+  endedStreamsKey,
+  leaseKey,
+  MEMBERS_KEY,
+  metaKey,
+  openStreamsKey,
+} from "./redis-keys.ts";
 export { decodeResumeToken, encodeResumeToken, parseSequence } from "./resume-token.ts";
 export {
+  cancelNoticeSchema,
   connectionPageSchema,
   connectionQuerySchema,
+  MAX_CENSUS_STREAMS,
   partitionPressureSchema,
   promptAnswerSchema,
   promptSchema,
+  readersAnswerSchema,
+  readersQuerySchema,
   rebuildAnswerSchema,
   rebuildRequestSchema,
+  stopAnswerSchema,
+  stopRequestSchema,
   serviceReportSchema,
   streamChangeAnswerSchema,
   streamChangeSchema,

@@ -10,16 +10,30 @@ import { decodeMessage } from "./message-decoder.ts";
 import { connectionFrame, idFrame, streamNoticeFrame } from "./multi-frames.ts";
 import { encodeMultiPosition } from "./multi-position.ts";
 import { problemOf } from "./problem.ts";
-import { checkpointKey, chunksKey, leaseKey, MEMBERS_KEY, metaKey, openStreamsKey } from "./redis-keys.ts";
+import {
+  checkpointKey,
+  chunksKey,
+  endedStreamsKey,
+  leaseKey,
+  MEMBERS_KEY,
+  metaKey,
+  openStreamsKey,
+} from "./redis-keys.ts";
 import { decodeResumeToken } from "./resume-token.ts";
 import {
+  cancelNoticeSchema,
   connectionPageSchema,
   connectionQuerySchema,
+  MAX_CENSUS_STREAMS,
   partitionPressureSchema,
   promptAnswerSchema,
   promptSchema,
+  readersAnswerSchema,
+  readersQuerySchema,
   rebuildAnswerSchema,
   rebuildRequestSchema,
+  stopAnswerSchema,
+  stopRequestSchema,
   serviceReportSchema,
   streamChangeAnswerSchema,
   streamChangeSchema,
@@ -65,6 +79,11 @@ describe("PROTOCOL.md", () => {
     const services = [
       "rebuild-request",
       "rebuild-answer",
+      "stop-request",
+      "stop-answer",
+      "cancel-notice",
+      "readers-query",
+      "readers-answer",
       "stream-change",
       "stream-change-answer",
       "connection-query",
@@ -162,6 +181,11 @@ describe("PROTOCOL.md", () => {
       pressure: partitionPressureSchema,
       "rebuild-request": rebuildRequestSchema,
       "rebuild-answer": rebuildAnswerSchema,
+      "stop-request": stopRequestSchema,
+      "stop-answer": stopAnswerSchema,
+      "cancel-notice": cancelNoticeSchema,
+      "readers-query": readersQuerySchema,
+      "readers-answer": readersAnswerSchema,
       "stream-change": streamChangeSchema,
       "stream-change-answer": streamChangeAnswerSchema,
       "connection-query": connectionQuerySchema,
@@ -222,12 +246,14 @@ describe("PROTOCOL.md", () => {
       chunksKey(7, "abc"),
       metaKey(7, "abc"),
       openStreamsKey(7),
+      endedStreamsKey(7),
       checkpointKey(7),
       leaseKey(7),
     ])
       expect(PAGE).toContain(inPage(key));
     for (const code of SERVICE_END_CODES) expect(PAGE).toContain(`| \`${code}\` |`);
     expect(PAGE).toContain(MAX_CHUNK_BYTES.toLocaleString("en"));
+    expect(PAGE).toContain(`up to ${MAX_CENSUS_STREAMS} streams`);
     expect(PAGE).toContain(`1 to ${MAX_CACHE_TTL_SECONDS.toLocaleString("en")}`);
   });
 

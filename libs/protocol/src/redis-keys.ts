@@ -4,6 +4,7 @@ export const chunksKey = (partition: number, streamId: string): string =>
 export const metaKey = (partition: number, streamId: string): string =>
   `stream:meta:{p${partition}}:${streamId}`;
 export const openStreamsKey = (partition: number): string => `stream:open:{p${partition}}`;
+export const endedStreamsKey = (partition: number): string => `stream:ended:{p${partition}}`;
 export const checkpointKey = (partition: number): string => `ingest:checkpoint:{p${partition}}`;
 export const leaseKey = (partition: number): string => `ingest:lease:{p${partition}}`;
 export const MEMBERS_KEY = "ingest:members";

@@ -60,6 +60,25 @@ export const connectionPageSchema = z.object({
   hasMore: z.boolean(),
 });
 
+export const stopRequestSchema = z.object({ streamId: z.string() });
+
+export const stopAnswerSchema = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("asked") }),
+  z.object({ kind: z.literal("ended"), status }),
+  z.object({ kind: z.literal("unknown") }),
+  z.object({ kind: z.literal("failed"), message: z.string() }),
+]);
+
+export const cancelNoticeSchema = z.object({ reason: z.enum(["requested", "abandoned"]) });
+
+/** Streams that one question about readers may name: bounds what a pod does, and answers, at once. */
+export const MAX_CENSUS_STREAMS = 500;
+
+export const readersQuerySchema = z.object({ streamIds: z.array(z.string()).max(MAX_CENSUS_STREAMS) });
+
+/** In the order of the question: an id may be `__proto__`, which is no key for an object. */
+export const readersAnswerSchema = z.object({ counts: z.array(sequence) });
+
 export const serviceReportSchema = z.object({
   service: z.enum(["ingest", "edge", "gateway", "worker"]),
   instance: z.string(),

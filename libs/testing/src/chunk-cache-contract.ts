@@ -3,6 +3,7 @@ import { describeAppend } from "./chunk-cache-append-contract.ts";
 import { describeEras } from "./chunk-cache-era-contract.ts";
 import type { ChunkCacheUnderTest } from "./chunk-cache-under-test.ts";
 import { describeOpenStreams } from "./chunk-cache-open-contract.ts";
+import { describeRecentStreams } from "./chunk-cache-recent-contract.ts";
 import { describeReading } from "./chunk-cache-reading-contract.ts";
 import { describeRestore } from "./chunk-cache-restore-contract.ts";
 import { describeSchedules } from "./chunk-cache-schedule-contract.ts";
@@ -14,6 +15,7 @@ export function chunkCacheContract(name: string, createHarness: () => Promise<Ch
     describeReading(createHarness);
     describeRestore(createHarness);
     describeOpenStreams(createHarness);
+    describeRecentStreams(createHarness);
     describeEras(createHarness);
     describeSchedules(createHarness);
   });

@@ -1,4 +1,4 @@
-import type { OpenStream, RestoredPage } from "@sluice/core";
+import type { ListedStream, RestoredPage } from "@sluice/core";
 import { describe, expect, it } from "vitest";
 import type { ChunkCacheUnderTest } from "./chunk-cache-under-test.ts";
 import { append, write } from "./chunk-cache-steps.ts";
@@ -60,6 +60,17 @@ export function describeOpenStreams(createHarness: () => Promise<ChunkCacheUnder
       expect(await cache.readInfo("s")).toMatchObject({ beatIntervalMs: null });
     });
 
+    it("are listed on demand where they don't stand yet, and stay where they stand", async () => {
+      await using harness = await createHarness();
+      const { cache } = harness;
+      await write(cache, 0, [logEntry(5, { firstSequence: 1 })]);
+      await cache.listOpenStreams(0, []);
+      await cache.listOpenStreams(0, [open("lost", 2), open("s", 9)]);
+      await cache.listOpenStreams(0, [open("lost", 7)]);
+      expect(await cache.readOpenStreams(0, null, 10)).toEqual([open("lost", 2), open("s", 5)]);
+      expect(await cache.readInfo("lost")).toBe(null);
+    });
+
     it("are forgotten on demand only where no record says that they are open", async () => {
       await using harness = await createHarness();
       const { cache } = harness;
@@ -77,7 +88,7 @@ export function describeOpenStreams(createHarness: () => Promise<ChunkCacheUnder
 }
 
 /** As `logEntry` dates its messages. */
-function open(streamId: string, brokerSequence: number): OpenStream {
+function open(streamId: string, brokerSequence: number): ListedStream {
   return { streamId, updatedMs: 1000 + brokerSequence };
 }
 

@@ -91,6 +91,7 @@ class ScheduleRun {
     this.seen.push([each.kind, await this.#do(each)]);
     for (const name of STREAMS) this.seen.push(await this.#look(name));
     this.seen.push(await this.#cache.readCheckpoint(0), await this.#cache.readOpenStreams(0, null, 10));
+    this.seen.push(await this.#lookAtLists());
   }
 
   async settle(): Promise<void> {
@@ -169,6 +170,23 @@ class ScheduleRun {
       }
     }
     return outcome;
+  }
+
+  /** The lists, held against the records: who has one stands where it says, with the time of its last message. */
+  async #lookAtLists(): Promise<unknown> {
+    const query = { prefix: "", after: null, limit: 10 };
+    const open = await this.#cache.readRecentStreams(0, { ...query, list: "open" });
+    const ended = await this.#cache.readRecentStreams(0, { ...query, list: "ended" });
+    for (const name of STREAMS) {
+      const info = await this.#cache.readInfo(name);
+      if (info === null) continue;
+      const { streams } = info.head.status === "open" ? open : ended;
+      const listed = streams.find(({ streamId }) => streamId === name);
+      if (listed?.updatedMs !== info.updatedMs) {
+        throw new Error(`${name} is listed with ${listed?.updatedMs}, not ${info.updatedMs}`);
+      }
+    }
+    return { open, ended };
   }
 
   async #isAtEnd(number: 0 | 1): Promise<boolean> {

@@ -3,6 +3,9 @@ import type { ChunkCache } from "@sluice/core";
 /** As many as the suites' caches have. */
 export const CACHE_PARTITIONS = 1;
 
+/** How many ended streams they list. */
+export const CACHE_ENDED_STREAMS = 4;
+
 /** A cache under test, empty at first, with the losses that a real one suffers. */
 export interface ChunkCacheUnderTest extends AsyncDisposable {
   readonly cache: ChunkCache;

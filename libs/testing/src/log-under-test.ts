@@ -12,6 +12,8 @@ export interface LogUnderTest {
 
 /** An id that nobody used before, in the given partition if one is given. */
 export function freshStreamId(where?: { partition: number; partitions: number }): string {
+  if (where !== undefined && where.partition >= where.partitions)
+    throw new Error(`there is no partition ${where.partition} of ${where.partitions}`);
   for (;;) {
     const id = `t-${randomUUID()}`;
     if (where === undefined || partitionOf(id, where.partitions) === where.partition) return id;

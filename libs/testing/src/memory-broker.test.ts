@@ -1,16 +1,20 @@
 import assert from "node:assert/strict";
 import { afterAll, expect, it } from "vitest";
+import { cancelFeedContract } from "./cancel-feed-contract.ts";
 import { liveFeedContract } from "./live-feed-contract.ts";
 import { freshStreamId, outgoing, type LogUnderTest } from "./log-under-test.ts";
+import { MemoryCancelFeed } from "./memory-cancel-feed.ts";
 import { MemoryLiveBus, MemoryLiveFeed } from "./memory-live-feed.ts";
 import { MemoryLog } from "./memory-log.ts";
 import { MemoryPartitionLog } from "./memory-partition-log.ts";
 import { MemoryPressureFeed } from "./memory-pressure-feed.ts";
 import { MemoryPromptDesk } from "./memory-prompt-desk.ts";
+import { MemoryReaderCensus } from "./memory-reader-census.ts";
 import { MemoryStreamLog } from "./memory-stream-log.ts";
 import { partitionLogContract } from "./partition-log-contract.ts";
 import { pressureFeedContract } from "./pressure-feed-contract.ts";
 import { promptDeskContract } from "./prompt-desk-contract.ts";
+import { readerCensusContract } from "./reader-census-contract.ts";
 import { streamLogContract } from "./stream-log-contract.ts";
 
 async function openMemoryLog(): Promise<LogUnderTest> {
@@ -50,6 +54,18 @@ promptDeskContract("MemoryPromptDesk", async () => {
   };
 });
 
+cancelFeedContract("MemoryCancelFeed", async () => {
+  const feed = new MemoryCancelFeed();
+  return {
+    reader: feed,
+    owner: feed,
+    producer: feed,
+    settle: async () => undefined,
+    cutOwnerOff: async () => void (feed.isConnected = false),
+    close: async () => assert.equal(feed.openSubscriptions, 0, "subscriptions left open"),
+  };
+});
+
 pressureFeedContract("MemoryPressureFeed", async () => {
   const feed = new MemoryPressureFeed();
   return {
@@ -57,6 +73,16 @@ pressureFeedContract("MemoryPressureFeed", async () => {
     producer: feed,
     settle: async () => undefined,
     close: async () => assert.equal(feed.openSubscriptions, 0, "subscriptions left open"),
+  };
+});
+
+readerCensusContract("MemoryReaderCensus", async () => {
+  const census = new MemoryReaderCensus();
+  return {
+    asker: census,
+    pods: [census, census],
+    settle: async () => undefined,
+    close: async () => assert.equal(census.openPods, 0, "pods left open"),
   };
 });
 

@@ -1,8 +1,11 @@
-import { CACHE_PARTITIONS, type ChunkCacheUnderTest } from "./chunk-cache-under-test.ts";
+import { CACHE_ENDED_STREAMS, CACHE_PARTITIONS, type ChunkCacheUnderTest } from "./chunk-cache-under-test.ts";
 import { MemoryChunkCache } from "./memory-chunk-cache.ts";
 
 export async function memoryChunkCacheUnderTest(): Promise<ChunkCacheUnderTest> {
-  const cache = new MemoryChunkCache({ partitions: CACHE_PARTITIONS });
+  const cache = new MemoryChunkCache({
+    partitions: CACHE_PARTITIONS,
+    maxEndedStreams: CACHE_ENDED_STREAMS,
+  });
   return {
     cache,
     flush: async () => cache.flush(),

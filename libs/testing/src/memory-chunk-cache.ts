@@ -11,19 +11,24 @@ import {
   type Divergence,
   type ChunkCache,
   type LogEntry,
-  type OpenStream,
+  type ListedStream,
   type PageBounds,
+  type RecentQuery,
+  type RecentStreams,
   type RestoredPage,
   type StreamInfo,
   type StreamPage,
 } from "@sluice/core";
 import { cacheTtlOfOptions, chunkJsonHead } from "@sluice/protocol";
+import { MemoryStreamLists } from "./memory-stream-lists.ts";
 import { completeRecord, newRecord, type StreamRecord } from "./stream-record.ts";
 
 export interface MemoryChunkCacheOptions {
   partitions: number;
   chunkTtlSeconds?: number;
   metaTtlSeconds?: number;
+  /** How many ended streams of a partition are listed. */
+  maxEndedStreams?: number;
   /** Milliseconds; what the times to live are measured by. */
   now?: () => number;
 }
@@ -38,8 +43,7 @@ interface StreamState {
 interface PartitionState {
   checkpoint: Checkpoint | null;
   streams: Map<string, StreamState>;
-  /** When each open stream's last message was logged. */
-  openStreams: Map<string, number>;
+  lists: MemoryStreamLists;
 }
 
 /** What a MemoryChunkCache held at one time; nothing that happens later changes it. */
@@ -62,6 +66,7 @@ export class MemoryChunkCache implements ChunkCache {
   readonly #partitionCount: number;
   readonly #chunkTtlSeconds: number;
   readonly #metaTtlSeconds: number;
+  readonly #maxEndedStreams: number;
   readonly #now: () => number;
   #partitions = new Map<number, PartitionState>();
 
@@ -69,6 +74,7 @@ export class MemoryChunkCache implements ChunkCache {
     this.#partitionCount = options.partitions;
     this.#chunkTtlSeconds = options.chunkTtlSeconds ?? 300;
     this.#metaTtlSeconds = options.metaTtlSeconds ?? 7 * 24 * 60 * 60;
+    this.#maxEndedStreams = options.maxEndedStreams ?? 10_000;
     this.#now = options.now ?? Date.now;
   }
 
@@ -159,19 +165,23 @@ export class MemoryChunkCache implements ChunkCache {
 
   async readOpenStreams(
     partition: number,
-    after: OpenStream | null,
+    after: ListedStream | null,
     limit: number,
-  ): Promise<readonly OpenStream[]> {
-    const all = [...this.#partition(partition).openStreams]
-      .map(([streamId, updatedMs]) => ({ streamId, updatedMs }))
-      .sort(bySilence);
-    const isLater = (stream: OpenStream): boolean => after === null || bySilence(stream, after) > 0;
-    return all.filter(isLater).slice(0, limit);
+  ): Promise<readonly ListedStream[]> {
+    return this.#partition(partition).lists.readOpen(after, limit);
+  }
+
+  async listOpenStreams(partition: number, streams: readonly ListedStream[]): Promise<void> {
+    this.#partition(partition).lists.listOpen(streams);
   }
 
   async forgetOpenStream(streamId: string): Promise<void> {
     if (this.#stream(streamId).record?.info.head.status === "open") return;
-    this.#partition(partitionOf(streamId, this.#partitionCount)).openStreams.delete(streamId);
+    this.#partition(partitionOf(streamId, this.#partitionCount)).lists.forgetOpen(streamId);
+  }
+
+  async readRecentStreams(partition: number, query: RecentQuery): Promise<RecentStreams> {
+    return this.#partition(partition).lists.readRecent(query);
   }
 
   async readCheckpoint(partition: number): Promise<Checkpoint | null> {
@@ -314,9 +324,7 @@ export class MemoryChunkCache implements ChunkCache {
   }
 
   #list({ info }: StreamRecord): void {
-    const { openStreams } = this.#partition(partitionOf(info.streamId, this.#partitionCount));
-    if (info.head.status === "open") openStreams.set(info.streamId, info.updatedMs);
-    else openStreams.delete(info.streamId);
+    this.#partition(partitionOf(info.streamId, this.#partitionCount)).lists.put(info);
   }
 
   #keepChunks(stream: StreamState, ttlSeconds: number): void {
@@ -327,7 +335,7 @@ export class MemoryChunkCache implements ChunkCache {
     const state = this.#partitions.get(partition) ?? {
       checkpoint: null,
       streams: new Map(),
-      openStreams: new Map(),
+      lists: new MemoryStreamLists(this.#maxEndedStreams, this.#metaTtlSeconds * 1000),
     };
     this.#partitions.set(partition, state);
     return state;
@@ -357,15 +365,10 @@ function totalsOf(record: StreamRecord | null): Pick<AppliedEntry, "chunkCount" 
   return { chunkCount, byteCount, createdMs };
 }
 
-function bySilence(a: OpenStream, b: OpenStream): number {
-  if (a.updatedMs !== b.updatedMs) return a.updatedMs - b.updatedMs;
-  return a.streamId < b.streamId ? -1 : Number(a.streamId > b.streamId);
-}
-
 /** Chunks' bytes are never changed, so they are shared. */
 function copyPartitions(partitions: ReadonlyMap<number, PartitionState>): Map<number, PartitionState> {
   const copy = new Map<number, PartitionState>();
-  for (const [number, { checkpoint, streams, openStreams }] of partitions) {
+  for (const [number, { checkpoint, streams, lists }] of partitions) {
     const copied = new Map<string, StreamState>();
     for (const [streamId, stream] of streams) {
       copied.set(streamId, {
@@ -374,7 +377,7 @@ function copyPartitions(partitions: ReadonlyMap<number, PartitionState>): Map<nu
         chunks: new Map(stream.chunks),
       });
     }
-    copy.set(number, { checkpoint, streams: copied, openStreams: new Map(openStreams) });
+    copy.set(number, { checkpoint, streams: copied, lists: lists.copy() });
   }
   return copy;
 }

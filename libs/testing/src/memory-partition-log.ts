@@ -83,6 +83,14 @@ export class MemoryPartitionLog implements PartitionLog {
     }
   }
 
+  async *lastMessages(partition: number): AsyncGenerator<readonly StoredMessage[], void, undefined> {
+    this.#demandReachable();
+    const last = new Map<string, StoredMessage>();
+    for (const message of this.log.ofPartition(partition, 0)) last.set(message.streamId, message);
+    const inOrder = [...last.values()].toSorted((left, right) => left.brokerSequence - right.brokerSequence);
+    if (inOrder.length > 0) yield inOrder;
+  }
+
   async reject(rejected: MemoryRejection): Promise<void> {
     this.#demandReachable();
     const id = `${rejected.brokerSequence}:${rejected.index}`;

@@ -4,6 +4,7 @@ export {
   type MemoryCacheSnapshot,
   type MemoryChunkCacheOptions,
 } from "./memory-chunk-cache.ts";
+export { MemoryCancelFeed } from "./memory-cancel-feed.ts";
 export { MemoryEdgePeers } from "./memory-edge-peers.ts";
 export { MemoryLiveBus, MemoryLiveFeed } from "./memory-live-feed.ts";
 export { MemoryLog, type MemoryLogOptions } from "./memory-log.ts";
@@ -11,5 +12,6 @@ export { MemoryPartitionLeases, type MemoryPartitionLeasesOptions } from "./memo
 export { MemoryPartitionLog, type MemoryRejection } from "./memory-partition-log.ts";
 export { MemoryPressureFeed } from "./memory-pressure-feed.ts";
 export { MemoryPromptDesk } from "./memory-prompt-desk.ts";
+export { MemoryReaderCensus } from "./memory-reader-census.ts";
 export { MemoryServiceReports } from "./memory-service-reports.ts";
 export { MemoryStreamLog } from "./memory-stream-log.ts";

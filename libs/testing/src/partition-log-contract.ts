@@ -247,6 +247,33 @@ export function partitionLogContract(name: string, open: () => Promise<LogUnderT
       expect(await pagesOf(log, streamId, position!, 10)).toEqual([]);
     });
 
+    it("tells the last message of each stream of a partition, and no other's, in log order", async () => {
+      const partition = PARTITION + 2;
+      const streams = Array.from({ length: 7 }, () => inPartition(partition));
+      const sent = await interleave(streamLog, [...streams, inPartition(PARTITION)], 60);
+      const wanted = streams
+        .map((streamId) => sent.findLast((message) => message.streamId === streamId)!.brokerSequence)
+        .toSorted((left, right) => left - right);
+      const told = await lastOf(log, partition);
+      expect(told.every(({ streamId }) => partitionOf(streamId, log.partitions) === partition)).toBe(true);
+      // The log may hold other tests' streams.
+      const ours = told.filter(({ streamId }) => streams.includes(streamId));
+      expect(ours.map((message) => message.brokerSequence)).toEqual(wanted);
+    });
+
+    it("tells all last messages where they are many and large, in pages that are bounded", async () => {
+      const partition = PARTITION - 1;
+      const streams = Array.from({ length: 1_200 }, () => inPartition(partition));
+      const payload = textPayload("x".repeat(20_000));
+      await Promise.all(
+        streams.map((streamId) => streamLog.append(outgoing({ streamId, expectedLastSequence: 0, payload }))),
+      );
+      const told = await lastOf(log, partition);
+      const ours = told.filter(({ streamId }) => streams.includes(streamId));
+      expect(new Set(ours.map((message) => message.streamId))).toEqual(new Set(streams));
+      expect(ours).toHaveLength(streams.length);
+    });
+
     it("takes the same rejected element twice without complaint, whatever its reason and bytes are", async () => {
       const rejected = {
         streamId: inPartition(),
@@ -289,6 +316,12 @@ async function take(reader: PartitionReader, count: number): Promise<StoredMessa
     got.push(...batch);
   }
   return got;
+}
+
+async function lastOf(log: PartitionLog, partition: number): Promise<StoredMessage[]> {
+  const told: StoredMessage[] = [];
+  for await (const page of log.lastMessages(partition)) told.push(...page);
+  return told;
 }
 
 async function pagesOf(

@@ -7,6 +7,7 @@ import {
   type PartitionLog,
 } from "@sluice/core";
 import type { Logger } from "@sluice/runtime";
+import { endsStream } from "./ends-stream.ts";
 import type { IngestMetrics } from "./metrics.ts";
 
 export interface PositionDependencies {
@@ -64,8 +65,28 @@ async function seed(
   { log, cache, settings }: PositionDependencies,
 ): Promise<void> {
   const brokerSequence = await log.positionBefore(Date.now() - settings.chunkTtlSeconds * 1000);
+  // Before the checkpoint: whoever takes over half-way begins anew.
+  await listOpenStreams(partition, brokerSequence, log, cache);
   const timestampMs = (await log.timestampAt(brokerSequence)) ?? 0;
   await cache.seedCheckpoint(partition, { brokerSequence, timestampMs, logCreatedMs: facts.createdMs });
+}
+
+/**
+ * Reading on from `upTo` would not find the streams that are open and silent: they could never be ended as such. That they
+ * are on the list is enough, their records come back when somebody asks for them.
+ */
+async function listOpenStreams(
+  partition: number,
+  upTo: number,
+  log: PartitionLog,
+  cache: ChunkCache,
+): Promise<void> {
+  for await (const messages of log.lastMessages(partition)) {
+    const open = messages
+      .filter((message) => message.brokerSequence <= upTo && !endsStream(message))
+      .map(({ streamId, timestampMs }) => ({ streamId, updatedMs: timestampMs }));
+    await cache.listOpenStreams(partition, open);
+  }
 }
 
 /** Where a checkpoint stands in the log as it is now: itself, or the divergence. */

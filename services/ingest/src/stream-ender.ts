@@ -1,7 +1,7 @@
 import type { ChunkCache, OutgoingMessage, ServiceEndCode, StreamInfo, StreamLog } from "@sluice/core";
-import { decodeMessage, MAX_CHUNK_BYTES } from "@sluice/protocol";
 import type { Logger } from "@sluice/runtime";
 import { randomUUID } from "node:crypto";
+import { endsStream } from "./ends-stream.ts";
 import type { IngestMetrics } from "./metrics.ts";
 
 export interface End {
@@ -73,7 +73,7 @@ export class StreamEnder {
     if (first === "ended") return first;
 
     const last = await this.#options.log.lastMessage(streamId);
-    if (last === null || isEnd(decodeMessage(last, MAX_CHUNK_BYTES))) return "overtaken";
+    if (last === null || endsStream(last)) return "overtaken";
     return this.#append({ ...message, expectedLastSequence: null, producerSequence: null }, end);
   }
 
@@ -95,8 +95,4 @@ function endMessage(
 ): Omit<OutgoingMessage, "expectedLastSequence"> {
   const payload = Buffer.from(JSON.stringify({ chunk_type: { type: "Error", error, code } }));
   return { streamId, payload, messageId: `ingest-${randomUUID()}:1`, producerSequence };
-}
-
-function isEnd({ isTombstone, elements }: ReturnType<typeof decodeMessage>): boolean {
-  return isTombstone || elements.some((element) => element.kind === "chunk" && element.endStatus !== null);
 }

@@ -243,6 +243,42 @@ test("a stream that nobody writes ends after the idle limit, also one whose prod
   await expect.poll(() => cache.readOpenStreams(0, null, 10)).toEqual([]);
 });
 
+test("a producer that dies as the cache is flushed is missed all the same: by the owner that goes on, and by the next one", async () => {
+  // Reading on from now alone would not find them: they are older than anything that may still be in the cache.
+  const settings = { chunkTtlSeconds: 0.05 };
+  const { ingester } = ingest(settings);
+  const [first, second] = [new Producer(), new Producer()];
+  await first.manager.createStream({ streamId: "first" });
+  await second.manager.createStream({ streamId: "second" });
+  await expect.poll(() => cache.readInfo("second"), DEADLINE).not.toBeNull();
+  const last = log.messages.at(-1)?.timestampMs ?? 0;
+  await expect.poll(() => Date.now() - last, DEADLINE).toBeGreaterThan(100);
+  first.kill();
+  cache.flush();
+  await expect.poll(() => endOf("first"), DEADLINE).toMatchObject(lost);
+  expect(await cache.readInfo("second")).toBeNull();
+
+  second.kill();
+  cache.flush();
+  await ingester.close();
+  expect(await cache.readOpenStreams(0, null, 10)).toEqual([]);
+  ingest(settings);
+  await expect.poll(() => endOf("second"), DEADLINE).toMatchObject(lost);
+});
+
+test("a cache that was flushed lists the streams again that are open and silent, and no other", async () => {
+  const end = Buffer.from('{"type":"Complete"}');
+  const text = Buffer.from('{"type":"Text","content":"a"}');
+  for (const streamId of ["open", "ended", "malformed end"]) log.publishBare(streamId, text);
+  log.publishBare("ended", end);
+  log.publishBare("malformed end", Buffer.from('{"type":"Complete","other":1}'));
+  const { timestampMs } = log.messages[0]!;
+  await expect.poll(() => Date.now() - log.messages.at(-1)!.timestampMs, DEADLINE).toBeGreaterThan(100);
+  ingest({ chunkTtlSeconds: 0.05 });
+  await expect.poll(() => cache.readCheckpoint(0), DEADLINE).not.toBeNull();
+  expect(await cache.readOpenStreams(0, null, 10)).toEqual([{ streamId: "open", updatedMs: timestampMs }]);
+});
+
 test("a chunk in flight wins over the end", async () => {
   // Its messages come first: what a producer publishes in the very moment in which its stream is to be ended.
   const racing = new MemoryStreamLog(log);

@@ -4,8 +4,9 @@ import {
   type ChunkCache,
   type LiveFeed,
   type LogEntry,
-  type OpenStream,
+  type ListedStream,
   type RebuildAnswer,
+  type StreamInfo,
   type Subscription,
 } from "@sluice/core";
 import type { Logger } from "@sluice/runtime";
@@ -151,9 +152,11 @@ export class StreamLife {
         for await (const page of this.#openStreams()) {
           const { cache } = this.#options;
           const infos = await Promise.all(page.map(({ streamId }) => cache.readInfo(streamId)));
-          for (const info of infos) {
+          for (const [index, { streamId }] of page.entries()) {
+            // One by one: readers' streams are to be brought back, too.
+            const info = infos[index] ?? (await this.#broughtBack(streamId));
             if (info?.head.status !== "open" || info.beatIntervalMs === null) continue;
-            const { streamId, head, beatIntervalMs } = info;
+            const { head, beatIntervalMs } = info;
             this.#watch.watch(streamId, beatIntervalMs, head.brokerSequence, performance.now());
           }
         }
@@ -164,9 +167,16 @@ export class StreamLife {
     });
   }
 
+  /** The record of a stream that a flush has taken it from, as the log tells it. */
+  async #broughtBack(streamId: string): Promise<StreamInfo | null> {
+    await this.#options.rebuild(streamId);
+    return this.#options.cache.readInfo(streamId);
+  }
+
   #endLost(streamId: string): void {
     const error = "The producer of this stream has been silent for too long.";
     this.#end(streamId, async (ender) => {
+      if ((await this.#options.cache.readInfo(streamId)) === null) await this.#broughtBack(streamId);
       let beats = false;
       const outcome = await ender.endSilent(streamId, { code: "PRODUCER_LOST", error }, (info) => {
         beats = info.beatIntervalMs !== null;
@@ -233,11 +243,11 @@ export class StreamLife {
     });
   }
 
-  async *#openStreams(): AsyncGenerator<readonly OpenStream[]> {
+  async *#openStreams(): AsyncGenerator<readonly ListedStream[]> {
     const { cache, partition } = this.#options;
-    let after: OpenStream | null = null;
+    let after: ListedStream | null = null;
     do {
-      const page: readonly OpenStream[] = await cache.readOpenStreams(partition, after, PAGE_SIZE);
+      const page: readonly ListedStream[] = await cache.readOpenStreams(partition, after, PAGE_SIZE);
       yield page;
       after = page.length < PAGE_SIZE ? null : (page.at(-1) ?? null);
     } while (after !== null && !this.#isClosed);

@@ -4,12 +4,14 @@
 
   KEYS[1]         the partition's checkpoint
   KEYS[2n], [2n+1]  chunks (ZSET) and meta (HASH) of the n-th stream of the plan
-  KEYS[#KEYS]     the partition's open streams (ZSET, score: the last message's timestamp, ms)
+  KEYS[#KEYS - 1]  the partition's open streams (ZSET, score: the last message's timestamp, ms)
+  KEYS[#KEYS]     its ended streams (the same)
 
   ARGV[1]   the plan, JSON:
               read_after      broker sequence after which the caller has read everything
               default_ttl     seconds that chunks live where neither they nor their stream say otherwise
               meta_ttl        seconds that a stream's record lives
+              max_ended       most ended streams that are listed
               json_infix      what stands between a chunk's sequence and its body
               ids             per stream: its id
               divergences     of the log, ascending: { broker sequence after which, lost until, resumes at }
@@ -29,7 +31,7 @@
           { "rewind", checkpoint or nil } or { "unproven", number of a stream, … }
 ]]
 local checkpoint_key = KEYS[1]
-local open_key = KEYS[#KEYS]
+local open_key, ended_key = KEYS[#KEYS - 1], KEYS[#KEYS]
 local plan = cjson.decode(ARGV[1])
 local checkpoint_json = ARGV[2]
 local bodies, body_offset = ARGV, 2
@@ -271,7 +273,16 @@ local function write_record(key, stream)
   redis.call("HSET", key, unpack(fields))
 end
 
-local opened, ended = {}, {}
+-- As many as the bound allows, and none whose record is gone: by the log's clock, since a script has none.
+local function list_ended(ended_now)
+  redis.call("ZADD", ended_key, unpack(ended_now))
+  local newest = redis.call("ZREVRANGE", ended_key, 0, 0, "WITHSCORES")
+  redis.call("ZREMRANGEBYSCORE", ended_key, "-inf", format("(%.0f", tonumber(newest[2]) - meta_ttl * 1000))
+  redis.call("ZREMRANGEBYRANK", ended_key, 0, -plan.max_ended - 1)
+  live_at_least(ended_key, meta_ttl)
+end
+
+local opened, ended, ended_now = {}, {}, {}
 for number, stream in pairs(streams) do
   if stream.is_changed then
     if stream.status == "open" then
@@ -279,6 +290,11 @@ for number, stream in pairs(streams) do
       opened[#opened + 1] = plan.ids[number]
     else
       ended[#ended + 1] = plan.ids[number]
+      -- Not what came after the end: that changes neither the record nor its place.
+      if stream.updated_ms then
+        ended_now[#ended_now + 1] = format("%.0f", stream.updated_ms)
+        ended_now[#ended_now + 1] = plan.ids[number]
+      end
     end
     local chunks_key, meta_key = KEYS[2 * number], KEYS[2 * number + 1]
     stream.chunk_ttl = math.max(stream.chunk_ttl, stream.ttl)
@@ -299,6 +315,9 @@ if #opened > 0 then
 end
 if #ended > 0 then
   redis.call("ZREM", open_key, unpack(ended))
+end
+if #ended_now > 0 then
+  list_ended(ended_now)
 end
 if checkpoint.broker_sequence > standing.broker_sequence then
   redis.call("SET", checkpoint_key, checkpoint_json)

@@ -2,12 +2,13 @@
   Lays one page of a stream that was read back from the log into the cache, and with the last page its record.
 
   KEYS[1]  the partition's checkpoint      KEYS[2]  the stream's chunks (ZSET)      KEYS[3]  its meta (HASH)
-  KEYS[4]  the partition's open streams (ZSET, score: the last message's timestamp, ms)
+  KEYS[4]  the partition's open streams (ZSET, score: the last message's timestamp, ms)      KEYS[5]  its ended ones (the same)
 
   ARGV[1]  the page, JSON:
              stream_id
              chunk_ttl    seconds that the chunks live
              meta_ttl     seconds that the record lives
+             max_ended    most ended streams that are listed
              default_ttl  seconds that the stream's options ask for, or 0
              completion   on the last page only: snapshot (broker sequence), is_proven (0 or 1), sequence,
                           broker_sequence, status, chunk_count, byte_count, created_ms, updated_ms,
@@ -16,7 +17,7 @@
 
   Returns 1, or 0 with nothing written: there is no record, and the checkpoint is past the snapshot
 ]]
-local checkpoint_key, chunks_key, meta_key, open_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local checkpoint_key, chunks_key, meta_key, open_key, ended_key = unpack(KEYS)
 local page = cjson.decode(ARGV[1])
 local members, members_from = ARGV, 2
 
@@ -114,10 +115,17 @@ if #fields > 0 then
   redis.call("HSET", meta_key, unpack(fields))
 end
 if is_record_touched then
+  local updated_ms = math.max(tonumber(found[8] or 0), completion.updated_ms)
   if status == "open" then
-    redis.call("ZADD", open_key, format("%.0f", math.max(tonumber(found[8] or 0), completion.updated_ms)), page.stream_id)
+    redis.call("ZADD", open_key, format("%.0f", updated_ms), page.stream_id)
   else
     redis.call("ZREM", open_key, page.stream_id)
+    -- As append.lua lists it.
+    redis.call("ZADD", ended_key, format("%.0f", updated_ms), page.stream_id)
+    local newest = redis.call("ZREVRANGE", ended_key, 0, 0, "WITHSCORES")
+    redis.call("ZREMRANGEBYSCORE", ended_key, "-inf", format("(%.0f", tonumber(newest[2]) - page.meta_ttl * 1000))
+    redis.call("ZREMRANGEBYRANK", ended_key, 0, -page.max_ended - 1)
+    live_at_least(ended_key, page.meta_ttl)
   end
   live_at_least(meta_key, math.max(page.meta_ttl, page.chunk_ttl))
 end

@@ -1,0 +1,32 @@
+import type { Chunk, EndStatus } from "@sluice/core";
+
+/** A chunk as it arrives. With `compact`, one may stand for all from `first_sequence` on. */
+export interface StreamChunk extends Chunk {
+  first_sequence?: number;
+}
+
+/**
+ * Sequences that can't be had. `skipped` is what no server announced: it was asked for again, several times, and was left
+ * out each time. With `reset` the stream is shorter than what was read of it: discard what came after `head`.
+ */
+export type Gap =
+  | { stream_id: string; from: number; to: number; reason: "expired" | "new_era" | "skipped"; reset?: never }
+  | { stream_id: string; cursor: number; head: number; reason: "cursor_ahead"; reset: true };
+
+export interface StreamEnd {
+  /** Null: it had ended before, and nothing was left to read that says how. */
+  status: EndStatus | null;
+  /** The `Complete` or `Error` chunk, where this reader got it. */
+  chunk: StreamChunk | null;
+}
+
+const CHUNK_EVENTS = new Set(["text", "json", "event", "progress", "error", "complete"]);
+
+export const isChunkEvent = (name: string): boolean => CHUNK_EVENTS.has(name);
+
+/** Which end a chunk is, or null where the stream goes on. */
+export function endOf({ chunk_type: type }: Chunk): EndStatus | null {
+  if (type.type === "Complete") return "completed";
+  if (type.type !== "Error") return null;
+  return type.code === "CANCELLED" ? "cancelled" : "errored";
+}

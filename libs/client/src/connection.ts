@@ -1,0 +1,194 @@
+import { backOffMs } from "./back-off.ts";
+import { refusalOf, type Http } from "./http.ts";
+import { connectionError, SluiceError } from "./sluice-error.ts";
+import { createSseReader, type Frame } from "./sse.ts";
+import { isOffline, onWake, type Wake } from "./wake.ts";
+
+export interface ConnectionSettings {
+  http: Http;
+  /** Attempts in a row that may fail; the next failure is final. */
+  maxAttempts: number;
+  /** The server says something at least this often. */
+  heartbeatMs: number;
+}
+
+export type ConnectionState = "connecting" | "open" | "waiting";
+
+/** Who reads a connection. Nothing is called any more once it has closed it. */
+export interface ConnectionReader {
+  /** Asked before each attempt. */
+  request(): { url: string; lastEventId: string | null; waitMs: number };
+  /** @param error why it waits, if it isn't that a server ended the connection */
+  changed(state: ConnectionState, error: SluiceError | null): void;
+  opened(headers: Headers): void;
+  /** @throws SluiceError what came can't be used: it comes again from the reader's position */
+  take(frame: Frame): void;
+  /** Reading waits for this while the reader has more than it can take. */
+  room(): Promise<void> | null;
+  /** The last thing it hears. Null: a 204, there is nothing more to come. */
+  over(error: SluiceError | null): void;
+}
+
+// How often silence is looked at in one heartbeat interval. The clock is read, not the timer: that stands still in a sleep.
+const LOOKS = 6;
+const SILENT_INTERVALS = 3;
+// The browser says when it is online again. Should it be mistaken about being offline, this is how often we ask.
+const OFFLINE_MS = 30_000;
+
+/**
+ * Keeps reading, through as many requests as it takes.
+ *
+ *   connecting ──200──▶ open ──ended, cut, silent, torn──▶ waiting ──delay, or woken──▶ connecting
+ *       ├──failed──▶ waiting (the delay grows; after `maxAttempts` in a row: over)
+ *       └──204, or refused for good──▶ over
+ *
+ * It never gives up an open connection because a tab is hidden, and never asks again once it is over or closed.
+ */
+export class Connection {
+  readonly #settings: ConnectionSettings;
+  readonly #reader: ConnectionReader;
+  #attempt = new AbortController();
+  #isClosed = false;
+  #failures = 0;
+  /** The server's `retry:`. */
+  #retryMs = 0;
+  /** When the present state must have brought something, by the wall clock. */
+  #silentFromMs = Infinity;
+  #isSuspect = false;
+  #endWait: (() => void) | null = null;
+  #skipsWait = false;
+
+  constructor(settings: ConnectionSettings, reader: ConnectionReader) {
+    this.#settings = settings;
+    this.#reader = reader;
+    void this.#run();
+  }
+
+  /** Gives up what is open and asks again at once, with what the reader then says. */
+  restart(): void {
+    this.#skipsWait = true;
+    this.#attempt.abort();
+    this.#endWait?.();
+  }
+
+  readonly wake = (wake: Wake): void => {
+    // An open connection of another network hears nothing any more, and nobody tells it.
+    if (wake === "online") this.restart();
+    else this.#endWait?.();
+  };
+
+  close(): void {
+    this.#isClosed = true;
+    this.#attempt.abort();
+    this.#endWait?.();
+  }
+
+  async #run(): Promise<void> {
+    const { heartbeatMs, maxAttempts } = this.#settings;
+    const looking = setInterval(() => this.#look(), heartbeatMs / LOOKS);
+    const stopListening = onWake(this.wake);
+    while (!this.#isClosed) {
+      const outcome = await this.#read();
+      if (this.#isClosed) break;
+      if (this.#skipsWait) continue;
+      const isFinal = outcome === "over" || (outcome !== null && !outcome.isRetryable);
+      if (!isFinal && (isOffline() || ++this.#failures <= maxAttempts)) {
+        this.#reader.changed("waiting", outcome);
+        await this.#wait(outcome?.retryAfterMs ?? 0);
+        continue;
+      }
+      this.#isClosed = true;
+      this.#reader.over(
+        outcome === "over" ? null : (outcome ?? connectionError("the server keeps ending the connection")),
+      );
+    }
+    clearInterval(looking);
+    stopListening();
+  }
+
+  /** One request. @returns why it is over; null: the server ended it */
+  async #read(): Promise<"over" | SluiceError | null> {
+    const reader = this.#reader;
+    const attempt = (this.#attempt = new AbortController());
+    this.#skipsWait = false;
+    try {
+      reader.changed("connecting", null);
+      const { url, lastEventId, waitMs } = reader.request();
+      this.#expectWithin(this.#settings.heartbeatMs + waitMs);
+      const headers = {
+        Accept: "text/event-stream",
+        ...(lastEventId !== null && { "Last-Event-ID": lastEventId }),
+      };
+      const response = await this.#settings.http.send("GET", url, headers, attempt.signal);
+      if (response.status === 204) return "over";
+      if (!response.ok) return await refusalOf(response);
+      const type = response.headers.get("Content-Type") ?? "";
+      if (!type.startsWith("text/event-stream")) return connectionError(`not an event stream but ${type}`);
+      if (response.body === null)
+        return new SluiceError(
+          "CONNECTION",
+          "this fetch can't stream: give one that can (in React Native: expo/fetch)",
+        );
+      reader.opened(response.headers);
+      reader.changed("open", null);
+      await this.#readBody(response.body, attempt.signal);
+      return null;
+    } catch (error) {
+      return error instanceof SluiceError ? error : connectionError(String(error), error);
+    } finally {
+      this.#silentFromMs = Infinity;
+      attempt.abort();
+    }
+  }
+
+  async #readBody(body: ReadableStream<Uint8Array>, signal: AbortSignal): Promise<void> {
+    const { heartbeatMs } = this.#settings;
+    const aliveMs = Date.now() + heartbeatMs;
+    const feed = createSseReader({
+      onFrame: (frame) => {
+        this.#failures = 0;
+        if (!signal.aborted) this.#reader.take(frame);
+      },
+      onRetry: (ms) => (this.#retryMs = ms),
+    });
+    const bytes = body.getReader();
+    while (!signal.aborted) {
+      this.#expectWithin(heartbeatMs * SILENT_INTERVALS);
+      const { done, value } = await bytes.read();
+      if (done) return;
+      // A quiet connection has succeeded as well, once it has lasted.
+      if (Date.now() > aliveMs) this.#failures = 0;
+      feed(value);
+      this.#silentFromMs = Infinity;
+      await this.#reader.room();
+    }
+  }
+
+  #expectWithin(ms: number): void {
+    this.#silentFromMs = Date.now() + ms;
+    this.#isSuspect = false;
+  }
+
+  /** Dead at the second look only: after a sleep, what arrived meanwhile is read first. */
+  #look(): void {
+    if (Date.now() < this.#silentFromMs) return;
+    if (this.#isSuspect) this.#attempt.abort();
+    this.#isSuspect = true;
+  }
+
+  async #wait(retryAfterMs: number): Promise<void> {
+    const floorMs = Math.max(retryAfterMs, isOffline() ? OFFLINE_MS : this.#retryMs);
+    const delayMs = backOffMs(this.#failures - 1, floorMs);
+    // Who asked for a pause by Retry-After gets it, whoever looks at the page.
+    const earliestMs = Date.now() + retryAfterMs;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, delayMs);
+      this.#endWait = () => {
+        if (!this.#isClosed && Date.now() < earliestMs) return;
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.#endWait = null;
+  }
+}

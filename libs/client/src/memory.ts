@@ -1,0 +1,96 @@
+import type { EndStatus } from "@sluice/core";
+
+/** What `sessionStorage` and `localStorage` are. */
+export interface StorageLike {
+  getItem(key: string): string | null;
+  setItem(key: string, value: string): void;
+  removeItem(key: string): void;
+}
+
+/** What a page must find again to go on after it was loaded anew. */
+export interface Remembered {
+  cursor: number;
+  /** The text up to there, where it was collected. */
+  text?: string;
+  /** There was a gap before the cursor. */
+  hasGaps?: boolean;
+  /** Present: it has ended, and nothing needs to be asked any more. */
+  end?: EndStatus | null;
+}
+
+// Pages have about 5 MB for all they store. A longer text is read again from its beginning.
+const MAX_CHARACTERS = 1024 * 1024;
+// What a crash of the page may cost: this much is read once more.
+const SAVE_EVERY_MS = 250;
+
+/** Keeps the positions of streams in a storage: from time to time, at the end, and as the page goes away. */
+export class Memory {
+  readonly #storage: StorageLike;
+  readonly #unsaved = new Map<string, () => Remembered>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(storage: StorageLike) {
+    this.#storage = storage;
+    (globalThis as { addEventListener?: (type: string, listener: () => void) => void }).addEventListener?.(
+      "pagehide",
+      () => this.flush(),
+    );
+  }
+
+  recall(streamId: string): Remembered | null {
+    try {
+      const remembered = JSON.parse(this.#storage.getItem(keyOf(streamId)) ?? "null") as Remembered | null;
+      return Number.isSafeInteger(remembered?.cursor) ? remembered : null;
+    } catch {
+      return null;
+    }
+  }
+
+  /** @param remembered asked as late as possible */
+  note(streamId: string, remembered: () => Remembered): void {
+    this.#unsaved.set(streamId, remembered);
+    this.#timer ??= setTimeout(() => this.flush(), SAVE_EVERY_MS);
+  }
+
+  flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    for (const [streamId, remembered] of this.#unsaved) this.#save(streamId, remembered());
+    this.#unsaved.clear();
+  }
+
+  forget(streamId: string): void {
+    this.#unsaved.delete(streamId);
+    try {
+      this.#storage.removeItem(keyOf(streamId));
+    } catch {
+      // Storage that is forbidden holds nothing.
+    }
+  }
+
+  #save(streamId: string, remembered: Remembered): void {
+    if ((remembered.text?.length ?? 0) > MAX_CHARACTERS) {
+      this.forget(streamId);
+      return;
+    }
+    try {
+      this.#storage.setItem(keyOf(streamId), JSON.stringify(remembered));
+    } catch {
+      // Full. An older position would go with an older text, so both must go.
+      this.forget(streamId);
+    }
+  }
+}
+
+const keyOf = (streamId: string): string => `sluice:${streamId}`;
+
+/** @param persist true: this tab's own storage, where it has one and may use it */
+export function openMemory(persist: StorageLike | boolean | undefined): Memory | null {
+  if (typeof persist === "object") return new Memory(persist);
+  if (persist !== true) return null;
+  try {
+    return new Memory(globalThis.sessionStorage);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,64 @@
+import { createParser } from "eventsource-parser";
+import { SluiceError } from "./sluice-error.ts";
+
+/** One block of an event stream. */
+export interface Frame {
+  id: string | null;
+  /** Null: the block has an id and no data. */
+  name: string | null;
+  /** The JSON object in `data`; null where there is none, or it isn't one. */
+  data: FrameData | null;
+}
+
+/** What is on the wire, before anybody has looked at it. */
+export type FrameData = Readonly<Record<string, unknown>>;
+
+// A chunk has at most 1 MiB; eight times that is no frame of an edge, and would fill the memory of a page.
+const MAX_FRAME_CHARACTERS = 8 * 1024 * 1024;
+
+/**
+ * Bytes in, frames out, wherever the bytes were cut. What is unfinished at the end of a connection is no frame: it comes
+ * again on the next.
+ */
+export function createSseReader(handlers: {
+  onFrame: (frame: Frame) => void;
+  onRetry: (ms: number) => void;
+}): (bytes: Uint8Array) => void {
+  const decoder = new TextDecoder();
+  let idAlone: string | null = null;
+  const settleId = (): void => {
+    const id = idAlone;
+    idAlone = null;
+    if (id !== null) handlers.onFrame({ id, name: null, data: null });
+  };
+  const parser = createParser({
+    maxBufferSize: MAX_FRAME_CHARACTERS,
+    // Comes before the event of the same block, if it has one.
+    onId(id) {
+      settleId();
+      idAlone = id;
+    },
+    onEvent({ id, event, data }) {
+      if (id === undefined) settleId();
+      idAlone = null;
+      handlers.onFrame({ id: id ?? null, name: event ?? "message", data: parseObject(data) });
+    },
+    onRetry: handlers.onRetry,
+    onError(error) {
+      if (error.type === "max-buffer-size-exceeded") throw new SluiceError("SERIALIZATION", error.message);
+    },
+  });
+  return (bytes) => {
+    parser.feed(decoder.decode(bytes, { stream: true }));
+    settleId();
+  };
+}
+
+function parseObject(text: string): FrameData | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" ? (value as FrameData | null) : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,116 @@
+import type { EndStatus } from "@sluice/core";
+import { endOf, isChunkEvent, type Gap, type StreamChunk } from "./chunks.ts";
+import { isSequence, Position } from "./position.ts";
+import { connectionError } from "./sluice-error.ts";
+import type { Frame, FrameData } from "./sse.ts";
+
+/** What comes of a stream's frames. */
+export interface StreamSink {
+  chunk(chunk: StreamChunk): void;
+  gap(gap: Gap): void;
+  heartbeat(chunk: StreamChunk): void;
+  /** Nothing of the stream follows. */
+  end(status: EndStatus | null, chunk: StreamChunk | null): void;
+}
+
+// Asked for this often, what a server leaves out without a word is taken for lost.
+const MAX_TEARS = 3;
+
+/**
+ * Turns the frames of one stream, from whichever connection, into what the application sees: each sequence once, in order,
+ * or a gap.
+ */
+export class StreamReader {
+  readonly #streamId: string;
+  readonly #sink: StreamSink;
+  readonly #position: Position;
+  /** How often a tear was met at the present position. */
+  #tears = 0;
+  hasEnded = false;
+
+  constructor(streamId: string, cursor: number | null, sink: StreamSink) {
+    this.#streamId = streamId;
+    this.#position = new Position(cursor);
+    this.#sink = sink;
+  }
+
+  get cursor(): number | null {
+    return this.#position.cursor;
+  }
+
+  /** Where the server begins, if it wasn't for us to say. */
+  beginAfter(sequence: unknown): void {
+    if (this.cursor === null && isSequence(sequence)) this.#position.cursor = sequence;
+  }
+
+  /** @throws SluiceError it must be read again from the cursor */
+  take({ id, name, data }: Frame): void {
+    if (this.hasEnded) return;
+    if (name === "gap") this.#takeGap(data);
+    else if (name === "heartbeat") this.#sink.heartbeat(data as unknown as StreamChunk);
+    else if (name === "deleted") this.#end("deleted", null);
+    else if (name !== null && isChunkEvent(name)) this.#takeChunk(data);
+    // Placeholders, and events that only newer servers know.
+    else this.#pass(name === "rejected" ? data?.["sequence"] : id === null ? null : Number(id));
+  }
+
+  /** The server has sent all there is, up to this sequence. @throws SluiceError it hasn't */
+  takeEnd(sequence: unknown): void {
+    if (isSequence(sequence) && sequence > (this.cursor ?? sequence)) this.#announceHole(sequence + 1);
+    this.#end(null, null);
+  }
+
+  #takeChunk(data: FrameData | null): void {
+    const chunk = data as StreamChunk | null;
+    // What can't be read was not there: the next one shows the hole.
+    if (!isSequence(chunk?.sequence) || chunk.chunk_type === undefined) return;
+    if (!this.#advance(chunk.first_sequence ?? chunk.sequence, chunk.sequence)) return;
+    this.#sink.chunk(chunk);
+    const status = endOf(chunk);
+    if (status !== null) this.#end(status, chunk);
+  }
+
+  #pass(sequence: unknown): void {
+    if (isSequence(sequence)) this.#advance(sequence, sequence);
+  }
+
+  #takeGap(data: FrameData | null): void {
+    const gap = data as Gap | null;
+    if (gap?.reset === true) {
+      if (!isSequence(gap.head) || gap.head >= (this.cursor ?? Infinity)) return;
+      this.#position.cursor = gap.head;
+      this.#sink.gap(gap);
+    } else if (isSequence(gap?.from) && isSequence(gap.to)) {
+      const from = Math.max(gap.from, (this.cursor ?? 0) + 1);
+      if (this.#advance(from, gap.to)) this.#sink.gap({ ...gap, from });
+    }
+  }
+
+  /** @returns whether it is new, and now counts */
+  #advance(first: number, last: number): boolean {
+    let step = this.#position.advance(first, last);
+    if (step === "torn") {
+      // Joined chunks that begin before the cursor can't be taken apart.
+      const isOverlap = first <= (this.cursor ?? 0);
+      this.#announceHole(isOverlap ? last + 1 : first);
+      step = isOverlap ? "known" : this.#position.advance(first, last);
+    }
+    if (step === "next") this.#tears = 0;
+    return step === "next";
+  }
+
+  /** @throws SluiceError as long as asking again may help */
+  #announceHole(next: number): void {
+    const from = (this.cursor ?? 0) + 1;
+    if (this.#tears++ < MAX_TEARS)
+      throw connectionError(`${next - from} chunks were left out after ${from - 1}`);
+    this.#tears = 0;
+    this.#position.cursor = next - 1;
+    this.#sink.gap({ stream_id: this.#streamId, from, to: next - 1, reason: "skipped" });
+  }
+
+  #end(status: EndStatus | null, chunk: StreamChunk | null): void {
+    this.hasEnded = true;
+    this.#sink.end(status, chunk);
+  }
+}

@@ -1,0 +1,317 @@
+import type { EndStatus } from "@sluice/core";
+import type { Gap, StreamChunk, StreamEnd } from "./chunks.ts";
+import type { ConnectionState } from "./connection.ts";
+import { Emitter } from "./emitter.ts";
+import { startCursor, type Carrier, type Follower, type RequestOptions } from "./follower.ts";
+import type { Memory, Remembered } from "./memory.ts";
+import { SluiceError } from "./sluice-error.ts";
+import { StreamReader } from "./stream-reader.ts";
+import { TextSoFar } from "./text-so-far.ts";
+
+export interface StreamOptions extends RequestOptions {
+  /** Closes the stream. */
+  signal?: AbortSignal;
+}
+
+/**
+ *   idle ──first use──▶ connecting ──▶ open ◀──▶ waiting (for the next attempt) ──▶ connecting …
+ *     └── from any: ──▶ ended (there is no more) | failed (`error` says why) | closed (by the application)
+ */
+export type StreamState = "idle" | "connecting" | "open" | "waiting" | "ended" | "failed" | "closed";
+
+export interface StreamEvents extends Record<string, unknown> {
+  chunk: StreamChunk;
+  gap: Gap;
+  /** All of the text so far, each time it has changed. To be listened to from the start. */
+  text: string;
+  state: StreamState;
+  end: StreamEnd;
+  error: SluiceError;
+  /** The producer lives, and has nothing to say. */
+  heartbeat: StreamChunk;
+}
+
+/** What a client does for its streams. */
+export interface StreamHost {
+  readonly memory: Memory | null;
+  follow(follower: Follower): Carrier;
+  cancel(streamId: string): Promise<"open" | EndStatus>;
+}
+
+// An application that is slower than its stream holds so much of it; what comes after stays with the server.
+const MAX_QUEUED_CHUNKS = 1_000;
+
+/**
+ * One stream, read once: each sequence in order, or a gap. It connects at the first use, in the next microtask, so that
+ * listeners added together miss nothing; used and closed in one go, it never connects.
+ */
+export class Stream implements AsyncIterable<StreamChunk> {
+  readonly id: string;
+  readonly #options: StreamOptions;
+  readonly #host: StreamHost;
+  readonly #events = new Emitter<StreamEvents>();
+  #state: StreamState = "idle";
+  #error: SluiceError | null = null;
+  #end: StreamEnd | null = null;
+  #isStarted = false;
+  #reader: StreamReader | null = null;
+  #carrier: Carrier | null = null;
+  #text: TextSoFar | null = null;
+  #hasGaps = false;
+  /** Readers by iterator that have more than they can take. */
+  readonly #full = new Set<object>();
+  #room: { promise: Promise<void>; open: () => void } | null = null;
+
+  constructor(id: string, options: StreamOptions, host: StreamHost) {
+    this.id = id;
+    this.#options = options;
+    this.#host = host;
+    const { signal } = options;
+    if (signal?.aborted === true) this.#state = "closed";
+    else signal?.addEventListener("abort", this.close);
+  }
+
+  get state(): StreamState {
+    return this.#state;
+  }
+
+  /** Why it failed; while it waits, why the last attempt did. */
+  get error(): SluiceError | null {
+    return this.#error;
+  }
+
+  /** How it ended; null before that. */
+  get end(): StreamEnd | null {
+    return this.#end;
+  }
+
+  /** The last sequence that was delivered; null where nothing is known yet. `from: cursor + 1` goes on after it. */
+  get cursor(): number | null {
+    return this.#reader?.cursor ?? null;
+  }
+
+  /** What `text()` will give, as far as it came. Empty where nobody has asked for text. */
+  get textSoFar(): string {
+    return this.#text?.value ?? "";
+  }
+
+  /** @returns takes the listener off; the stream goes on until it is closed */
+  on<Type extends keyof StreamEvents & string>(
+    type: Type,
+    listener: (value: StreamEvents[Type]) => void,
+  ): () => void {
+    if (type === "text") this.#collectText();
+    this.#start();
+    return this.#events.on(type, listener);
+  }
+
+  /**
+   * The whole text, once the stream has completed.
+   * @throws SluiceError it is not whole: the Error chunk's code, STREAM_DELETED, INCOMPLETE (a gap), CLOSED, or why the
+   * stream can't be read. `textSoFar` has what came.
+   */
+  text(): Promise<string> {
+    const text = this.#collectText();
+    this.#start();
+    return new Promise((resolve, reject) => {
+      const settle = (): void => {
+        if (!isOver(this.#state)) return;
+        stop();
+        const problem = this.#textProblem();
+        if (problem === null) resolve(text.value);
+        else reject(problem);
+      };
+      const stop = this.#events.on("state", settle);
+      settle();
+    });
+  }
+
+  /**
+   * Chunks from here on, until the end. Leaving the loop early closes the stream.
+   * @throws SluiceError what the stream failed with
+   */
+  async *[Symbol.asyncIterator](): AsyncGenerator<StreamChunk, void, undefined> {
+    let queue: StreamChunk[] = [];
+    let wake = (): void => {};
+    const key = {};
+    const stops = [
+      this.on("chunk", (chunk) => {
+        if (queue.push(chunk) >= MAX_QUEUED_CHUNKS) this.#full.add(key);
+        wake();
+      }),
+      this.on("state", () => wake()),
+    ];
+    try {
+      for (;;) {
+        const batch = queue;
+        queue = [];
+        this.#hasRoom(key);
+        yield* batch;
+        if (queue.length > 0) continue;
+        if (isOver(this.#state)) break;
+        await new Promise<void>((resolve) => (wake = resolve));
+      }
+      if (this.#state === "failed" && this.#error !== null) throw this.#error;
+    } finally {
+      for (const stop of stops) stop();
+      this.#hasRoom(key);
+      this.close();
+    }
+  }
+
+  /** Asks the producer to stop. The stream then ends as any other does. @throws SluiceError */
+  cancel(): Promise<"open" | EndStatus> {
+    return this.#host.cancel(this.id);
+  }
+
+  /** Stops reading; the stream itself goes on. Idempotent. */
+  readonly close = (): void => this.#finish("closed");
+
+  #start(): void {
+    if (this.#isStarted) return;
+    this.#isStarted = true;
+    queueMicrotask(() => {
+      if (isOver(this.#state)) return;
+      const remembered = this.#recall();
+      const reader = new StreamReader(this.id, remembered?.cursor ?? startCursor(this.#options), {
+        chunk: (chunk) => this.#takeChunk(chunk),
+        gap: (gap) => this.#takeGap(gap),
+        heartbeat: (chunk) => this.#events.emit("heartbeat", chunk),
+        end: (status, chunk) => this.#finishEnded({ status, chunk }),
+      });
+      this.#reader = reader;
+      if (remembered?.end !== undefined) {
+        reader.hasEnded = true;
+        this.#finishEnded({ status: remembered.end, chunk: null });
+        return;
+      }
+      const follower: Follower = {
+        id: this.id,
+        options: this.#options,
+        reader,
+        changed: (state, error) => this.#change(state, error),
+        over: (error) => {
+          if (error === null) reader.takeEnd(null);
+          else this.#fail(error);
+        },
+        carryOn: (carry) => {
+          if (!isOver(this.#state)) this.#carrier = carry(follower);
+        },
+        room: () => this.#roomToWaitFor(),
+      };
+      follower.carryOn((each) => this.#host.follow(each));
+    });
+  }
+
+  /** Where an earlier page was. Of no use to who wants the text and has no text up to there. */
+  #recall(): Remembered | null {
+    const remembered = this.#host.memory?.recall(this.id) ?? null;
+    if (remembered === null || (this.#text !== null && remembered.text === undefined)) return null;
+    this.#hasGaps = remembered.hasGaps ?? false;
+    if (this.#text !== null && remembered.text !== undefined) {
+      this.#text.value = remembered.text;
+      this.#events.emit("text", remembered.text);
+    }
+    return remembered;
+  }
+
+  #collectText(): TextSoFar {
+    if (this.#text === null && this.#reader !== null)
+      throw new Error("text is collected from the start of a stream: ask for it before anything has come");
+    return (this.#text ??= new TextSoFar());
+  }
+
+  #textProblem(): SluiceError | null {
+    if (this.#state === "failed") return this.#error;
+    if (this.#state === "closed") return new SluiceError("CLOSED", "the stream was closed before its end");
+    const { status, chunk } = this.#end ?? { status: null, chunk: null };
+    if (status === "deleted") return new SluiceError("STREAM_DELETED", "the stream was deleted");
+    if (chunk?.chunk_type.type === "Error")
+      return new SluiceError(chunk.chunk_type.code, chunk.chunk_type.error);
+    if (status === "cancelled") return new SluiceError("CANCELLED", "the stream was cancelled");
+    if (status === "errored") return new SluiceError("INCOMPLETE", "the stream ended with an error");
+    if (this.#hasGaps) return new SluiceError("INCOMPLETE", "part of the text can't be had any more");
+    return null;
+  }
+
+  #takeChunk(chunk: StreamChunk): void {
+    this.#events.emit("chunk", chunk);
+    const type = chunk.chunk_type;
+    if (this.#text !== null && type.type === "Text" && type.content !== "") {
+      this.#text.add(chunk.sequence, type.content);
+      this.#events.emit("text", this.#text.value);
+    }
+    this.#remember();
+  }
+
+  #takeGap(gap: Gap): void {
+    if (gap.reset === true) {
+      this.#text?.cutAfter(gap.head);
+      if (this.#text !== null) this.#events.emit("text", this.#text.value);
+    } else {
+      this.#hasGaps = true;
+    }
+    this.#events.emit("gap", gap);
+    this.#remember();
+  }
+
+  #remember(): void {
+    this.#host.memory?.note(this.id, () => ({
+      cursor: this.cursor ?? 0,
+      ...(this.#text !== null && { text: this.#text.value }),
+      ...(this.#hasGaps && { hasGaps: true }),
+      ...(this.#end !== null && { end: this.#end.status }),
+    }));
+  }
+
+  #change(state: ConnectionState, error: SluiceError | null): void {
+    if (isOver(this.#state)) return;
+    if (state !== "connecting") this.#error = error;
+    if (this.#state === state) return;
+    this.#state = state;
+    this.#events.emit("state", state);
+  }
+
+  #fail(error: SluiceError): void {
+    if (isOver(this.#state)) return;
+    this.#error = error;
+    this.#host.memory?.forget(this.id);
+    this.#finish("failed");
+    this.#events.emit("error", error);
+  }
+
+  #finishEnded(end: StreamEnd): void {
+    if (isOver(this.#state)) return;
+    this.#end = end;
+    this.#error = null;
+    if (end.status === "deleted") this.#host.memory?.forget(this.id);
+    else this.#remember();
+    this.#finish("ended");
+    this.#events.emit("end", end);
+  }
+
+  #finish(state: "ended" | "failed" | "closed"): void {
+    if (isOver(this.#state)) return;
+    this.#state = state;
+    this.#options.signal?.removeEventListener("abort", this.close);
+    this.#carrier?.leave();
+    this.#full.clear();
+    this.#room?.open();
+    this.#host.memory?.flush();
+    this.#events.emit("state", state);
+  }
+
+  #roomToWaitFor(): Promise<void> | null {
+    if (this.#full.size === 0 || isOver(this.#state)) return null;
+    let open = (): void => {};
+    const promise = new Promise<void>((resolve) => (open = resolve));
+    this.#room = { promise, open };
+    return promise;
+  }
+
+  #hasRoom(key: object): void {
+    if (this.#full.delete(key) && this.#full.size === 0) this.#room?.open();
+  }
+}
+
+const isOver = (state: StreamState): boolean => state === "ended" || state === "failed" || state === "closed";
