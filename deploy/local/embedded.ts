@@ -1,5 +1,6 @@
 import { createEdge, DEFAULT_EDGE_SETTINGS, EDGE_FIGURES } from "@sluice/edge";
 import {
+  controlRoutes,
   createGateway,
   GATEWAY_FIGURES,
   gatewayConfigSchema,
@@ -30,7 +31,10 @@ import {
   MemoryPartitionLeases,
   MemoryPartitionLog,
   MemoryPressureFeed,
+  MemoryReceiptFeed,
   MemoryPromptDesk,
+  MemoryReaderCensus,
+  MemoryRejectedElements,
   MemoryServiceReports,
   MemoryStreamLog,
 } from "@sluice/testing/memory";
@@ -69,8 +73,13 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
   const cache = new MemoryChunkCache({ partitions: log.partitions });
   const bus = new MemoryLiveBus();
   const pressureFeed = new MemoryPressureFeed();
+  const receiptFeed = new MemoryReceiptFeed();
   const desk = new MemoryPromptDesk();
   const reports = new MemoryServiceReports();
+  const peers = new MemoryEdgePeers();
+  const census = new MemoryReaderCensus();
+  const partitionLog = new MemoryPartitionLog(log);
+  const leases = new MemoryPartitionLeases({ partitions: log.partitions, cache });
   // The terminal belongs to the launcher; what goes wrong in here still has to be seen.
   const logger = createLogger("embedded", "error");
   const lifecycle = new Lifecycle(logger);
@@ -91,12 +100,13 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
     const ingestInstance = createInstanceName();
     const ingester = startIngester({
       instance: ingestInstance,
-      log: new MemoryPartitionLog(log),
+      log: partitionLog,
       streamLog: new MemoryStreamLog(log),
       cache,
-      leases: new MemoryPartitionLeases({ partitions: log.partitions, cache }),
+      leases,
       liveFeed: new MemoryLiveFeed(bus),
       pressureFeed,
+      receiptFeed,
       settings: ingestSettingsOf(ingestConfigSchema.parse({})),
       logger,
       registry: registries.ingest,
@@ -107,13 +117,13 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       instance: ingestInstance,
       registry: registries.ingest,
       figures: INGEST_FIGURES,
-      partitions: () => ingester.owned,
+      partitions: () => ingester.partitions(),
     });
 
     const edge = createEdge({
       cache,
       liveFeed: new MemoryLiveFeed(bus),
-      peers: new MemoryEdgePeers(),
+      peers,
       partitions: log.partitions,
       settings: DEFAULT_EDGE_SETTINGS,
       logger,
@@ -134,6 +144,15 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       logger,
       registry: registries.gateway,
       edgeUrl,
+      control: controlRoutes({
+        cache,
+        leases,
+        log: partitionLog,
+        rejected: new MemoryRejectedElements(partitionLog),
+        reports,
+        peers,
+        census,
+      }),
     });
     lifecycle.add("gateway", () => gateway.close());
     serve({
@@ -151,7 +170,12 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       ...(pace === undefined ? {} : { TOKENS_PER_SECOND: String(pace) }),
     });
     const worker = createWorker({
-      manager: new StreamManager({ log: new MemoryStreamLog(log) }),
+      manager: new StreamManager({
+        log: new MemoryStreamLog(log),
+        readerCensus: census,
+        pressureFeed,
+        receiptFeed,
+      }),
       promptDesk: desk,
       model: modelOf(workerConfig),
       settings: {

@@ -84,7 +84,11 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
     // All on one port, which the system shares out among them.
     await add(`edge-${number}`, "edge", { PORT: String(options.ports.edge) });
   }
-  await add("gateway", "gateway", { PORT: String(options.ports.gateway), EDGE_URL: urls.edge });
+  await add("gateway", "gateway", {
+    PORT: String(options.ports.gateway),
+    EDGE_URL: urls.edge,
+    CONTROL_ENABLED: "true",
+  });
   const rate = options.tokensPerSecond;
   await add("worker", "worker", rate === undefined ? {} : { TOKENS_PER_SECOND: String(rate) });
   return { specs, urls: { ...urls, admin } };

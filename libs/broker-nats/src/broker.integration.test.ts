@@ -6,11 +6,12 @@ import {
   partitionLogContract,
   pressureFeedContract,
   promptDeskContract,
+  receiptFeedContract,
   readerCensusContract,
+  rejectedElementsContract,
   serviceReportsContract,
   startNats,
   streamLogContract,
-  type LogUnderTest,
   type ServerHandle,
 } from "@sluice/testing";
 import { NatsCancelFeed } from "./nats-cancel-feed.ts";
@@ -20,6 +21,7 @@ import { NatsLiveFeed } from "./nats-live-feed.ts";
 import { NatsPressureFeed } from "./nats-pressure-feed.ts";
 import { NatsPromptDesk } from "./nats-prompt-desk.ts";
 import { NatsServiceReports } from "./nats-service-reports.ts";
+import { NatsReceiptFeed } from "./nats-receipt-feed.ts";
 import { openNatsLog } from "./nats-log-under-test.ts";
 import { NatsReaderCensus } from "./nats-reader-census.ts";
 
@@ -33,10 +35,14 @@ describe("on a NATS server", () => {
     await server.stop();
   });
 
-  const openLog = (): Promise<LogUnderTest> => openNatsLog(server.url, 1);
+  const openLog = (): ReturnType<typeof openNatsLog> => openNatsLog(server.url, 1);
 
   streamLogContract("NatsStreamLog", openLog);
   partitionLogContract("NatsPartitionLog", openLog);
+  rejectedElementsContract("NatsRejectedElements", async () => {
+    const { partitionLog: log, rejected, close } = await openLog();
+    return { log, rejected, close };
+  });
 
   liveFeedContract("NatsLiveFeed", async () => {
     const [owner, edge] = await Promise.all([
@@ -120,6 +126,19 @@ describe("on a NATS server", () => {
       processes: [new NatsServiceReports(first), new NatsServiceReports(second)],
       settle: async () => void (await Promise.all([first.connection.flush(), second.connection.flush()])),
       close: async () => void (await Promise.all([asker.close(), first.close(), second.close()])),
+    };
+  });
+
+  receiptFeedContract("NatsReceiptFeed", async () => {
+    const [owner, producer] = await Promise.all([
+      connectNats({ servers: server.url, name: "owner" }),
+      connectNats({ servers: server.url, name: "producer" }),
+    ]);
+    return {
+      owner: new NatsReceiptFeed(owner),
+      producer: new NatsReceiptFeed(producer),
+      settle: async () => void (await Promise.all([owner.connection.flush(), producer.connection.flush()])),
+      close: async () => void (await Promise.all([owner.close(), producer.close()])),
     };
   });
 

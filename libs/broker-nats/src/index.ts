@@ -13,6 +13,7 @@ export { NatsPartitionLog } from "./nats-partition-log.ts";
 export { NatsPressureFeed } from "./nats-pressure-feed.ts";
 export { NatsPromptDesk } from "./nats-prompt-desk.ts";
 export { NatsReaderCensus } from "./nats-reader-census.ts";
+export { NatsRejectedElements } from "./nats-rejected-elements.ts";
 export { NatsServiceReports } from "./nats-service-reports.ts";
+export { NatsReceiptFeed } from "./nats-receipt-feed.ts";
 export { NatsStreamLog } from "./nats-stream-log.ts";
-export { listRejected, type RejectedElement } from "./rejected-elements.ts";

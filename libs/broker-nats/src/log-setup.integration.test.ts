@@ -7,7 +7,7 @@ import { awaitLog, ensureLog, type LogOptions } from "./log-setup.ts";
 import { connectNats, type NatsLink } from "./nats-connection.ts";
 import { NatsPartitionLog } from "./nats-partition-log.ts";
 import { NatsStreamLog } from "./nats-stream-log.ts";
-import { listRejected } from "./rejected-elements.ts";
+import { NatsRejectedElements } from "./nats-rejected-elements.ts";
 
 const OPTIONS: LogOptions = {
   replicas: 1,
@@ -186,13 +186,30 @@ describe("the log", () => {
           await log.reject({ streamId, brokerSequence, index, reason: "no\nsuch type", element });
       }
     }
-    const first = await listRejected(link, { limit: 7 });
-    const second = await listRejected(link, { limit: 7, after: first.at(-1)!.position });
-    const third = await listRejected(link, { limit: 7, after: second.at(-1)!.position });
+    const kept = new NatsRejectedElements(link);
+    const first = await kept.readOldest({ limit: 7, after: 0 });
+    const second = await kept.readOldest({ limit: 7, after: first.at(-1)!.position });
+    const third = await kept.readOldest({ limit: 7, after: second.at(-1)!.position });
     expect([first.length, second.length, third.length]).toEqual([7, 3, 0]);
     expect(first[0]).toMatchObject({ streamId: one, brokerSequence: 17, index: 0, reason: "no such type" });
     expect(Buffer.from(first[0]!.element)).toEqual(Buffer.from(element));
-    const ofTwo = await listRejected(link, { limit: 100, streamId: two });
+    const ofTwo = await kept.readOldest({ limit: 100, after: 0, streamId: two });
     expect(ofTwo.map((rejected) => rejected.index)).toEqual([0, 1, 2, 3, 4]);
+  });
+
+  it("finds the newest of what was rejected also behind those that somebody deleted", async () => {
+    const log = new NatsPartitionLog(link, await ensureLog(link, OPTIONS));
+    const streamId = freshStreamId();
+    for (let index = 0; index < 12; index++) {
+      const element = Buffer.from(String(index));
+      await log.reject({ streamId, brokerSequence: 19, index, reason: "no", element });
+    }
+    const kept = new NatsRejectedElements(link);
+    const page = { before: null, limit: 3, maxElementBytes: 100 };
+    const newest = await kept.readNewest({ ...page, limit: 12 });
+    for (const index of [0, 2, 3, 4, 5, 6, 7])
+      await link.jetStreamManager.streams.deleteMessage(REJECTED_STREAM, newest[index]!.position);
+    const left = await kept.readNewest(page);
+    expect(left.map((rejected) => rejected.index)).toEqual([10, 3, 2]);
   });
 });

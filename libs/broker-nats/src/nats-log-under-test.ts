@@ -2,6 +2,7 @@ import { streamSubject } from "@sluice/protocol";
 import { ensureLog } from "./log-setup.ts";
 import { connectNats } from "./nats-connection.ts";
 import { NatsPartitionLog } from "./nats-partition-log.ts";
+import { NatsRejectedElements } from "./nats-rejected-elements.ts";
 import { NatsStreamLog } from "./nats-stream-log.ts";
 
 /** The log on real servers, in the shape that the contract suites take; for tests only. */
@@ -16,6 +17,7 @@ export async function openNatsLog(servers: string, replicas: number) {
   return {
     streamLog: new NatsStreamLog(link, log),
     partitionLog: new NatsPartitionLog(link, log),
+    rejected: new NatsRejectedElements(link),
     publishBare: async (streamId: string, payload: Uint8Array) =>
       void (await link.jetStream.publish(streamSubject(streamId), payload)),
     close: () => link.close(),

@@ -3,7 +3,7 @@ import type { ServiceReport, ServiceReports, Subscription } from "@sluice/core";
 import { REPORTS_SUBJECT, serviceReportSchema } from "@sluice/protocol";
 import { gatherAnswers } from "./gather-answers.ts";
 import type { NatsLink } from "./nats-connection.ts";
-import { subscribe } from "./service-request.ts";
+import { respond, subscribe } from "./service-request.ts";
 
 /** One subject on core NATS that every process listens on. */
 export class NatsServiceReports implements ServiceReports {
@@ -24,7 +24,7 @@ export class NatsServiceReports implements ServiceReports {
 
 async function answer(message: Msg, describe: () => Promise<ServiceReport>): Promise<void> {
   try {
-    message.respond(JSON.stringify(await describe()));
+    respond(message, await describe());
   } catch {
     // It can't describe itself, or the connection is closing: to the asker it is one answer less.
   }

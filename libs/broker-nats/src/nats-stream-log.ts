@@ -104,6 +104,7 @@ function headersOf(message: OutgoingMessage, chunkSubject: string): MsgHdrs {
   if (message.control !== undefined) made.set(HEADERS.control, message.control);
   if (message.options !== undefined) made.set(HEADERS.options, message.options);
   if (message.beatIntervalMs !== undefined) made.set(HEADERS.beat, String(message.beatIntervalMs));
+  if (message.receiptTo !== undefined) made.set(HEADERS.receipt, message.receiptTo);
   return made;
 }
 

@@ -72,6 +72,7 @@ describe("a stored message", () => {
       control: null,
       options: null,
       beatIntervalMs: null,
+      receiptTo: null,
       payload: raw.payload,
     });
   });
@@ -82,6 +83,20 @@ describe("a stored message", () => {
       expect(withHeaders({ "Sluice-Sequence": text }).producerSequence).toBeNull();
     },
   );
+
+  it("wants a receipt in an inbox only: ingest must not publish for others where they may not", () => {
+    expect(withHeaders({ "Sluice-Receipt": "_INBOX.k3J9.7" }).receiptTo).toBe("_INBOX.k3J9.7");
+    const foreign = [
+      "stream.abc",
+      "$JS.API.STREAM.PURGE.CHUNKS",
+      "_INBOX",
+      "_INBOX.>",
+      "_INBOX.a b",
+      "_INBOX.a..b",
+    ];
+    for (const subject of [...foreign, `_INBOX.${"a".repeat(122)}`])
+      expect(withHeaders({ "Sluice-Receipt": subject }).receiptTo).toBeNull();
+  });
 
   it("takes an expectation of zero for the proof that it was the first", () => {
     const message = withHeaders({ "Nats-Expected-Last-Subject-Sequence": "0" });

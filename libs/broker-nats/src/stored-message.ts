@@ -1,6 +1,6 @@
 import type { MsgHdrs } from "@nats-io/nats-core";
 import type { StoredMessage } from "@sluice/core";
-import { HEADERS, streamIdOfChunkSubject } from "@sluice/protocol";
+import { HEADERS, isReceiptSubject, streamIdOfChunkSubject } from "@sluice/protocol";
 
 /** What all ways to read the log have in common. */
 export interface RawMessage {
@@ -24,6 +24,7 @@ export function storedMessage(raw: RawMessage): StoredMessage {
     control: headerOf(headers, HEADERS.control) === "delete" ? "delete" : null,
     options: headerOf(headers, HEADERS.options),
     beatIntervalMs: positive(numberOf(headers, HEADERS.beat)),
+    receiptTo: receiptSubjectOf(headers),
     payload: raw.payload,
   };
 }
@@ -32,6 +33,11 @@ export function storedMessage(raw: RawMessage): StoredMessage {
 function expectationOf(raw: RawMessage): number | null {
   const subject = headerOf(raw.headers, HEADERS.expectedSubject) ?? raw.subject;
   return subject === raw.subject ? numberOf(raw.headers, HEADERS.expectedLastSequence) : null;
+}
+
+function receiptSubjectOf(headers: MsgHdrs | undefined): string | null {
+  const subject = headerOf(headers, HEADERS.receipt);
+  return subject !== null && isReceiptSubject(subject) ? subject : null;
 }
 
 export function headerOf(headers: MsgHdrs | undefined, name: string): string | null {

@@ -1,4 +1,5 @@
 import type { StartPoint } from "./chunk-cache.ts";
+import { byCodeUnits } from "./id-order.ts";
 import type { Subscription } from "./live-feed.ts";
 
 /** A reader's connection as an operator sees it. */
@@ -54,4 +55,19 @@ export interface EdgePeers {
 
   /** One page of each pod that answers within the time, in no order; a pod that doesn't is missing. */
   listConnections(query: ConnectionQuery, timeoutMs: number): Promise<readonly ConnectionPage[]>;
+}
+
+/** One page of pages, as if all their connections were in one place. */
+export function mergeConnectionPages(pages: readonly ConnectionPage[], limit: number): ConnectionPage {
+  const all = pages.flatMap(({ connections }) => connections);
+  const sorted = all.toSorted((left, right) => byCodeUnits(left.connectionId, right.connectionId));
+  // Past the last connection of a page that was cut there may be some that nobody has sent.
+  const ends = pages
+    .filter(({ hasMore }) => hasMore)
+    .map(({ connections }) => connections.at(-1)?.connectionId);
+  const certain = sorted.filter(({ connectionId }) =>
+    ends.every((end) => end === undefined || connectionId <= end),
+  );
+  const connections = certain.slice(0, limit);
+  return { connections, hasMore: ends.length > 0 || connections.length < certain.length };
 }

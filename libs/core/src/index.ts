@@ -31,6 +31,7 @@ export {
 } from "./chunk-cache.ts";
 export { addDivergence, positionOf, realign, type Divergence } from "./divergence.ts";
 export {
+  mergeConnectionPages,
   type ConnectionPage,
   type ConnectionQuery,
   type ConnectionRecord,
@@ -38,6 +39,7 @@ export {
   type EdgePod,
   type StreamChange,
 } from "./edge-peers.ts";
+export { byCodeUnits } from "./id-order.ts";
 export { type LiveFeed, type RebuildAnswer, type Subscription, type TailAnnouncement } from "./live-feed.ts";
 export { type LogElement, type LogEntry, type StoredMessage } from "./log-entry.ts";
 export { type PartitionLeases } from "./partition-leases.ts";
@@ -49,7 +51,9 @@ export {
 } from "./partition-log.ts";
 export { type PartitionPressure, type PressureFeed } from "./pressure-feed.ts";
 export { type Prompt, type PromptDesk } from "./prompt-desk.ts";
+export { type Receipt, type ReceiptFeed, type ReceiptInbox } from "./receipt-feed.ts";
 export { type ReaderCensus } from "./reader-census.ts";
+export { type RejectedElement, type RejectedElements } from "./rejected-elements.ts";
 export {
   ReplayMerge,
   type HoldBounds,
@@ -68,7 +72,7 @@ export {
   type Numbering,
   type StreamHead,
 } from "./sequencing.ts";
-export { type ServiceReport, type ServiceReports } from "./service-reports.ts";
+export { type OwnedPartition, type ServiceReport, type ServiceReports } from "./service-reports.ts";
 export { isStreamErrorCode, STREAM_ERROR_CODES, StreamError, type StreamErrorCode } from "./stream-error.ts";
 export { isStreamId, partitionOf } from "./stream-id.ts";
 export { type LogAppendOutcome, type OutgoingMessage, type StreamLog } from "./stream-log.ts";

@@ -19,6 +19,8 @@ export interface StoredMessage {
   options: string | null;
   /** `Sluice-Beat`: its producer beats each so many ms from here on; null: it makes no such promise. */
   beatIntervalMs: number | null;
+  /** `Sluice-Receipt`: where its producer wants to be told which numbers it took; null: nowhere. */
+  receiptTo: string | null;
   payload: Uint8Array;
 }
 

@@ -1,5 +1,12 @@
 import type { Subscription } from "./live-feed.ts";
 
+/** A partition that an ingest replica reads, and how far what readers can get is behind the log; null where it isn't known. */
+export interface OwnedPartition {
+  partition: number;
+  lagMs: number | null;
+  lagMessages: number | null;
+}
+
 /** What one running process says of itself when the control plane asks. Figures only: nothing in it names a stream. */
 export interface ServiceReport {
   service: "ingest" | "edge" | "gateway" | "worker";
@@ -12,7 +19,7 @@ export interface ServiceReport {
    */
   figures: Readonly<Record<string, number>>;
   /** Partitions that an ingest replica owns; empty for the others. */
-  partitions: readonly number[];
+  partitions: readonly OwnedPartition[];
 }
 
 export interface ServiceReports {

@@ -19,6 +19,8 @@ export interface OutgoingMessage {
   options?: string;
   /** The sender beats each so many ms from here on. */
   beatIntervalMs?: number;
+  /** Where the partition's owner is to tell its numbers; see ReceiptFeed. */
+  receiptTo?: string;
 }
 
 export type LogAppendOutcome =

@@ -36,6 +36,12 @@ export class TokenBucket {
     return missing <= 0 ? 0 : Math.floor(missing / this.#ratePerMs) + 1;
   }
 
+  /** Tokens that `tryTake` would give now. */
+  available(nowMs: number): number {
+    this.#refill(nowMs);
+    return this.#tokens;
+  }
+
   /** True once it is full: forgetting the bucket then loses nothing. */
   isFull(nowMs: number): boolean {
     this.#refill(nowMs);

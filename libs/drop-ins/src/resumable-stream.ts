@@ -130,7 +130,7 @@ class Context {
 
   /** Written to the end whoever reads; readers, the first one too, get what is stored. */
   #produce(handle: StreamHandle, makeStream: () => ReadableStream<string>): ReadableStream<string> {
-    const written = handle.pipe(piecesOf(makeStream())).finally(() => handle.close());
+    const written = write(handle, makeStream());
     // Its readers are told; without `waitUntil` there is nobody else to tell.
     if (this.#options.waitUntil === null) written.catch(() => undefined);
     else this.#options.waitUntil(written);
@@ -172,6 +172,11 @@ class Context {
 
 function hashOf(name: string): string {
   return createHash("sha256").update(name).digest("base64url");
+}
+
+async function write(handle: StreamHandle, source: ReadableStream<string>): Promise<void> {
+  await using writing = handle;
+  await writing.pipe(piecesOf(source));
 }
 
 async function* piecesOf(source: ReadableStream<string>): AsyncGenerator<string, void, undefined> {

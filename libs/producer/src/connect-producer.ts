@@ -1,4 +1,14 @@
-import { awaitLog, connectNats, NatsLiveFeed, NatsStreamLog } from "@sluice/broker-nats";
+import {
+  awaitLog,
+  connectNats,
+  NatsCancelFeed,
+  NatsLiveFeed,
+  NatsPressureFeed,
+  NatsReaderCensus,
+  NatsReceiptFeed,
+  NatsStreamLog,
+  type NatsLink,
+} from "@sluice/broker-nats";
 import type { ProducerSettings } from "./settings.ts";
 import { StreamManager } from "./stream-manager.ts";
 
@@ -17,14 +27,30 @@ export interface ConnectOptions {
  * @throws StreamError CONNECTION, LOG_UNAVAILABLE when there is no server or no log in time; LOG_INCOMPATIBLE
  */
 export async function connectProducer(options: ConnectOptions): Promise<StreamManager> {
-  const { servers, name = "sluice-producer", settings = {}, connectTimeoutMs = 30_000 } = options;
+  const { servers, name = "sluice-producer", connectTimeoutMs = 30_000 } = options;
   const link = await connectNats({ servers, name, connectTimeoutMs });
   try {
-    const log = new NatsStreamLog(link, await awaitLog(link, connectTimeoutMs));
-    const liveFeed = new NatsLiveFeed(link);
-    return new StreamManager({ log, settings, liveFeed, closeLog: () => link.close() });
+    return await createManager(link, options, () => link.close());
   } catch (error) {
     await link.close();
     throw error;
   }
+}
+
+/** The same on a connection that the process has already, and goes on using when the manager is closed. */
+export async function createManager(
+  link: NatsLink,
+  { settings = {}, connectTimeoutMs = 30_000 }: Pick<ConnectOptions, "settings" | "connectTimeoutMs"> = {},
+  closeLog: () => Promise<void> = () => Promise.resolve(),
+): Promise<StreamManager> {
+  return new StreamManager({
+    log: new NatsStreamLog(link, await awaitLog(link, connectTimeoutMs)),
+    settings,
+    liveFeed: new NatsLiveFeed(link),
+    cancelFeed: new NatsCancelFeed(link),
+    readerCensus: new NatsReaderCensus(link),
+    pressureFeed: new NatsPressureFeed(link),
+    receiptFeed: new NatsReceiptFeed(link),
+    closeLog,
+  });
 }

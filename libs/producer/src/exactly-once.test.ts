@@ -1,17 +1,19 @@
 import {
   numberEntry,
+  partitionOf,
   StreamError,
   type OutgoingMessage,
   type StreamHead,
   type StreamLog,
 } from "@sluice/core";
 import { decodeMessage, MAX_CHUNK_BYTES } from "@sluice/protocol";
-import { MemoryLog, MemoryStreamLog } from "@sluice/testing";
+import { MemoryLog, MemoryReceiptFeed, MemoryStreamLog } from "@sluice/testing";
 import * as fc from "fast-check";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { StreamManager, type SendReceipt, type StreamHandle } from "./index.ts";
 
 const STREAM = "s";
+const RUNS = 1_000;
 
 /** A way to the log on which requests wait until the test decides what becomes of them. */
 class ScheduledNetwork implements StreamLog {
@@ -110,7 +112,7 @@ class Worker {
     this.name = name;
   }
 
-  send(): void {
+  send(isConfirmed = false): void {
     if (this.handle === null) return;
     const entry: Sent = {
       text: `${this.name}${this.sent.length}`,
@@ -123,7 +125,8 @@ class Worker {
       entry.settledAt = this.#moment++;
       entry.outcome = outcome;
     };
-    this.handle.sendText(entry.text).then(
+    const confirm = isConfirmed ? "sequenced" : "durable";
+    this.handle.send({ type: "Text", content: entry.text }, { confirm }).then(
       (receipt) => settle({ receipt }),
       (error: StreamError) => settle({ error }),
     );
@@ -159,7 +162,10 @@ function readLog(log: MemoryLog): Place[] {
 
 const index = fc.nat(3);
 const action = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ do: fc.constant("send" as const), worker: fc.nat(1) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({ do: fc.constant("send" as const), worker: fc.nat(1), isConfirmed: fc.boolean() }),
+  },
   { weight: 5, arbitrary: fc.record({ do: fc.constant("deliver" as const), index }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("loseAck" as const), index }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("delay" as const), index }) },
@@ -172,17 +178,47 @@ const action = fc.oneof(
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("cut" as const), isReachable: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("open" as const) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("ingest" as const), isReceiptLost: fc.boolean() }) },
 );
 type Action = typeof action extends fc.Arbitrary<infer T> ? T : never;
+
+/** The partition's owner: numbers what has come into the log since the last time, and tells those who asked, or dies first. */
+class Owner {
+  readonly feed = new MemoryReceiptFeed();
+  readonly #log: MemoryLog;
+  #head: StreamHead | null = null;
+
+  constructor(log: MemoryLog) {
+    this.#log = log;
+    this.feed.answerHeads(partitionOf(STREAM, log.partitions), async () => this.#head);
+  }
+
+  async ingest(isReceiptLost: boolean): Promise<void> {
+    for (const message of this.#log.messages) {
+      const numbering = numberEntry(this.#head, decodeMessage(message, MAX_CHUNK_BYTES));
+      if (numbering.kind !== "numbered") continue;
+      this.#head = numbering.head;
+      const { brokerSequence, receiptTo } = message;
+      if (receiptTo === null || isReceiptLost) continue;
+      this.feed.publishReceipt(receiptTo, { brokerSequence, first: numbering.first, count: numbering.count });
+    }
+    await new Promise(setImmediate);
+  }
+}
 
 class World {
   readonly log = new MemoryLog();
   readonly network = new ScheduledNetwork(this.log);
+  readonly owner = new Owner(this.log);
   readonly workers: [Worker, Worker] = [new Worker("a"), new Worker("b")];
   readonly manager: StreamManager;
 
   constructor(mode: "exclusive" | "shared", publishTimeoutMs: number) {
-    this.manager = new StreamManager({ log: this.network, settings: { publishTimeoutMs } });
+    this.manager = new StreamManager({
+      log: this.network,
+      receiptFeed: this.owner.feed,
+      settings: { publishTimeoutMs },
+    });
     this.mode = mode;
   }
 
@@ -204,7 +240,8 @@ class World {
   }
 
   async run(action: Action): Promise<void> {
-    if (action.do === "send") this.workers[action.worker]?.send();
+    if (action.do === "send") this.workers[action.worker]?.send(action.isConfirmed);
+    if (action.do === "ingest") await this.owner.ingest(action.isReceiptLost);
     if (action.do === "deliver") await this.network.deliver(action.index, false);
     if (action.do === "loseAck") await this.network.deliver(action.index, true);
     if (action.do === "delay") this.network.delay(action.index);
@@ -222,6 +259,7 @@ class World {
     this.network.isPassing = true;
     for (const _round of [1, 2, 3]) {
       await this.network.deliverAll();
+      await this.owner.ingest(false);
       await vi.advanceTimersByTimeAsync(5_000);
     }
   }
@@ -298,7 +336,7 @@ test("whatever requests and answers are lost, delayed or refused, what is acknow
       await play(world, actions);
       expect(brokenPromises(world)).toEqual([]);
     }),
-    { numRuns: 400 },
+    { numRuns: RUNS },
   );
 });
 
@@ -323,7 +361,7 @@ test("once another handle is open the old one never writes again, and the new on
       await vi.advanceTimersByTimeAsync(5_000);
       expect(old.sent.at(-1)?.outcome).toMatchObject({ error: { code: "FENCED" } });
     }),
-    { numRuns: 400 },
+    { numRuns: RUNS },
   );
 });
 
@@ -337,7 +375,7 @@ test("shared handles interleave, each in its own order, and none is fenced", asy
       const errors = world.workers.flatMap(({ sent }) => sent.map(({ outcome }) => outcome));
       expect(errors).not.toContainEqual({ error: expect.objectContaining({ code: "FENCED" }) });
     }),
-    { numRuns: 400 },
+    { numRuns: RUNS },
   );
 });
 
@@ -352,7 +390,7 @@ test("with no time limit, what is stored is what was sent, from the first to the
       const sent = world.workers[0].sent.map(({ text }) => text);
       expect(readLog(world.log).map(({ text }) => text)).toEqual(sent);
     }),
-    { numRuns: 200 },
+    { numRuns: RUNS },
   );
 });
 

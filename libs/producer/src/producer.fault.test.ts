@@ -1,15 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
-import { connectNats, ensureLog, NatsPartitionLog, type NatsLink } from "@sluice/broker-nats";
-import type { StoredMessage } from "@sluice/core";
-import { splitPayload } from "@sluice/protocol";
-import { startNats, type ServerHandle } from "@sluice/testing";
+import { startFaultProxy, startNats, type ServerHandle } from "@sluice/testing";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { ObservedLog } from "./log-under-fault.ts";
 import { connectProducer, type ProducerSettings, type StreamHandle, type StreamManager } from "./index.ts";
 
 let server: ServerHandle;
-let link: NatsLink;
-let log: NatsPartitionLog;
+let log: ObservedLog;
 let managers: StreamManager[];
 
 beforeAll(async () => {
@@ -20,47 +17,20 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   managers = [];
-  link = await connectNats({ servers: server.url, name: "observer" });
-  const identity = await ensureLog(link, {
-    replicas: 1,
-    maxAgeMs: 3_600_000,
-    maxBytes: 256 * 1024 * 1024,
-    minRetentionMs: 300_000,
-  });
-  log = new NatsPartitionLog(link, identity);
+  log = await ObservedLog.open(server.url);
 });
 afterEach(async () => {
   await Promise.all(managers.map((manager) => manager.close()));
-  await link.close();
+  await log.link.close();
 });
 
-async function connect(settings: Partial<ProducerSettings> = {}): Promise<StreamManager> {
-  const manager = await connectProducer({ servers: server.url, settings });
+async function connect(
+  settings: Partial<ProducerSettings> = {},
+  servers = server.url,
+): Promise<StreamManager> {
+  const manager = await connectProducer({ servers, settings });
   managers.push(manager);
   return manager;
-}
-
-/** Repeated, since the observer's own connection may come back later than the producer's. */
-async function readMessages(streamId: string): Promise<StoredMessage[]> {
-  let messages: StoredMessage[] | null = null;
-  const read = async (): Promise<StoredMessage[]> => {
-    const found: StoredMessage[] = [];
-    for await (const page of log.readStream(streamId, 0, 500)) found.push(...page);
-    return found;
-  };
-  await expect
-    .poll(async () => (messages = await read().catch(() => null)), { timeout: 20_000 })
-    .not.toBeNull();
-  return messages ?? [];
-}
-
-/** The contents of a stream's Text chunks in the order of the log. */
-async function readTexts(streamId: string): Promise<string[]> {
-  const elements = (await readMessages(streamId)).flatMap(({ payload }) => splitPayload(payload));
-  return elements.flatMap((element) => {
-    const { chunk_type: type } = element as { chunk_type: { content?: string } };
-    return type.content === undefined ? [] : [type.content];
-  });
 }
 
 /** Sends without a pause until told to stop, several at a time. @returns what was sent, all of it acknowledged */
@@ -98,7 +68,28 @@ test("through kills, restarts and pauses of the server every chunk is stored onc
   const sent = await sending;
   for (const [index, { streamId, handle }] of streams.entries()) {
     await handle.sendComplete();
-    expect(await readTexts(streamId)).toEqual(sent[index]);
+    expect(await log.readTexts(streamId)).toEqual(sent[index]);
+    expect(sent[index]!.length).toBeGreaterThan(20);
+  }
+});
+
+test("through lost answers and cut connections at random moments every chunk is stored once and in order", async () => {
+  await using proxy = await startFaultProxy(server.url);
+  const manager = await connect({ publishTimeoutMs: 60_000 }, proxy.url);
+  const streams = await Promise.all(Array.from({ length: 20 }, () => manager.createStream()));
+  let isOver = false;
+  const sending = Promise.all(streams.map(({ handle }) => sendUntil(handle, () => isOver)));
+  for (let round = 0; round < 15; round++) {
+    await delay(300 + Math.random() * 100);
+    proxy.loseAnswers();
+    await delay(Math.random() * 40);
+    proxy.cut();
+  }
+  isOver = true;
+  const sent = await sending;
+  for (const [index, { streamId, handle }] of streams.entries()) {
+    await handle.sendComplete();
+    expect(await log.readTexts(streamId)).toEqual(sent[index]);
     expect(sent[index]!.length).toBeGreaterThan(20);
   }
 });
@@ -119,7 +110,7 @@ test("while there is no server a send fails in time, surely not stored; afterwar
     );
   let sequence: number | null = null;
   await expect.poll(async () => (sequence = await sendAfter()), { timeout: 20_000 }).not.toBeNull();
-  const texts = await readTexts(streamId);
+  const texts = await log.readTexts(streamId);
   expect(texts[0]).toBe("before");
   // One of them may have been in doubt, and is stored.
   expect(texts.slice(1).every((content) => content === "after")).toBe(true);
@@ -143,7 +134,7 @@ test("a send to a server that has stopped answering is in doubt, and never store
       { timeout: 20_000 },
     )
     .toBe("stored");
-  const texts = await readTexts(streamId);
+  const texts = await log.readTexts(streamId);
   expect(texts.at(-1)).toBe("next");
   expect(["next", "doubtful,next"]).toContain(texts.join());
 });
@@ -155,7 +146,7 @@ test("a handle that another process has replaced is fenced, at once and for good
   const current = await second.openStream(streamId);
   await expect(old.sendText("too late")).rejects.toMatchObject({ code: "FENCED" });
   expect(await current.sendText("new")).toMatchObject({ sequence: 2 });
-  expect(await readTexts(streamId)).toEqual(["old", "new"]);
+  expect(await log.readTexts(streamId)).toEqual(["old", "new"]);
 });
 
 test("shared handles of two processes append to one stream without losing or doubling any chunk", async () => {
@@ -168,7 +159,7 @@ test("shared handles of two processes append to one stream without losing or dou
     for (let number = 0; number < 100; number++) await handle.sendAll(textPair(writer, number));
   });
   await Promise.all(sends);
-  const texts = await readTexts(streamId);
+  const texts = await log.readTexts(streamId);
   expect(texts.length).toBe(400);
   for (const writer of [0, 1]) {
     const own = texts.filter((content) => content.startsWith(`${writer}/`));
@@ -194,7 +185,7 @@ test("a deleted stream leaves its tombstone, which the id can't be used beside",
   await handle.sendText("secret");
   await handle.sendComplete();
   await manager.deleteStream(streamId);
-  expect(await readMessages(streamId)).toMatchObject([{ control: "delete", producerSequence: 3 }]);
+  expect(await log.readMessages(streamId)).toMatchObject([{ control: "delete", producerSequence: 3 }]);
   await expect(manager.createStream({ streamId })).rejects.toMatchObject({ code: "STREAM_DELETED" });
   await expect(manager.openStream(streamId)).rejects.toMatchObject({ code: "STREAM_DELETED" });
 });
@@ -205,7 +196,7 @@ test("a chunk of 1 MiB is stored, and what is sent together up to what the serve
   const around = '{"chunk_type":{"type":"Text","content":""}}'.length;
   await handle.sendText("x".repeat(1024 * 1024 - around));
   await handle.sendAll([1, 2, 3].map(() => ({ type: "Text" as const, content: "y".repeat(600_000) })));
-  expect((await readTexts(streamId)).map((content) => content.length)).toEqual([
+  expect((await log.readTexts(streamId)).map((content) => content.length)).toEqual([
     1024 * 1024 - around,
     600_000,
     600_000,

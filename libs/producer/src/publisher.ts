@@ -25,6 +25,8 @@ export interface Batch {
   options?: string;
   /** The last one: the producer goes without ending the stream, and beats no more. */
   isFarewell?: true;
+  /** Where a receipt is to be sent. */
+  receiptTo?: string;
 }
 
 /** In the log, but nothing that readers see: it makes a stream, takes one over or leaves it. */
@@ -129,6 +131,7 @@ export class StreamPublisher {
       producerSequence: this.#position.nextSequence,
       ...(batch.control === undefined ? {} : { control: batch.control }),
       ...(batch.options === undefined ? {} : { options: batch.options }),
+      ...(batch.receiptTo === undefined ? {} : { receiptTo: batch.receiptTo }),
       ...(beatIntervalMs === null || batch.isFarewell === true ? {} : { beatIntervalMs }),
     };
   }

@@ -1,12 +1,13 @@
 import { StreamError } from "@sluice/core";
 import type { EncodedChunk } from "./encoded-chunk.ts";
+import type { Load } from "./rate-limit.ts";
 import { MAX_WAITING_SENDS } from "./settings.ts";
 
 /** What the application learns of a chunk that is durable. */
 export interface SendReceipt {
   /** JetStream's sequence of the message that it travelled in. */
   brokerSequence: number;
-  /** Its position in the stream; null for a heartbeat, and where the stream has messages that don't carry theirs. */
+  /** Its position in the stream; null for a heartbeat, and, unless it is confirmed, where the stream has messages that don't carry theirs. */
   sequence: number | null;
 }
 
@@ -15,6 +16,8 @@ export interface SendUnit {
   readonly chunks: readonly EncodedChunk[];
   readonly bytes: number;
   readonly hasEnd: boolean;
+  /** Whether its sender waits for what ingest makes of it. */
+  readonly isConfirmed: boolean;
   resolve(receipts: SendReceipt[]): void;
   reject(error: unknown): void;
 }
@@ -22,6 +25,7 @@ export interface SendUnit {
 export interface QueueBounds {
   bufferSize: number;
   bufferBytes: number;
+  backpressureThreshold: number;
   backpressureTimeoutMs: number;
 }
 
@@ -32,12 +36,15 @@ interface Waiting {
 
 /**
  * What waits for its publish, in the order of sending. Two rooms: the buffer, which is bounded, and before it those
- * that wait to be let in, each for a bounded time. An empty buffer lets in a unit of any size.
+ * that wait to be let in, each for a bounded time. From the threshold on nothing is let in; an empty buffer lets in a unit
+ * of any size.
  */
 export class SendQueue {
   readonly #bounds: QueueBounds;
   readonly #buffer: SendUnit[] = [];
   readonly #waiting: Waiting[] = [];
+  /** Called once there is room again. */
+  readonly #onRoom: (() => void)[] = [];
   #chunks = 0;
   #bytes = 0;
 
@@ -50,8 +57,16 @@ export class SendQueue {
     return Math.max(this.#chunks / this.#bounds.bufferSize, this.#bytes / this.#bounds.bufferBytes);
   }
 
-  get isEmpty(): boolean {
-    return this.#buffer.length === 0;
+  /** What the next message has to carry at least; null: nothing waits. */
+  get next(): Load | null {
+    const [first] = this.#buffer;
+    return first === undefined ? null : { chunks: first.chunks.length, bytes: first.bytes };
+  }
+
+  /** Resolves once a single chunk would be let in at once. */
+  async room(): Promise<void> {
+    while (this.#waiting.length > 0 || this.#isPressed)
+      await new Promise<void>((resolve) => this.#onRoom.push(resolve));
   }
 
   /** Whether the end of the stream waits here: always last, as its sender lets nothing follow. */
@@ -87,7 +102,7 @@ export class SendQueue {
       this.#chunks -= unit.chunks.length;
       this.#bytes -= unit.bytes;
     }
-    this.#admitWaiting();
+    this.#makeRoom();
     return units;
   }
 
@@ -99,10 +114,16 @@ export class SendQueue {
     this.#bytes = 0;
     for (const { timer } of waiting) clearTimeout(timer);
     for (const unit of units) unit.reject(error);
+    this.#makeRoom();
+  }
+
+  get #isPressed(): boolean {
+    return this.#buffer.length > 0 && this.usage >= this.#bounds.backpressureThreshold;
   }
 
   #hasRoomFor(unit: SendUnit): boolean {
     if (this.#buffer.length === 0) return true;
+    if (this.#isPressed) return false;
     const { bufferSize, bufferBytes } = this.#bounds;
     return this.#chunks + unit.chunks.length <= bufferSize && this.#bytes + unit.bytes <= bufferBytes;
   }
@@ -118,19 +139,20 @@ export class SendQueue {
     const timer = setTimeout(() => {
       this.#waiting.splice(this.#waiting.indexOf(entry), 1);
       unit.reject(exceeded(`no room for ${backpressureTimeoutMs} ms`));
-      this.#admitWaiting();
+      this.#makeRoom();
     }, backpressureTimeoutMs);
     const entry = { unit, timer };
     this.#waiting.push(entry);
   }
 
-  #admitWaiting(): void {
+  #makeRoom(): void {
     for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
       if (!this.#hasRoomFor(first.unit)) return;
       clearTimeout(first.timer);
       this.#waiting.shift();
       this.#admit(first.unit);
     }
+    for (const resolve of this.#onRoom.splice(0)) resolve();
   }
 }
 

@@ -143,14 +143,15 @@ test("an end in the midst of chunks sent together is refused", async () => {
   await expect(sending).rejects.toMatchObject({ code: "STREAM_ENDED", details: { index: 1 } });
 });
 
-test("beyond the buffer sends wait, and one that waits longer than ten seconds is surely not sent", async () => {
+test("from 0.8 of the buffer on sends wait, and one that waits longer than ten seconds is surely not sent", async () => {
   const handle = await openHandle();
   const release = holdAppends();
   const inFlight = handle.sendText("in flight");
   await vi.advanceTimersByTimeAsync(0);
-  const buffered = Array.from({ length: 100 }, (_, index) => handle.sendText(`b${index}`));
-  expect(handle.bufferUsage()).toBe(1);
+  const buffered = Array.from({ length: 80 }, (_, index) => handle.sendText(`b${index}`));
+  expect(handle.bufferUsage()).toBe(0.8);
   const exceeded = codeOf(handle.sendText("too late"));
+  expect(handle.bufferUsage()).toBe(0.8);
   await vi.advanceTimersByTimeAsync(9_000);
   const inTime = handle.sendText("in time");
   await vi.advanceTimersByTimeAsync(1_000);
@@ -158,8 +159,38 @@ test("beyond the buffer sends wait, and one that waits longer than ten seconds i
   release();
   await Promise.all([inFlight, ...buffered, inTime]);
   expect(payloads().join("")).not.toContain("too late");
-  expect((await inTime).sequence).toBe(102);
+  expect((await inTime).sequence).toBe(82);
   expect(handle.bufferUsage()).toBe(0);
+});
+
+test("what is above the threshold is room for chunks that are sent together, up to the buffer's end", async () => {
+  const handle = await openHandle({ bufferSize: 10, backpressureThreshold: 0.5, backpressureTimeoutMs: 50 });
+  const release = holdAppends();
+  const inFlight = handle.sendText("in flight");
+  await vi.advanceTimersByTimeAsync(0);
+  const texts = (count: number): ChunkType[] =>
+    Array.from({ length: count }, () => ({ type: "Text", content: "x" }));
+  const four = handle.sendAll(texts(4));
+  const tooMany = codeOf(handle.sendAll(texts(7)));
+  await vi.advanceTimersByTimeAsync(50);
+  expect(await tooMany).toBe("BACKPRESSURE_EXCEEDED");
+  const six = handle.sendAll(texts(6));
+  expect(handle.bufferUsage()).toBe(1);
+  release();
+  await Promise.all([inFlight, four, six]);
+});
+
+test("whoever asks is told when a send would not have to wait", async () => {
+  const handle = await openHandle();
+  await handle.ready();
+  const release = holdAppends();
+  const sends = Array.from({ length: 200 }, () => handle.sendText("x"));
+  let isReady = false;
+  const ready = handle.ready().then(() => (isReady = true));
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(isReady).toBe(false);
+  release();
+  await Promise.all([ready, ...sends]);
 });
 
 test("bytes bound the buffer too", async () => {

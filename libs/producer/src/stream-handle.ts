@@ -1,20 +1,50 @@
 import {
+  CANCELLED_CODE,
   MAX_ELEMENTS_PER_MESSAGE,
   StreamError,
   type ChunkDraft,
   type ChunkType,
   type JsonValue,
+  type ReaderCensus,
 } from "@sluice/core";
+import type { Cancellation } from "./cancellation.ts";
 import { encodeChunk, type EncodedChunk } from "./encoded-chunk.ts";
-import { NOTHING, type Batch, type StoredBatch, type StreamPublisher } from "./publisher.ts";
-import { SendQueue, type SendReceipt, type SendUnit } from "./send-queue.ts";
+import { pipe, type PipeOptions, type PipeOutcome, type PipeSource } from "./pipe.ts";
+import { NOTHING, type StreamPublisher } from "./publisher.ts";
+import type { ReceiptDesk } from "./receipt-desk.ts";
+import { SendPump } from "./send-pump.ts";
+import type { SendReceipt } from "./send-queue.ts";
 import type { ProducerSettings } from "./settings.ts";
+import type { Throttle } from "./throttle.ts";
 
 // A handle that can't tell the log that it goes is given up after three missed beats anyway.
 const FAREWELL_TIMEOUT_MS = 2_000;
 
-/** `[`, `]`; a comma for each chunk is counted with the chunk. */
-const ARRAY_BYTES = 2;
+/**
+ * What a send waits for. `durable`: the log has the chunk. `sequenced`: readers can have it, too, and its number is known
+ * from ingest, whatever else was published to the stream. Costs a message on core NATS each, and a few milliseconds.
+ */
+export type Confirmation = "durable" | "sequenced";
+
+export interface SendOptions {
+  /** By default what the handle was opened with, `durable` unless said otherwise. */
+  confirm?: Confirmation;
+}
+
+export interface StreamHandleOptions {
+  streamId: string;
+  publisher: StreamPublisher;
+  settings: ProducerSettings;
+  throttle: Throttle;
+  receipts: ReceiptDesk | null;
+  confirm: Confirmation;
+  cancellation: Cancellation;
+  readerCensus: Pick<ReaderCensus, "hasReader"> | null;
+  maxMessageBytes: number;
+  /** Null: it doesn't beat. */
+  beat: ((brokerSequence: number) => void) | null;
+  onClose: () => void;
+}
 
 /**
  * Writes one stream. Sends are stored in the order of the calls, each exactly once, and resolve when they are durable;
@@ -29,48 +59,52 @@ const ARRAY_BYTES = 2;
  * - LOG_UNAVAILABLE, LOG_FULL: with `details.may_be_stored`. Everything that waited behind it fails too and is surely not
  *   stored, so that the log never holds a later chunk without an earlier one. The handle can be used again: what is
  *   not in the log by the time that the next send is stored never will be.
+ * - UNCONFIRMED: it is stored, but its number was not confirmed in time. Don't send it again.
  * - STREAM_ENDED, STREAM_DELETED, FENCED (another handle was opened, or somebody published without one), CLOSED: for good.
  */
 export class StreamHandle implements AsyncDisposable {
   readonly streamId: string;
-  readonly #publisher: StreamPublisher;
-  readonly #queue: SendQueue;
-  readonly #maxMessageBytes: number;
-  readonly #onClose: () => void;
+  readonly #options: StreamHandleOptions;
+  readonly #pump: SendPump;
   /** Runs out one interval after the last sign of life, chunk or beat; undefined: it makes no promise to live. */
   readonly #pulse: NodeJS.Timeout | undefined;
-  #isPumping = false;
-  #isEnding = false;
-  #isClosed = false;
-  #idle: Promise<void> = Promise.resolve();
   #closing: Promise<void> | undefined;
 
   /** Use `StreamManager`. */
-  constructor(options: {
-    streamId: string;
-    publisher: StreamPublisher;
-    settings: ProducerSettings;
-    maxMessageBytes: number;
-    /** Null: it doesn't beat. */
-    beat: ((brokerSequence: number) => void) | null;
-    onClose: () => void;
-  }) {
+  constructor(options: StreamHandleOptions) {
+    const { publisher, settings, beat, cancellation } = options;
     this.streamId = options.streamId;
-    this.#publisher = options.publisher;
-    this.#queue = new SendQueue(options.settings);
-    this.#maxMessageBytes = options.maxMessageBytes;
-    this.#onClose = options.onClose;
-    const { beat } = options;
+    this.#options = options;
+    this.#pump = new SendPump({
+      ...options,
+      bounds: settings,
+      onStored: () => {
+        this.#pulse?.refresh();
+        if (publisher.end !== null) cancellation.close();
+      },
+      onOvertaken: (end) => cancellation.abort(end),
+    });
     if (beat === null) return;
     // Unreferenced: an open handle is no reason for a process to live.
     this.#pulse = setInterval(() => {
-      if (this.#publisher.end === null) beat(this.#publisher.position.brokerSequence);
+      if (publisher.end === null) beat(publisher.position.brokerSequence);
       else clearInterval(this.#pulse);
-    }, options.settings.beatIntervalMs).unref();
+    }, settings.beatIntervalMs).unref();
   }
 
-  async send(chunk: ChunkType | ChunkDraft): Promise<SendReceipt> {
-    const [receipt] = await this.#enqueue([encodeChunk(chunk)]);
+  /**
+   * Aborts when the stream is to stop: its readers asked for it or are gone (`reason.code` CANCELLED), or others ended it or
+   * took it over (that send's error). A cancelled stream can still be written, for its last words: `sendCancelled`; who
+   * doesn't end it within the grace time has it ended by ingest.
+   *
+   * The first look at it is the promise to heed it. A stream whose producer never looked is ended at once.
+   */
+  get signal(): AbortSignal {
+    return this.#options.cancellation.signal;
+  }
+
+  async send(chunk: ChunkType | ChunkDraft, options: SendOptions = {}): Promise<SendReceipt> {
+    const [receipt] = await this.#send([encodeChunk(chunk)], options);
     if (receipt === undefined) throw new Error("a stored chunk has no receipt");
     return receipt;
   }
@@ -79,7 +113,10 @@ export class StreamHandle implements AsyncDisposable {
    * Sends up to 1,024 chunks in one message: all are stored, next to each other, or none.
    * An end may only be the last of them.
    */
-  async sendAll(chunks: readonly (ChunkType | ChunkDraft)[]): Promise<SendReceipt[]> {
+  async sendAll(
+    chunks: readonly (ChunkType | ChunkDraft)[],
+    options: SendOptions = {},
+  ): Promise<SendReceipt[]> {
     if (chunks.length === 0) return [];
     if (chunks.length > MAX_ELEMENTS_PER_MESSAGE) {
       throw new StreamError(
@@ -87,7 +124,10 @@ export class StreamHandle implements AsyncDisposable {
         `${chunks.length} chunks were sent together, at most ${MAX_ELEMENTS_PER_MESSAGE} can be`,
       );
     }
-    return this.#enqueue(chunks.map((chunk, index) => encodeChunk(chunk, index)));
+    return this.#send(
+      chunks.map((chunk, index) => encodeChunk(chunk, index)),
+      options,
+    );
   }
 
   sendText(content: string): Promise<SendReceipt> {
@@ -117,9 +157,45 @@ export class StreamHandle implements AsyncDisposable {
     return this.send({ type: "Complete", summary });
   }
 
+  /** Ends the stream as `cancelled`. */
+  sendCancelled(error = "The stream was stopped."): Promise<SendReceipt> {
+    return this.sendError(error, CANCELLED_CODE);
+  }
+
+  /** Shows readers, and the idle limit, that work goes on. Takes no number, and nobody gets it later. */
+  heartbeat(): Promise<SendReceipt> {
+    return this.send({ type: "Heartbeat" });
+  }
+
+  /**
+   * Sends what a source gives, as fast as it comes and the buffer takes it, and ends the stream: `completed` with the source,
+   * unless its last chunk is an end already; `cancelled` where `signal` aborts; with an Error chunk where the source fails.
+   * The source is hung up on as soon as nothing more of it can be sent.
+   * @throws what the source threw, once the Error chunk is durable; the StreamError of a chunk that couldn't be sent
+   */
+  pipe(source: PipeSource, options: PipeOptions = {}): Promise<PipeOutcome> {
+    return pipe(source, this, options);
+  }
+
+  /** Resolves once a send would not have to wait for room in the buffer. */
+  ready(): Promise<void> {
+    return this.#pump.room();
+  }
+
   /** How full the buffer is, 0 to 1; above 1 after a `sendAll` that is larger than the buffer. */
   bufferUsage(): number {
-    return this.#queue.usage;
+    return this.#pump.usage;
+  }
+
+  /**
+   * Whether anybody reads the stream now, on any edge pod. A reader that reconnects is missed: no reason to stop, see
+   * `cancelWhenAbandonedSeconds`. @throws StreamError CONNECTION where nobody can be asked
+   */
+  async isConnected(timeoutMs = 1_000): Promise<boolean> {
+    const { readerCensus } = this.#options;
+    if (readerCensus === null)
+      throw new StreamError("CONNECTION", "this producer has no way to ask the edges");
+    return readerCensus.hasReader(this.streamId, timeoutMs);
   }
 
   /**
@@ -128,123 +204,42 @@ export class StreamHandle implements AsyncDisposable {
    * beat; where the log doesn't take it within two seconds, the stream will end as PRODUCER_LOST. Idempotent.
    */
   close(): Promise<void> {
-    this.#isClosed = true;
     return (this.#closing ??= this.#leave());
-  }
-
-  async #leave(): Promise<void> {
-    await this.#idle;
-    if (this.#pulse !== undefined) {
-      clearInterval(this.#pulse);
-      if (this.#publisher.end === null) await this.#sayFarewell();
-    }
-    this.#onClose();
-  }
-
-  async #sayFarewell(): Promise<void> {
-    try {
-      await this.#publisher.publish({ ...NOTHING, isFarewell: true }, FAREWELL_TIMEOUT_MS);
-    } catch (error) {
-      // Replaced, ended meanwhile, or the log is away: others decide what becomes of the stream.
-      if (!(error instanceof StreamError)) throw error;
-    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  #enqueue(chunks: EncodedChunk[]): Promise<SendReceipt[]> {
-    const bytes = chunks.reduce((sum, chunk) => sum + chunk.bytes + 1, 0);
-    this.#refuse(chunks, bytes);
-    const hasEnd = chunks.at(-1)?.endStatus !== null;
-    return new Promise((resolve, reject) => {
-      this.#queue.push({ chunks, bytes, hasEnd, resolve, reject });
-      this.#startPump();
-    });
+  async #send(
+    chunks: EncodedChunk[],
+    { confirm = this.#options.confirm }: SendOptions,
+  ): Promise<SendReceipt[]> {
+    if (this.#closing !== undefined)
+      throw new StreamError("CLOSED", `this handle of stream ${this.streamId} is closed`);
+    const isConfirmed = confirm === "sequenced";
+    if (isConfirmed && this.#options.receipts === null)
+      throw new StreamError("INVALID_REQUEST", "this producer has no way to have a chunk confirmed");
+    return this.#pump.send(chunks, isConfirmed);
   }
 
-  #refuse(chunks: readonly EncodedChunk[], bytes: number): void {
-    if (this.#isClosed) throw new StreamError("CLOSED", `this handle of stream ${this.streamId} is closed`);
-    if (this.#publisher.end !== null) throw this.#publisher.end;
-    if (this.#isEnding || this.#queue.hasEnd) {
-      throw new StreamError(
-        "STREAM_ENDED",
-        `the end of stream ${this.streamId} was sent: nothing can follow`,
-      );
+  async #leave(): Promise<void> {
+    const { publisher, cancellation, onClose } = this.#options;
+    await this.#pump.settle();
+    cancellation.close();
+    if (this.#pulse !== undefined) {
+      clearInterval(this.#pulse);
+      if (publisher.end === null) await this.#sayFarewell();
     }
-    const endIndex = chunks.findIndex((chunk) => chunk.endStatus !== null);
-    if (endIndex >= 0 && endIndex < chunks.length - 1) {
-      throw new StreamError(
-        "STREAM_ENDED",
-        `chunk at index ${endIndex + 1} comes after the end of the stream`,
-        {
-          details: { index: endIndex + 1 },
-        },
-      );
-    }
-    const [only] = chunks;
-    const payloadBytes = only !== undefined && chunks.length === 1 ? only.bytes : bytes + ARRAY_BYTES;
-    if (payloadBytes > this.#maxMessageBytes) {
-      throw new StreamError(
-        "CHUNK_TOO_LARGE",
-        `${payloadBytes} bytes were sent at once, the log takes ${this.#maxMessageBytes}: send them in parts`,
-      );
+    onClose();
+  }
+
+  async #sayFarewell(): Promise<void> {
+    try {
+      await this.#options.publisher.publish({ ...NOTHING, isFarewell: true }, FAREWELL_TIMEOUT_MS);
+    } catch (error) {
+      // Replaced, ended meanwhile, or the log is away: others decide what becomes of the stream.
+      if (!(error instanceof StreamError)) throw error;
     }
   }
-
-  #startPump(): void {
-    if (this.#isPumping) return;
-    this.#isPumping = true;
-    this.#idle = this.#pump();
-  }
-
-  async #pump(): Promise<void> {
-    // Lets what is sent in one go travel in one message.
-    await Promise.resolve();
-    while (!this.#queue.isEmpty) {
-      const units = this.#queue.take(MAX_ELEMENTS_PER_MESSAGE, this.#maxMessageBytes - ARRAY_BYTES);
-      this.#isEnding = units.some((unit) => unit.hasEnd);
-      try {
-        acknowledge(units, await this.#publisher.publish(batchOf(units)));
-        this.#pulse?.refresh();
-      } catch (error) {
-        for (const unit of units) unit.reject(error);
-        this.#queue.rejectAll(withoutDoubt(error));
-      }
-      this.#isEnding = false;
-    }
-    this.#isPumping = false;
-  }
-}
-
-function batchOf(units: readonly SendUnit[]): Batch {
-  const chunks = units.flatMap((unit) => unit.chunks);
-  const json = chunks.map((chunk) => chunk.json).join(",");
-  return {
-    payload: Buffer.from(chunks.length === 1 ? json : `[${json}]`),
-    numberedCount: chunks.filter((chunk) => chunk.isNumbered).length,
-    endStatus: chunks.at(-1)?.endStatus ?? null,
-  };
-}
-
-function acknowledge(units: readonly SendUnit[], { brokerSequence, firstSequence }: StoredBatch): void {
-  let sequence = firstSequence;
-  for (const unit of units) {
-    const receipts = unit.chunks.map((chunk) => {
-      const own = chunk.isNumbered ? sequence : null;
-      if (chunk.isNumbered && sequence !== null) sequence++;
-      return { brokerSequence, sequence: own };
-    });
-    unit.resolve(receipts);
-  }
-}
-
-/** The failure as it stands for those behind it, which were never sent. */
-function withoutDoubt(error: unknown): unknown {
-  if (!(error instanceof StreamError) || error.details["may_be_stored"] !== true) return error;
-  return new StreamError(error.code, "an earlier chunk of the stream failed, so this one was not sent", {
-    cause: error,
-    details: { may_be_stored: false },
-  });
 }

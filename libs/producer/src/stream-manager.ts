@@ -1,19 +1,56 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { isStreamId, StreamError, type LiveFeed, type StreamLog } from "@sluice/core";
+import {
+  isStreamId,
+  partitionOf,
+  StreamError,
+  type CancelFeed,
+  type LiveFeed,
+  type PressureFeed,
+  type ReaderCensus,
+  type ReceiptFeed,
+  type StreamLog,
+} from "@sluice/core";
 import { streamOptionsSchema, type StreamOptions } from "@sluice/protocol";
+import { Cancellation } from "./cancellation.ts";
+import { ClusterPressure } from "./cluster-pressure.ts";
 import { LogSpace } from "./log-space.ts";
 import { NOTHING, StreamPublisher, type Batch, type HandleMode } from "./publisher.ts";
+import type { RateLimit } from "./rate-limit.ts";
+import { ReceiptDesk } from "./receipt-desk.ts";
 import { DEFAULT_SETTINGS, type ProducerSettings } from "./settings.ts";
-import { StreamHandle } from "./stream-handle.ts";
+import { StreamHandle, type Confirmation } from "./stream-handle.ts";
 import { headOf, NOT_CREATED, positionAfter, refusalAt, type StreamPosition } from "./stream-position.ts";
+import { Throttle, totalRateOf } from "./throttle.ts";
 
 export interface StreamManagerOptions {
   log: StreamLog;
   settings?: Partial<ProducerSettings>;
   /** Where handles beat; without it they don't, and a stream whose producer dies stays open until the idle limit. */
   liveFeed?: Pick<LiveFeed, "publishBeat">;
+  /** Where handles hear that they are to stop; without it only that others ended their stream. */
+  cancelFeed?: Pick<CancelFeed, "onCancel">;
+  /** Asked by `isConnected`. */
+  readerCensus?: Pick<ReaderCensus, "hasReader">;
+  /** Where the cluster's pressure is heard; without it nothing but the log itself slows a producer down. */
+  pressureFeed?: Pick<PressureFeed, "subscribePressure">;
+  /** How chunks are confirmed. */
+  receiptFeed?: ReceiptFeed;
   /** Closes what the log stands on, once all handles are closed. */
   closeLog?: () => Promise<void>;
+}
+
+export interface OpenOptions {
+  mode?: HandleMode;
+  /** What sends wait for that don't say. */
+  confirm?: Confirmation;
+}
+
+export interface CreateOptions extends OpenOptions {
+  /** A random UUID where it is absent. */
+  streamId?: string;
+  options?: StreamOptions;
+  /** The stream is cancelled when nobody has read it for so long, 5 s to a day; by default it never is for want of readers. */
+  cancelWhenAbandonedSeconds?: number;
 }
 
 /**
@@ -23,33 +60,38 @@ export interface StreamManagerOptions {
  */
 export class StreamManager implements AsyncDisposable {
   readonly #log: StreamLog;
+  readonly #options: StreamManagerOptions;
   readonly #settings: ProducerSettings;
-  readonly #closeLog: () => Promise<void>;
-  readonly #liveFeed: Pick<LiveFeed, "publishBeat"> | null;
   readonly #space: LogSpace;
+  readonly #pressure: ClusterPressure;
+  readonly #totalRate: RateLimit;
+  readonly #receipts: ReceiptDesk | null;
   readonly #handles = new Set<StreamHandle>();
   #closing: Promise<void> | undefined;
 
   constructor(options: StreamManagerOptions) {
     this.#log = options.log;
     this.#settings = { ...DEFAULT_SETTINGS, ...options.settings };
-    this.#liveFeed = options.liveFeed ?? null;
+    this.#options = options;
     this.#space = new LogSpace(options.log);
-    this.#closeLog = options.closeLog ?? (() => Promise.resolve());
+    this.#pressure = new ClusterPressure(options.pressureFeed);
+    this.#totalRate = totalRateOf(this.#settings);
+    const { receiptFeed, log } = options;
+    this.#receipts =
+      receiptFeed === undefined
+        ? null
+        : new ReceiptDesk(receiptFeed, log.partitions, this.#settings.confirmTimeoutMs);
   }
 
   /**
-   * Creates a stream: readers find it from now on. Its id is a random UUID where none is given.
+   * Creates a stream: readers find it from now on.
    * @throws StreamError STREAM_EXISTS, STREAM_DELETED where the id was used before, INVALID_REQUEST for bad options,
    * LOG_FULL from 95 % on, so that the ends of other streams still fit
    */
-  async createStream(
-    request: { streamId?: string; options?: StreamOptions; mode?: HandleMode } = {},
-  ): Promise<{ streamId: string; handle: StreamHandle }> {
-    const streamId = request.streamId ?? randomUUID();
+  async createStream(request: CreateOptions = {}): Promise<{ streamId: string; handle: StreamHandle }> {
+    const { streamId = randomUUID(), mode = "exclusive" } = request;
     this.#check(streamId);
-    const options = encodeOptions(request.options);
-    const mode = request.mode ?? "exclusive";
+    const options = encodeOptions(request);
     await this.#space.demandRoom();
     // Exclusive in any case: a shared one would go on where somebody else has created the stream.
     const creator = this.#publisher(streamId, "exclusive", NOT_CREATED, this.#beatIntervalMs(mode));
@@ -58,24 +100,27 @@ export class StreamManager implements AsyncDisposable {
     } catch (error) {
       throw await this.#whyNotCreated(streamId, error);
     }
-    return { streamId, handle: this.#handle(streamId, mode, creator.position) };
+    return { streamId, handle: this.#handle(streamId, creator.position, request) };
   }
 
   /**
-   * Opens a stream to go on writing it. In `exclusive` mode (the default) it is taken over at once: every later send
-   * of an older exclusive handle, wherever it is, fails with FENCED.
+   * Goes on with a stream, as a worker's successor, or the worker itself after a restart. Takes it over at once: every later
+   * send of an older exclusive handle, wherever it is, fails with FENCED.
    * @throws StreamError STREAM_NOT_FOUND, STREAM_ENDED, STREAM_DELETED
    */
-  async openStream(
-    streamId: string,
-    { mode = "exclusive" }: { mode?: HandleMode } = {},
-  ): Promise<StreamHandle> {
+  resume(streamId: string, options: { confirm?: Confirmation } = {}): Promise<StreamHandle> {
+    return this.openStream(streamId, { ...options, mode: "exclusive" });
+  }
+
+  /** Opens a stream as `resume` does, or in `shared` mode to append beside others; nothing is taken over then. */
+  async openStream(streamId: string, options: OpenOptions = {}): Promise<StreamHandle> {
+    const { mode = "exclusive" } = options;
     this.#check(streamId);
     const position = await this.#openPosition(streamId);
-    if (mode === "shared") return this.#handle(streamId, mode, position);
+    if (mode === "shared") return this.#handle(streamId, position, options);
     const taker = this.#publisher(streamId, "shared", position, this.#beatIntervalMs(mode));
     await taker.publish(NOTHING);
-    return this.#handle(streamId, mode, taker.position);
+    return this.#handle(streamId, taker.position, options);
   }
 
   /**
@@ -87,7 +132,7 @@ export class StreamManager implements AsyncDisposable {
   async openStreamAt(streamId: string, nextSequence: number): Promise<StreamHandle> {
     this.#check(streamId);
     const position = await this.#openPosition(streamId);
-    if (position.nextSequence === nextSequence) return this.#handle(streamId, "exclusive", position);
+    if (position.nextSequence === nextSequence) return this.#handle(streamId, position);
     const next = position.nextSequence === null ? "can't be known" : `is ${position.nextSequence}`;
     throw new StreamError(
       "FENCED",
@@ -140,7 +185,9 @@ export class StreamManager implements AsyncDisposable {
 
   async #closeAll(): Promise<void> {
     await Promise.all([...this.#handles].map((handle) => handle.close()));
-    await this.#closeLog();
+    this.#receipts?.close();
+    this.#pressure.close();
+    await this.#options.closeLog?.();
   }
 
   #check(streamId: string): void {
@@ -173,7 +220,9 @@ export class StreamManager implements AsyncDisposable {
 
   /** Others write to a shared stream too, from processes that come and go: it has no producer to be lost. */
   #beatIntervalMs(mode: HandleMode): number | null {
-    return mode === "exclusive" && this.#liveFeed !== null ? this.#settings.beatIntervalMs : null;
+    return mode === "exclusive" && this.#options.liveFeed !== undefined
+      ? this.#settings.beatIntervalMs
+      : null;
   }
 
   #publisher(
@@ -194,17 +243,30 @@ export class StreamManager implements AsyncDisposable {
     });
   }
 
-  #handle(streamId: string, mode: HandleMode, position: StreamPosition): StreamHandle {
+  #handle(
+    streamId: string,
+    position: StreamPosition,
+    { mode = "exclusive", confirm = "durable" }: OpenOptions = {},
+  ): StreamHandle {
+    const { liveFeed, cancelFeed, readerCensus } = this.#options;
     const beatIntervalMs = this.#beatIntervalMs(mode);
     const handle = new StreamHandle({
       streamId,
       publisher: this.#publisher(streamId, mode, position, beatIntervalMs),
-      beat:
-        beatIntervalMs === null
-          ? null
-          : (brokerSequence) => this.#liveFeed?.publishBeat(streamId, brokerSequence),
       settings: this.#settings,
+      throttle: new Throttle({
+        settings: this.#settings,
+        total: this.#totalRate,
+        pressure: this.#pressure,
+        partition: partitionOf(streamId, this.#log.partitions),
+      }),
+      receipts: this.#receipts,
+      confirm,
+      cancellation: new Cancellation(cancelFeed, streamId),
+      readerCensus: readerCensus ?? null,
       maxMessageBytes: this.#log.maxMessageBytes,
+      beat:
+        beatIntervalMs === null ? null : (brokerSequence) => liveFeed?.publishBeat(streamId, brokerSequence),
       onClose: () => void this.#handles.delete(handle),
     });
     this.#handles.add(handle);
@@ -219,16 +281,18 @@ function notFound(streamId: string): StreamError {
   );
 }
 
-function encodeOptions(options: StreamOptions | undefined): string | null {
-  if (options === undefined) return null;
-  const parsed = streamOptionsSchema.safeParse(options);
+function encodeOptions({ options, cancelWhenAbandonedSeconds }: CreateOptions): string | null {
+  if (options === undefined && cancelWhenAbandonedSeconds === undefined) return null;
+  const abandoned =
+    cancelWhenAbandonedSeconds === undefined
+      ? {}
+      : { cancel_when_abandoned_seconds: cancelWhenAbandonedSeconds };
+  const parsed = streamOptionsSchema.safeParse({ ...options, ...abandoned });
   if (parsed.success) return JSON.stringify(parsed.data);
   const issue = parsed.error.issues[0];
   throw new StreamError(
     "INVALID_REQUEST",
     `options.${issue?.path.join(".") ?? ""}: ${issue?.message ?? "invalid"}`,
-    {
-      details: { field: ["options", ...(issue?.path ?? [])].join(".") },
-    },
+    { details: { field: ["options", ...(issue?.path ?? [])].join(".") } },
   );
 }

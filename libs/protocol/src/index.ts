@@ -9,6 +9,16 @@ export {
   type ParsedChunkDraft,
 } from "./chunk-schema.ts";
 export { compactFrames } from "./compact-frames.ts";
+export {
+  connectionJson,
+  connectionListSchema,
+  listedStreamSchema,
+  partitionListSchema,
+  readerCountsSchema,
+  rejectedListSchema,
+  serviceListSchema,
+  streamListSchema,
+} from "./control-bodies.ts";
 export { decodeLiveMessage, encodeLiveMessage } from "./live-message.ts";
 export { decodeMessage, splitPayload, withoutHeartbeats } from "./message-decoder.ts";
 export {
@@ -40,6 +50,8 @@ export {
   cancelNoticeSchema,
   connectionPageSchema,
   connectionQuerySchema,
+  headAnswerSchema,
+  headRequestSchema,
   MAX_CENSUS_STREAMS,
   partitionPressureSchema,
   promptAnswerSchema,
@@ -48,6 +60,7 @@ export {
   readersQuerySchema,
   rebuildAnswerSchema,
   rebuildRequestSchema,
+  receiptSchema,
   stopAnswerSchema,
   stopRequestSchema,
   serviceReportSchema,
@@ -77,7 +90,9 @@ export {
   DEFAULT_PARTITIONS,
   edgeSubject,
   HEADERS,
+  headSubject,
   hereSubject,
+  isReceiptSubject,
   liveSubject,
   partitionSubjects,
   PRESSURE_SUBJECTS,

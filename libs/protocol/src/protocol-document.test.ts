@@ -5,6 +5,14 @@ import { z } from "zod";
 import { chunkJsonHead } from "./chunk-json.ts";
 import { MAX_CACHE_TTL_SECONDS, MAX_CHUNK_BYTES, parseChunkDraft } from "./chunk-schema.ts";
 import { compactFrames } from "./compact-frames.ts";
+import {
+  connectionListSchema,
+  partitionListSchema,
+  readerCountsSchema,
+  rejectedListSchema,
+  serviceListSchema,
+  streamListSchema,
+} from "./control-bodies.ts";
 import { decodeLiveMessage } from "./live-message.ts";
 import { decodeMessage } from "./message-decoder.ts";
 import { connectionFrame, idFrame, streamNoticeFrame } from "./multi-frames.ts";
@@ -24,6 +32,8 @@ import {
   cancelNoticeSchema,
   connectionPageSchema,
   connectionQuerySchema,
+  headAnswerSchema,
+  headRequestSchema,
   MAX_CENSUS_STREAMS,
   partitionPressureSchema,
   promptAnswerSchema,
@@ -32,6 +42,7 @@ import {
   readersQuerySchema,
   rebuildAnswerSchema,
   rebuildRequestSchema,
+  receiptSchema,
   stopAnswerSchema,
   stopRequestSchema,
   serviceReportSchema,
@@ -44,6 +55,15 @@ import { streamOptionsSchema } from "./stream-options.ts";
 import { CHUNKS_STREAM, HEADERS, PROMPT_SUBJECT, REJECTED_STREAM, WORKER_QUEUE } from "./subjects.ts";
 
 const PAGE = readFileSync(new URL("../PROTOCOL.md", import.meta.url), "utf8");
+
+const OPERATOR_ANSWERS = {
+  "stream-list": streamListSchema,
+  "service-list": serviceListSchema,
+  "connection-list": connectionListSchema,
+  "reader-counts": readerCountsSchema,
+  "partition-list": partitionListSchema,
+  "rejected-list": rejectedListSchema,
+};
 
 /** The fenced examples whose fence is marked with this kind. */
 function examples(kind: string): string[] {
@@ -72,6 +92,9 @@ describe("PROTOCOL.md", () => {
       "problem",
       "tail",
       "pressure",
+      "receipt",
+      "head-request",
+      "head-answer",
       "checkpoint",
       "prompt",
       "prompt-answer",
@@ -91,7 +114,8 @@ describe("PROTOCOL.md", () => {
       "service-report",
       "history",
     ];
-    const checked = [...json, ...services].map((kind) => `json ${kind}`);
+    const operators = Object.keys(OPERATOR_ANSWERS);
+    const checked = [...json, ...services, ...operators].map((kind) => `json ${kind}`);
     const others = [
       "sh",
       "sse",
@@ -179,6 +203,9 @@ describe("PROTOCOL.md", () => {
       options: streamOptionsSchema,
       tail: tailAnnouncementSchema,
       pressure: partitionPressureSchema,
+      receipt: receiptSchema,
+      "head-request": headRequestSchema,
+      "head-answer": headAnswerSchema,
       "rebuild-request": rebuildRequestSchema,
       "rebuild-answer": rebuildAnswerSchema,
       "stop-request": stopRequestSchema,
@@ -203,6 +230,12 @@ describe("PROTOCOL.md", () => {
       { first: 3, last: 3, isTerminal: true },
       { first: 7, last: 9, isTerminal: true, frames: null },
     ]);
+  });
+
+  it("shows answers for operators as their routes give them", () => {
+    for (const [kind, schema] of Object.entries(OPERATOR_ANSWERS)) {
+      for (const example of jsonExamples(kind)) expect(schema.parse(example)).toEqual(example);
+    }
   });
 
   it("shows a resume token of what stands before it", () => {
@@ -286,4 +319,5 @@ const BARE_MESSAGE = {
   control: null,
   options: null,
   beatIntervalMs: null,
+  receiptTo: null,
 } as const;

@@ -19,6 +19,12 @@ export const partitionPressureSchema = z.object({
   fullness: z.number().nonnegative(),
 });
 
+export const receiptSchema = z.object({ broker_sequence: sequence, first: sequence, count: sequence });
+
+export const headRequestSchema = z.object({ streamId: z.string() });
+
+export const headAnswerSchema = z.object({ sequence, brokerSequence: sequence, status }).nullable();
+
 export const rebuildRequestSchema = z.object({ streamId: z.string() });
 
 export const rebuildAnswerSchema = z.discriminatedUnion("kind", [
@@ -84,7 +90,13 @@ export const serviceReportSchema = z.object({
   instance: z.string(),
   startedMs: sequence,
   figures: z.record(z.string(), z.number()),
-  partitions: z.array(sequence),
+  partitions: z.array(
+    z.object({
+      partition: sequence,
+      lagMs: z.number().nonnegative().nullable(),
+      lagMessages: sequence.nullable(),
+    }),
+  ),
 });
 
 export const promptSchema = z.object({ streamId: z.string(), prompt: z.string() });

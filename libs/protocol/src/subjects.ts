@@ -26,6 +26,7 @@ export const BEAT_SUBJECTS = "beat.*";
 export const TAIL_SUBJECTS = "tail.*";
 export const hereSubject = (partition: number): string => `here.${partition}`;
 export const rebuildSubject = (partition: number): string => `rebuild.${partition}`;
+export const headSubject = (partition: number): string => `head.${partition}`;
 /** A reader's wish to stop a stream, to the partition's owner. */
 export const stopSubject = (partition: number): string => `stop.${partition}`;
 /** The owner's word to the stream's producer. */
@@ -39,6 +40,10 @@ export const ALL_EDGES_SUBJECT = "edges";
 export const PROMPT_SUBJECT = "prompt";
 export const WORKER_QUEUE = "workers";
 
+/** Inboxes only: ingest publishes where a message tells it to, and a stream's subject or an API's is nobody's inbox. */
+export const isReceiptSubject = (subject: string): boolean =>
+  subject.length <= 128 && /^_INBOX(\.[A-Za-z0-9_-]+)+$/.test(subject);
+
 export const HEADERS = {
   /** Number of the message's first element. */
   sequence: "Sluice-Sequence",
@@ -48,6 +53,8 @@ export const HEADERS = {
   control: "Sluice-Control",
   /** The producer beats each so many ms. */
   beat: "Sluice-Beat",
+  /** Where the producer wants a receipt. */
+  receipt: "Sluice-Receipt",
   /** On REJECTED: why, and where it stood. */
   reason: "Sluice-Reason",
   brokerSequence: "Sluice-Broker-Sequence",

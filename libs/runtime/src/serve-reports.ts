@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
-import type { ServiceReport, ServiceReports, Subscription } from "@sluice/core";
+import type { OwnedPartition, ServiceReport, ServiceReports, Subscription } from "@sluice/core";
 import type { Registry } from "prom-client";
 import { ServiceFigures, type FigureSources } from "./service-figures.ts";
 
@@ -20,7 +20,7 @@ export function serveReports(
     instance: string;
     registry: Registry;
     figures: FigureSources;
-    partitions?: () => readonly number[];
+    partitions?: () => readonly OwnedPartition[];
   },
 ): Subscription {
   const { service, instance, registry } = self;

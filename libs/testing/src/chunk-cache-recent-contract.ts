@@ -1,4 +1,10 @@
-import type { ChunkCache, ListedStream, RecentQuery, RecentStreams } from "@sluice/core";
+import {
+  byCodeUnits,
+  type ChunkCache,
+  type ListedStream,
+  type RecentQuery,
+  type RecentStreams,
+} from "@sluice/core";
 import { describe, expect, it } from "vitest";
 import { append, write } from "./chunk-cache-steps.ts";
 import { CACHE_ENDED_STREAMS, type ChunkCacheUnderTest } from "./chunk-cache-under-test.ts";
@@ -53,7 +59,7 @@ export function describeRecentStreams(createHarness: () => Promise<ChunkCacheUnd
       );
       const pages = await all(cache, { limit: 2 });
       expect(pages.map((page) => page.length)).toEqual([2, 2, 2, 1]);
-      expect(pages.flat()).toEqual(ids.toSorted(byBytes).toReversed());
+      expect(pages.flat()).toEqual(ids.toSorted(byCodeUnits).toReversed());
       expect((await recent(cache, { limit: ids.length })).next).toBeNull();
     });
 
@@ -169,8 +175,4 @@ async function all(cache: ChunkCache, query: Partial<RecentQuery>): Promise<stri
 /** As `logEntry` dates its messages. */
 function at(streamId: string, brokerSequence: number): ListedStream {
   return { streamId, updatedMs: 1000 + brokerSequence };
-}
-
-function byBytes(a: string, b: string): number {
-  return a < b ? -1 : Number(a > b);
 }

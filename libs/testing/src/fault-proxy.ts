@@ -14,6 +14,10 @@ export interface FaultProxy extends AsyncDisposable {
   pause(): void;
   /** Lets go what was held, in order. */
   resume(): void;
+  /** What the server says from now on is lost, until `cut`. What clients say still arrives. */
+  loseAnswers(): void;
+  /** Ends all connections; new ones work again. */
+  cut(): void;
   /** From now on messages that clients publish on such subjects get no further. Null: all go through again. */
   withhold(matches: ((subject: string) => boolean) | null): void;
   /** Calls back for each message that was withheld. */
@@ -28,6 +32,7 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
   const { hostname, port } = new URL(target);
   const pairs = new Set<{ client: Socket; server: Socket }>();
   let isPaused = false;
+  let losesAnswers = false;
   let matches: ((subject: string) => boolean) | null = null;
   let handler: (subject: string, payload: Buffer) => void = () => undefined;
 
@@ -40,7 +45,9 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
       (subject, payload) => handler(subject, payload),
     );
     client.on("data", (bytes: Buffer) => void server.write(filter.pass(bytes)));
-    server.on("data", (bytes: Buffer) => void client.write(bytes));
+    server.on("data", (bytes: Buffer) => {
+      if (!losesAnswers) client.write(bytes);
+    });
     const end = (): void => {
       pairs.delete(pair);
       client.destroy();
@@ -55,8 +62,12 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
   const url = `nats://${HOST}:${(listener.address() as AddressInfo).port}`;
 
   const sockets = (): Socket[] => [...pairs].flatMap(({ client, server }) => [client, server]);
-  const close = async (): Promise<void> => {
+  const cut = (): void => {
+    losesAnswers = false;
     for (const socket of sockets()) socket.destroy();
+  };
+  const close = async (): Promise<void> => {
+    cut();
     if (!listener.listening) return;
     listener.close();
     await once(listener, "close");
@@ -71,6 +82,10 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
       isPaused = false;
       for (const socket of sockets()) socket.resume();
     },
+    loseAnswers() {
+      losesAnswers = true;
+    },
+    cut,
     withhold(which) {
       matches = which;
     },

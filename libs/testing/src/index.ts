@@ -39,11 +39,15 @@ export { MemoryPartitionLog, type MemoryRejection } from "./memory-partition-log
 export { MemoryPressureFeed } from "./memory-pressure-feed.ts";
 export { MemoryPromptDesk } from "./memory-prompt-desk.ts";
 export { MemoryReaderCensus } from "./memory-reader-census.ts";
+export { MemoryRejectedElements } from "./memory-rejected-elements.ts";
 export { MemoryServiceReports } from "./memory-service-reports.ts";
+export { MemoryReceiptFeed } from "./memory-receipt-feed.ts";
 export { MemoryStreamLog } from "./memory-stream-log.ts";
 export { partitionLogContract } from "./partition-log-contract.ts";
 export { pressureFeedContract, type PressureFeedUnderTest } from "./pressure-feed-contract.ts";
 export { promptDeskContract, type PromptDeskUnderTest } from "./prompt-desk-contract.ts";
 export { readerCensusContract, type ReaderCensusUnderTest } from "./reader-census-contract.ts";
+export { rejectedElementsContract, type RejectedElementsUnderTest } from "./rejected-elements-contract.ts";
 export { serviceReportsContract, type ServiceReportsUnderTest } from "./service-reports-contract.ts";
+export { receiptFeedContract, type ReceiptFeedUnderTest } from "./receipt-feed-contract.ts";
 export { streamLogContract } from "./stream-log-contract.ts";

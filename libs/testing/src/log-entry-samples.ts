@@ -51,6 +51,7 @@ export function bareMessage(
     control: null,
     options: null,
     beatIntervalMs: null,
+    receiptTo: null,
     payload: typeof payload === "string" ? Buffer.from(payload) : payload,
     ...fields,
   };

@@ -9,12 +9,16 @@ import { MemoryLog } from "./memory-log.ts";
 import { MemoryPartitionLog } from "./memory-partition-log.ts";
 import { MemoryPressureFeed } from "./memory-pressure-feed.ts";
 import { MemoryPromptDesk } from "./memory-prompt-desk.ts";
+import { MemoryReceiptFeed } from "./memory-receipt-feed.ts";
 import { MemoryReaderCensus } from "./memory-reader-census.ts";
+import { MemoryRejectedElements } from "./memory-rejected-elements.ts";
 import { MemoryStreamLog } from "./memory-stream-log.ts";
 import { partitionLogContract } from "./partition-log-contract.ts";
 import { pressureFeedContract } from "./pressure-feed-contract.ts";
 import { promptDeskContract } from "./prompt-desk-contract.ts";
+import { receiptFeedContract } from "./receipt-feed-contract.ts";
 import { readerCensusContract } from "./reader-census-contract.ts";
+import { rejectedElementsContract } from "./rejected-elements-contract.ts";
 import { streamLogContract } from "./stream-log-contract.ts";
 
 async function openMemoryLog(): Promise<LogUnderTest> {
@@ -29,6 +33,10 @@ async function openMemoryLog(): Promise<LogUnderTest> {
 
 streamLogContract("MemoryStreamLog", openMemoryLog);
 partitionLogContract("MemoryPartitionLog", openMemoryLog);
+rejectedElementsContract("MemoryRejectedElements", async () => {
+  const log = new MemoryPartitionLog(new MemoryLog());
+  return { log, rejected: new MemoryRejectedElements(log), close: async () => {} };
+});
 
 liveFeedContract("MemoryLiveFeed", async () => {
   const bus = new MemoryLiveBus();
@@ -68,6 +76,16 @@ cancelFeedContract("MemoryCancelFeed", async () => {
 
 pressureFeedContract("MemoryPressureFeed", async () => {
   const feed = new MemoryPressureFeed();
+  return {
+    owner: feed,
+    producer: feed,
+    settle: async () => undefined,
+    close: async () => assert.equal(feed.openSubscriptions, 0, "subscriptions left open"),
+  };
+});
+
+receiptFeedContract("MemoryReceiptFeed", async () => {
+  const feed = new MemoryReceiptFeed();
   return {
     owner: feed,
     producer: feed,

@@ -67,6 +67,7 @@ export class MemoryLog {
       control: message.control ?? null,
       options: message.options ?? null,
       beatIntervalMs: message.beatIntervalMs ?? null,
+      receiptTo: message.receiptTo ?? null,
       payload: message.payload.slice(),
     });
   }
@@ -81,6 +82,7 @@ export class MemoryLog {
       control: null,
       options: null,
       beatIntervalMs: null,
+      receiptTo: null,
       payload: payload.slice(),
     });
   }

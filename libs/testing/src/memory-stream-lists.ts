@@ -1,4 +1,10 @@
-import type { ListedStream, RecentQuery, RecentStreams, StreamInfo } from "@sluice/core";
+import {
+  byCodeUnits,
+  type ListedStream,
+  type RecentQuery,
+  type RecentStreams,
+  type StreamInfo,
+} from "@sluice/core";
 
 /** A partition's open and ended streams, by their last messages. */
 export class MemoryStreamLists {
@@ -68,5 +74,5 @@ function newestFirst(streams: Iterable<[string, number]>): ListedStream[] {
 
 function byNewest(a: ListedStream, b: ListedStream): number {
   if (a.updatedMs !== b.updatedMs) return b.updatedMs - a.updatedMs;
-  return a.streamId > b.streamId ? -1 : Number(a.streamId < b.streamId);
+  return byCodeUnits(b.streamId, a.streamId);
 }

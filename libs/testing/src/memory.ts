@@ -13,5 +13,7 @@ export { MemoryPartitionLog, type MemoryRejection } from "./memory-partition-log
 export { MemoryPressureFeed } from "./memory-pressure-feed.ts";
 export { MemoryPromptDesk } from "./memory-prompt-desk.ts";
 export { MemoryReaderCensus } from "./memory-reader-census.ts";
+export { MemoryRejectedElements } from "./memory-rejected-elements.ts";
 export { MemoryServiceReports } from "./memory-service-reports.ts";
+export { MemoryReceiptFeed } from "./memory-receipt-feed.ts";
 export { MemoryStreamLog } from "./memory-stream-log.ts";

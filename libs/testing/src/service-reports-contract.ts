@@ -1,4 +1,4 @@
-import type { ServiceReport, ServiceReports, Subscription } from "@sluice/core";
+import type { OwnedPartition, ServiceReport, ServiceReports, Subscription } from "@sluice/core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 
 export interface ServiceReportsUnderTest {
@@ -11,6 +11,11 @@ export interface ServiceReportsUnderTest {
 }
 
 const DEADLINE_MS = 5_000;
+
+const OWNED = [
+  { partition: 0, lagMs: 1.5, lagMessages: 2 },
+  { partition: 7, lagMs: null, lagMessages: null },
+];
 
 /** What every ServiceReports promises. */
 export function serviceReportsContract(name: string, open: () => Promise<ServiceReportsUnderTest>): void {
@@ -40,10 +45,10 @@ export function serviceReportsContract(name: string, open: () => Promise<Service
     it("gathers what each process says of itself at that time", async () => {
       let connections = 1;
       await serve(0, async () => report("edge", "e1", { connections: connections++ }));
-      await serve(1, async () => report("ingest", "☂", { lag_ms: 0.5 }, [0, 7]));
+      await serve(1, async () => report("ingest", "☂", { lag_ms: 0.5 }, OWNED));
       expect(byInstance(await subject.asker.gather(DEADLINE_MS))).toEqual([
         report("edge", "e1", { connections: 1 }),
-        report("ingest", "☂", { lag_ms: 0.5 }, [0, 7]),
+        report("ingest", "☂", { lag_ms: 0.5 }, OWNED),
       ]);
       expect(byInstance(await subject.asker.gather(DEADLINE_MS))[0]?.figures).toEqual({ connections: 2 });
     });
@@ -71,7 +76,7 @@ function report(
   service: ServiceReport["service"],
   instance: string,
   figures: Record<string, number> = {},
-  partitions: number[] = [],
+  partitions: readonly OwnedPartition[] = [],
 ): ServiceReport {
   return { service, instance, startedMs: 17, figures, partitions };
 }

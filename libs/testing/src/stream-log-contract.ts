@@ -51,6 +51,7 @@ export function streamLogContract(name: string, open: () => Promise<LogUnderTest
         producerSequence: 1,
         options: '{"custom":{"title":"naïve ☂"}}',
         beatIntervalMs: 700,
+        receiptTo: "_INBOX.a.7",
         payload: textPayload("✓ \u0000 done"),
       });
       const outcome = await log.append(sent);
@@ -65,6 +66,7 @@ export function streamLogContract(name: string, open: () => Promise<LogUnderTest
         control: null,
         options: sent.options,
         beatIntervalMs: 700,
+        receiptTo: "_INBOX.a.7",
         payload: expect.anything() as Uint8Array,
       });
       expect(Buffer.from(stored!.payload)).toEqual(Buffer.from(sent.payload));
@@ -94,6 +96,7 @@ export function streamLogContract(name: string, open: () => Promise<LogUnderTest
         control: null,
         options: null,
         beatIntervalMs: null,
+        receiptTo: null,
       });
     });
 

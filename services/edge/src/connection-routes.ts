@@ -1,4 +1,4 @@
-import type { ConnectionRecord } from "@sluice/core";
+import { connectionJson } from "@sluice/protocol";
 import { problemHandler, type Logger } from "@sluice/runtime";
 import { Router, type Request, type RequestHandler } from "express";
 import { queryNumber, queryValue, readPosition } from "./cursor.ts";
@@ -50,24 +50,9 @@ function listConnections(tracker: ConnectionTracker, desk: PeerDesk): RequestHan
     const isAll = queryValue(request, "scope") === "all";
     const { connections, hasMore } = isAll ? await desk.listAll(query) : tracker.list(query);
     response.json({
-      connections: connections.map(connectionJson),
+      connections: connections.map((record) => connectionJson(record)),
       next_after: hasMore ? (connections.at(-1)?.connectionId ?? null) : null,
     });
-  };
-}
-
-function connectionJson(record: ConnectionRecord): object {
-  return {
-    connection_id: record.connectionId,
-    streams: record.streams.map(({ streamId, lastSequence, phase }) => ({
-      stream_id: streamId,
-      last_sequence: lastSequence,
-      phase,
-    })),
-    connected_at: record.connectedMs,
-    last_seen: record.lastSeenMs,
-    client_address: record.address,
-    user_agent: record.userAgent,
   };
 }
 

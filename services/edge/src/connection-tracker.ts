@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { ConnectionPage, ConnectionQuery, ConnectionRecord } from "@sluice/core";
+import { byCodeUnits, type ConnectionPage, type ConnectionQuery, type ConnectionRecord } from "@sluice/core";
 import type { Connection } from "./connection.ts";
 import type { MultiConnection } from "./multi-connection.ts";
 import type { Subscriber } from "./subscriber.ts";
@@ -57,7 +57,7 @@ export class ConnectionTracker {
   }
 
   list({ after, limit }: ConnectionQuery): ConnectionPage {
-    const following = [...this.#tracked.keys()].filter((id) => id > after).toSorted(byId);
+    const following = [...this.#tracked.keys()].filter((id) => id > after).toSorted(byCodeUnits);
     const connections: ConnectionRecord[] = [];
     let characters = 0;
     for (const id of following.slice(0, limit)) {
@@ -70,11 +70,6 @@ export class ConnectionTracker {
     }
     return { connections, hasMore: connections.length < following.length };
   }
-}
-
-/** By code units, as `after` compares: not by language, in which two pods may differ. */
-export function byId(left: string, right: string): number {
-  return left < right ? -1 : Number(left > right);
 }
 
 /** The pod of a connection id; null where it can't be one. */

@@ -1,4 +1,5 @@
 import {
+  mergeConnectionPages,
   StreamError,
   type ConnectionPage,
   type ConnectionQuery,
@@ -6,7 +7,7 @@ import {
   type EdgePod,
   type StreamChange,
 } from "@sluice/core";
-import { byId, podOf, type ConnectionTracker } from "./connection-tracker.ts";
+import { podOf, type ConnectionTracker } from "./connection-tracker.ts";
 import type { EdgeSettings } from "./settings.ts";
 
 /** This pod, as the others see it. */
@@ -53,17 +54,7 @@ export class PeerDesk {
   /** One page over all pods that answer. @throws StreamError CONNECTION */
   async listAll(query: ConnectionQuery): Promise<ConnectionPage> {
     const pages = await this.#peers.listConnections(query, this.#timeoutMs);
-    const all = pages.flatMap(({ connections }) => connections);
-    const sorted = all.toSorted((left, right) => byId(left.connectionId, right.connectionId));
-    // Past the last connection of a page that was cut there may be some that nobody has sent.
-    const ends = pages
-      .filter(({ hasMore }) => hasMore)
-      .map(({ connections }) => connections.at(-1)?.connectionId);
-    const certain = sorted.filter(({ connectionId }) =>
-      ends.every((end) => end === undefined || connectionId <= end),
-    );
-    const connections = certain.slice(0, query.limit);
-    return { connections, hasMore: ends.length > 0 || connections.length < certain.length };
+    return mergeConnectionPages(pages, query.limit);
   }
 }
 

@@ -18,6 +18,8 @@ export const gatewayConfigSchema = z.object({
   REBUILD_TIMEOUT_MS: settings.positive(2_000),
   UPLOAD_IDLE_TIMEOUT_MS: settings.positive(300_000),
   MAX_UPLOADS: settings.positive(1_000),
+  /** Whether the routes for operators (`GET /streams`, `/control/…`) are on PORT, too, and not only on ADMIN_PORT. */
+  CONTROL_ENABLED: settings.boolean(false),
   CORS_ANY_ORIGIN: settings.boolean(true),
   /** How long requests in progress may go on after SIGTERM. */
   DRAIN_TIMEOUT_MS: settings.positive(10_000),

@@ -1,7 +1,7 @@
 import { StreamError, type ChunkCache, type LiveFeed, type PromptDesk, type StreamLog } from "@sluice/core";
 import { StreamManager } from "@sluice/producer";
 import { noSuchRoute, problemHandler, type Logger } from "@sluice/runtime";
-import express, { type ErrorRequestHandler, type Express, type RequestHandler } from "express";
+import express, { type ErrorRequestHandler, type Express, type RequestHandler, type Router } from "express";
 import type { Registry } from "prom-client";
 import { chunkRoute } from "./chunk-route.ts";
 import { allowAnyOrigin } from "./cors.ts";
@@ -20,6 +20,8 @@ export interface GatewayParts {
   registry: Registry;
   /** Where clients reach the edge. */
   edgeUrl: string;
+  /** Routes for operators, where everybody who reaches this gateway may use them. */
+  control?: Router;
 }
 
 export interface Gateway {
@@ -47,6 +49,8 @@ export function createGateway(parts: GatewayParts): Gateway {
 
   const app = express();
   app.disable("x-powered-by");
+  // Before what lets pages of other origins read: the console is of this one.
+  if (parts.control !== undefined) app.use(parts.control);
   if (settings.allowAnyOrigin) app.use(allowAnyOrigin);
   app.get("/", index);
   app.post(

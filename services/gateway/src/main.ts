@@ -1,12 +1,16 @@
 import {
   awaitLog,
   connectNats,
+  NatsEdgePeers,
   NatsLiveFeed,
+  NatsPartitionLog,
   NatsPromptDesk,
+  NatsReaderCensus,
+  NatsRejectedElements,
   NatsServiceReports,
   NatsStreamLog,
 } from "@sluice/broker-nats";
-import { createRedis, RedisChunkCache } from "@sluice/cache-redis";
+import { createRedis, RedisChunkCache, RedisPartitionLeases } from "@sluice/cache-redis";
 import {
   createInstanceName,
   createLogger,
@@ -14,11 +18,14 @@ import {
   Lifecycle,
   listen,
   loadConfig,
+  problemHandler,
   runMain,
   serveReports,
   startAdminServer,
 } from "@sluice/runtime";
+import { Router } from "express";
 import { gatewayConfigSchema, settingsOf } from "./config.ts";
+import { controlRoutes } from "./control-routes.ts";
 import { GATEWAY_FIGURES } from "./figures.ts";
 import { createGateway } from "./gateway.ts";
 
@@ -40,17 +47,30 @@ await runMain(async () => {
   });
   lifecycle.add("redis", () => redis.close());
 
+  const { partitions } = identity;
+  const cache = new RedisChunkCache(redis, { partitions });
+  const reports = new NatsServiceReports(link);
+  const control = controlRoutes({
+    cache,
+    leases: new RedisPartitionLeases(redis, { partitions }),
+    log: new NatsPartitionLog(link, identity),
+    rejected: new NatsRejectedElements(link),
+    reports,
+    peers: new NatsEdgePeers(link),
+    census: new NatsReaderCensus(link),
+  });
   const gateway = createGateway({
     log: new NatsStreamLog(link, identity),
-    cache: new RedisChunkCache(redis, { partitions: identity.partitions }),
+    cache,
     liveFeed: new NatsLiveFeed(link),
     promptDesk: new NatsPromptDesk(link),
     settings: settingsOf(config),
     logger,
     registry,
     edgeUrl: config.EDGE_URL,
+    ...(config.CONTROL_ENABLED ? { control } : {}),
   });
-  const reporting = serveReports(new NatsServiceReports(link), {
+  const reporting = serveReports(reports, {
     service: "gateway",
     instance: createInstanceName(),
     registry,
@@ -68,6 +88,7 @@ await runMain(async () => {
     host: config.ADMIN_HOST,
     port: config.ADMIN_PORT,
     registry,
+    routes: Router().use(control, problemHandler(logger)),
     readiness: {
       nats: () => (link.isConnected ? null : "not connected"),
       draining: () => (isClosing ? "shutting down" : null),

@@ -1,6 +1,7 @@
 import { connect, type Socket } from "node:net";
 import type { PromptDesk, StoredMessage, StreamInfo, StreamLog } from "@sluice/core";
 import { createLogger, createRegistry, listen, type HttpServer } from "@sluice/runtime";
+import type { Router } from "express";
 import { createGateway, type Gateway } from "./gateway.ts";
 
 export const NDJSON = "application/x-ndjson";
@@ -23,7 +24,7 @@ export class Bench implements AsyncDisposable {
   #http: HttpServer | null = null;
 
   /** Use `startBench`. */
-  constructor(ports: { log: StreamLog; promptDesk: PromptDesk }) {
+  constructor(ports: { log: StreamLog; promptDesk: PromptDesk; control?: Router }) {
     this.gateway = createGateway({
       ...ports,
       cache: { readInfo: async (streamId) => this.infos.get(streamId) ?? null },

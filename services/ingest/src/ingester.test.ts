@@ -8,6 +8,7 @@ import {
   MemoryPartitionLeases,
   MemoryPartitionLog,
   MemoryPressureFeed,
+  MemoryReceiptFeed,
   MemoryStreamLog,
   type MemoryCacheSnapshot,
 } from "@sluice/testing";
@@ -81,6 +82,7 @@ class World {
       leases: this.#throughNetwork(this.leases, replica),
       liveFeed,
       pressureFeed: new MemoryPressureFeed(),
+      receiptFeed: new MemoryReceiptFeed(),
       settings: SETTINGS,
       logger: createLogger("ingest", "silent"),
       registry: createRegistry("ingest"),

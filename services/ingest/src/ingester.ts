@@ -2,9 +2,11 @@ import {
   partitionOf,
   type ChunkCache,
   type LiveFeed,
+  type OwnedPartition,
   type PartitionLeases,
   type PartitionLog,
   type PressureFeed,
+  type ReceiptFeed,
   type StreamLog,
 } from "@sluice/core";
 import { createInstanceName, type Logger } from "@sluice/runtime";
@@ -25,6 +27,7 @@ export interface IngesterOptions {
   leases: PartitionLeases;
   liveFeed: LiveFeed;
   pressureFeed: Pick<PressureFeed, "publishPressure">;
+  receiptFeed: ReceiptFeed;
   settings: IngestSettings;
   logger: Logger;
   registry: Registry;
@@ -36,6 +39,8 @@ export interface IngesterOptions {
 export interface Ingester {
   /** Partitions read by this replica now, ascending. */
   readonly owned: readonly number[];
+  /** The same, with how far each is behind the log. */
+  partitions(): OwnedPartition[];
   /**
    * Null when it takes part, else what is missing. One that is behind the log takes part: no request waits for it, and a
    * replica that were taken away for its lag would only leave the others with more. Lag is a metric.
@@ -47,7 +52,8 @@ export interface Ingester {
 
 /** Materialises the log: gives every chunk its sequence, writes it to the cache and tells the readers. */
 export function startIngester(options: IngesterOptions): Ingester {
-  const { log, streamLog, cache, leases, liveFeed, pressureFeed, settings, logger, registry } = options;
+  const { log, streamLog, cache, leases, liveFeed, pressureFeed, receiptFeed, settings, logger, registry } =
+    options;
   const metrics = createIngestMetrics(registry, () => ownership.lags());
   const ender = new StreamEnder({ log: streamLog, cache, metrics, logger });
   const rebuilds = new RebuildGate(settings.maxConcurrentRebuilds);
@@ -63,6 +69,7 @@ export function startIngester(options: IngesterOptions): Ingester {
         streamLog,
         cache,
         liveFeed,
+        receiptFeed,
         rebuilds,
         ender,
         settings,
@@ -85,6 +92,12 @@ export function startIngester(options: IngesterOptions): Ingester {
     get owned() {
       return ownership.owned;
     },
+    partitions: () =>
+      ownership.lags().map(({ partition, ms, messages }) => ({
+        partition,
+        lagMs: Number.isFinite(ms) ? ms : null,
+        lagMessages: Number.isFinite(messages) ? messages : null,
+      })),
     readiness: () => (ownership.isRenewed ? null : "leases are not renewed"),
     close: () => {
       beats.close();

@@ -4,6 +4,7 @@ import {
   NatsLiveFeed,
   NatsPartitionLog,
   NatsPressureFeed,
+  NatsReceiptFeed,
   NatsServiceReports,
   NatsStreamLog,
 } from "@sluice/broker-nats";
@@ -61,6 +62,7 @@ await runMain(async () => {
       onMalformed: (subject) => logger.warn({ subject }, "malformed message dropped"),
     }),
     pressureFeed: new NatsPressureFeed(link),
+    receiptFeed: new NatsReceiptFeed(link),
     settings: settingsOf(config),
     logger,
     registry,
@@ -71,7 +73,7 @@ await runMain(async () => {
     instance,
     registry,
     figures: INGEST_FIGURES,
-    partitions: () => ingester.owned,
+    partitions: () => ingester.partitions(),
   });
   lifecycle.add("reports", () => reporting.close());
 

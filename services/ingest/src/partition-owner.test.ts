@@ -1,4 +1,11 @@
-import type { AppendBatch, AppendOutcome, ConsumeBounds, PartitionReader } from "@sluice/core";
+import {
+  StreamError,
+  type AppendBatch,
+  type AppendOutcome,
+  type ConsumeBounds,
+  type PartitionReader,
+  type Receipt,
+} from "@sluice/core";
 import { createLogger, createRegistry } from "@sluice/runtime";
 import {
   MemoryChunkCache,
@@ -6,6 +13,7 @@ import {
   MemoryLiveFeed,
   MemoryLog,
   MemoryPartitionLog,
+  MemoryReceiptFeed,
   MemoryStreamLog,
 } from "@sluice/testing";
 import { expect, test } from "vitest";
@@ -41,6 +49,7 @@ function createOwner(
   log: MemoryPartitionLog,
   cache: MemoryChunkCache,
   rebuilds = new RebuildGate(4),
+  receiptFeed = new MemoryReceiptFeed(),
 ): { owner: PartitionOwner; liveFeed: MemoryLiveFeed } {
   const liveFeed = new MemoryLiveFeed(bus);
   const metrics = createIngestMetrics(createRegistry("ingest"));
@@ -51,6 +60,7 @@ function createOwner(
     streamLog,
     cache,
     liveFeed,
+    receiptFeed,
     rebuilds,
     settings: SETTINGS,
     ender: new StreamEnder({ log: streamLog, cache, metrics, logger }),
@@ -149,4 +159,76 @@ test("ids that nobody knows don't wait behind rebuilds: they are answered though
   busy.open();
   await held;
   await owner.close();
+});
+
+test("a message that asks for a receipt gets one once the cache holds it, though the cache's answer was lost", async () => {
+  const memoryLog = new MemoryLog({ partitions: 1 });
+  const answers: AppendOutcome["kind"][] = [];
+  class ForgetfulCache extends MemoryChunkCache {
+    override async append(batch: AppendBatch): Promise<AppendOutcome> {
+      const outcome = await super.append(batch);
+      if (answers.push(outcome.kind) === 1) throw new StreamError("CACHE_UNAVAILABLE", "the answer got lost");
+      return outcome;
+    }
+  }
+  const cache = new ForgetfulCache({ partitions: 1 });
+  const receiptFeed = new MemoryReceiptFeed();
+  const told: [number, Receipt, number | undefined][] = [];
+  const inbox = receiptFeed.openInbox((number, receipt) => {
+    void cache.readInfo("s").then((info) => told.push([number, receipt, info?.head.sequence]));
+  });
+  const { owner } = createOwner(
+    new MemoryLiveBus(),
+    new MemoryPartitionLog(memoryLog),
+    cache,
+    new RebuildGate(4),
+    receiptFeed,
+  );
+  const publish = (
+    texts: string[],
+    expectedLastSequence: number,
+    producerSequence: number,
+    number?: number,
+  ) =>
+    memoryLog.append({
+      streamId: "s",
+      payload: Buffer.from(JSON.stringify(texts.map((content) => ({ type: "Text", content })))),
+      messageId: `m:${producerSequence}`,
+      expectedLastSequence,
+      producerSequence,
+      ...(number === undefined ? {} : { receiptTo: inbox.addressOf(number) }),
+    })?.brokerSequence ?? 0;
+  const first = publish(["a", "b"], 0, 1);
+  const second = publish(["c", "d"], first, 3, 7);
+  owner.start();
+  await expect.poll(() => told.length).toBe(1);
+  const third = publish(["e"], second, 5, 8);
+  await expect.poll(() => told.length).toBe(2);
+  expect(told).toEqual([
+    [7, { brokerSequence: second, first: 3, count: 2 }, 4],
+    [8, { brokerSequence: third, first: 5, count: 1 }, 5],
+  ]);
+  expect(answers.slice(0, 2)).toEqual(["applied", "applied"]);
+  await owner.close();
+  inbox.close();
+});
+
+test("the owner tells where a stream stands, to whoever misses a receipt", async () => {
+  const memoryLog = new MemoryLog({ partitions: 1 });
+  const receiptFeed = new MemoryReceiptFeed();
+  const { owner } = createOwner(
+    new MemoryLiveBus(),
+    new MemoryPartitionLog(memoryLog),
+    new MemoryChunkCache({ partitions: 1 }),
+    new RebuildGate(4),
+    receiptFeed,
+  );
+  owner.start();
+  const { brokerSequence } = memoryLog.publishBare("s", Buffer.from('{"type":"Text","content":"a"}'));
+  await expect
+    .poll(() => receiptFeed.askHead(0, "s", 1_000))
+    .toEqual({ sequence: 1, brokerSequence, status: "open" });
+  expect(await receiptFeed.askHead(0, "nobody", 1_000)).toBeNull();
+  await owner.close();
+  expect(receiptFeed.openSubscriptions).toBe(0);
 });

@@ -10,6 +10,7 @@ import {
   type PartitionLog,
   type PartitionReader,
   type RebuildAnswer,
+  type ReceiptFeed,
   type StoredMessage,
   type StreamLog,
   type Subscription,
@@ -23,6 +24,7 @@ import type { IngestMetrics, PartitionLag } from "./metrics.ts";
 import { Mutex } from "./mutex.ts";
 import type { RebuildGate } from "./rebuild-gate.ts";
 import { settlePosition } from "./position.ts";
+import { tellReceipts } from "./receipts.ts";
 import { Rebuilder } from "./rebuilder.ts";
 import { rejectElements } from "./rejections.ts";
 import type { IngestSettings } from "./settings.ts";
@@ -36,6 +38,7 @@ export interface PartitionDependencies {
   streamLog: Pick<StreamLog, "lastMessage">;
   cache: ChunkCache;
   liveFeed: LiveFeed;
+  receiptFeed: ReceiptFeed;
   rebuilds: RebuildGate;
   ender: StreamEnder;
   settings: IngestSettings;
@@ -155,7 +158,7 @@ export class PartitionOwner {
   }
 
   async #run(): Promise<void> {
-    const { liveFeed } = this.#dependencies;
+    const { cache, liveFeed, receiptFeed } = this.#dependencies;
     this.#position = await this.#settle();
     if (this.#isClosing) return;
     this.#subscriptions = [
@@ -163,6 +166,7 @@ export class PartitionOwner {
       // Whatever the connection was lost to may have put an older log in the place of ours.
       liveFeed.onReconnect(() => this.#doubt()),
       liveFeed.answerRebuilds(this.partition, (streamId) => this.#rebuildOnRequest(streamId)),
+      receiptFeed.answerHeads(this.partition, async (id) => (await cache.readInfo(id))?.head ?? null),
     ];
     this.#tail.start(() => this.position);
     this.#life.start();
@@ -222,7 +226,7 @@ export class PartitionOwner {
   }
 
   async #apply({ messages, entries }: DecodedBatch): Promise<void> {
-    const { cache, liveFeed, log, metrics } = this.#dependencies;
+    const { cache, liveFeed, log, metrics, receiptFeed } = this.#dependencies;
     const lastMessage = messages.at(-1);
     if (lastMessage === undefined) return;
     await rejectElements(log, messages, entries, metrics, this.#logger);
@@ -262,6 +266,7 @@ export class PartitionOwner {
         liveFeed.publishRange(streamId, range);
         this.#tail.note(streamId, range.last, range.isTerminal);
       }
+      tellReceipts(receiptFeed, messages, entries, outcome.entries);
       this.#life.applied(entries, outcome.entries);
       countBatch(metrics, messages, outcome.entries);
       return;

@@ -9,6 +9,7 @@ import {
   MemoryPartitionLeases,
   MemoryPartitionLog,
   MemoryPressureFeed,
+  MemoryReceiptFeed,
   MemoryStreamLog,
 } from "@sluice/testing";
 import { setImmediate } from "node:timers/promises";
@@ -74,6 +75,7 @@ function ingest(
     leases,
     liveFeed: parts.liveFeed ?? new MemoryLiveFeed(bus),
     pressureFeed: new MemoryPressureFeed(),
+    receiptFeed: new MemoryReceiptFeed(),
     settings: { ...SETTINGS, ...settings },
     logger: createLogger("ingest", "silent"),
     registry,

@@ -1,12 +1,5 @@
-import {
-  awaitLog,
-  connectNats,
-  NatsLiveFeed,
-  NatsPromptDesk,
-  NatsServiceReports,
-  NatsStreamLog,
-} from "@sluice/broker-nats";
-import { StreamManager } from "@sluice/producer";
+import { connectNats, NatsPromptDesk, NatsServiceReports } from "@sluice/broker-nats";
+import { createManager } from "@sluice/producer";
 import {
   createInstanceName,
   createLogger,
@@ -22,9 +15,6 @@ import { modelOf } from "./configured-model.ts";
 import { WORKER_FIGURES } from "./figures.ts";
 import { createWorker } from "./worker.ts";
 
-// Ingest makes the log; started together, it may take a moment longer.
-const LOG_WAIT_MS = 30_000;
-
 // Beyond the worker's own bounds: what its last chunks take to be acknowledged.
 const CLOSE_MARGIN_MS = 2_000;
 
@@ -38,13 +28,8 @@ await runMain(async () => {
 
   const link = await connectNats({ servers: config.NATS_URL, name: "sluice-worker" });
   lifecycle.add("nats", () => link.close());
-  const log = await awaitLog(link, LOG_WAIT_MS);
   const worker = createWorker({
-    manager: new StreamManager({
-      log: new NatsStreamLog(link, log),
-      liveFeed: new NatsLiveFeed(link),
-      settings: { beatIntervalMs: config.BEAT_INTERVAL_MS },
-    }),
+    manager: await createManager(link, { settings: { beatIntervalMs: config.BEAT_INTERVAL_MS } }),
     promptDesk: new NatsPromptDesk(link),
     model,
     settings: {

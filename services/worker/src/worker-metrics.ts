@@ -18,7 +18,7 @@ export class WorkerMetrics {
     });
     this.#answers = new Counter({
       name: "sluice_worker_answers_total",
-      help: "Answers that ended, by how: completed, failed (the model), stopped (this worker), lost (the stream)",
+      help: "Answers that ended, by how: completed, cancelled (by readers), failed (the model), stopped (this worker), lost (the stream)",
       labelNames: ["outcome"],
       registers,
     });

@@ -1,71 +1,59 @@
 import { fromIterable } from "@sluice/adapters/iterable";
-import { StreamError, type ChunkDraft } from "@sluice/core";
+import { StreamError, type ChunkDraft, type LogAppendOutcome, type OutgoingMessage } from "@sluice/core";
 import { StreamManager } from "@sluice/producer";
-import { decodeMessage, MAX_CHUNK_BYTES } from "@sluice/protocol";
+import { splitPayload } from "@sluice/protocol";
 import { createLogger } from "@sluice/runtime";
-import { MemoryLog, MemoryPromptDesk, MemoryStreamLog } from "@sluice/testing";
+import { MemoryCancelFeed, MemoryLog, MemoryPromptDesk, MemoryStreamLog } from "@sluice/testing";
 import { Registry } from "prom-client";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import type { AnswerStream, AnswerStreams } from "./answer-stream.ts";
 import type { Model } from "./model.ts";
 import { createWorker, type Worker } from "./worker.ts";
 
-/** Streams that take everything, unless told to hold back or to fail. */
-class FakeStreams implements AnswerStreams {
-  readonly sent = new Map<string, ChunkDraft[]>();
-  readonly closed: string[] = [];
-  /** Acknowledgements wait for it. */
+/** The log that the worker's streams are written to. It can be told to hold back, or to fail. */
+class WatchedLog extends MemoryStreamLog {
+  /** All but the creation of streams waits for it. */
   hold: Promise<void> = Promise.resolve();
-  failure: StreamError | null = null;
   failOnce: StreamError | null = null;
-  pending = 0;
 
-  async createStream({
-    streamId,
-  }: {
-    streamId: string;
-  }): Promise<{ streamId: string; handle: AnswerStream }> {
-    if (this.sent.has(streamId)) throw new StreamError("STREAM_EXISTS", `stream ${streamId} exists already`);
-    const chunks: ChunkDraft[] = [];
-    this.sent.set(streamId, chunks);
-    const handle: AnswerStream = {
-      send: async (chunk) => {
-        const failure = this.failOnce ?? this.failure;
-        this.failOnce = null;
-        if (failure !== null) throw failure;
-        chunks.push(chunk);
-        this.pending++;
-        await this.hold;
-        this.pending--;
-      },
-      close: async () => {
-        this.closed.push(streamId);
-      },
-    };
-    return { streamId, handle };
+  override async append(message: OutgoingMessage): Promise<LogAppendOutcome> {
+    if (message.expectedLastSequence === 0) return super.append(message);
+    const failure = this.failOnce;
+    this.failOnce = null;
+    if (failure !== null) throw failure;
+    await this.hold;
+    return super.append(message);
+  }
+
+  /** A stream's chunks as its readers get them, without what the producer didn't say. */
+  chunks(streamId: string): ChunkDraft[] {
+    const messages = this.log.messages.filter((message) => message.streamId === streamId);
+    return messages.flatMap((message) => {
+      return splitPayload(message.payload).map((element) => element as ChunkDraft);
+    });
   }
 
   types(streamId: string): string[] {
-    return (this.sent.get(streamId) ?? []).map(({ chunk_type }) => chunk_type.type);
+    return this.chunks(streamId).map(({ chunk_type }) => chunk_type.type);
   }
 
   last(streamId: string): ChunkDraft | undefined {
-    return this.sent.get(streamId)?.at(-1);
+    return this.chunks(streamId).at(-1);
   }
 }
 
 /** Says `words`, then what `after` does: ends by itself unless it hangs or throws. */
 function modelOf(words: string[], after: (signal: AbortSignal) => Promise<void> = async () => {}): Model {
-  return {
-    name: "test-model",
-    answer: (_prompt, { signal, onError }) => {
-      async function* say() {
-        yield* words;
-        await after(signal);
-      }
-      return fromIterable(say(), { signal, source: "test-model", ...(onError && { onError }) });
-    },
-  };
+  return saying(async function* (signal) {
+    yield* words;
+    await after(signal);
+  });
+}
+
+function saying(say: (signal: AbortSignal) => AsyncGenerator<string>): Model {
+  const source = "test-model";
+  const answer: Model["answer"] = (_prompt, options) =>
+    fromIterable(say(options.signal), { ...options, source });
+  return { name: source, answer };
 }
 
 const untilAborted = (signal: AbortSignal): Promise<void> =>
@@ -81,11 +69,12 @@ afterEach(async () => {
 });
 
 function setUp(model: Model, settings: Partial<Parameters<typeof createWorker>[0]["settings"]> = {}) {
-  const streams = new FakeStreams();
+  const streams = new WatchedLog(new MemoryLog());
+  const cancelFeed = new MemoryCancelFeed();
   const desk = new MemoryPromptDesk();
   const registry = new Registry();
   const worker = createWorker({
-    manager: streams,
+    manager: new StreamManager({ log: streams, cancelFeed, settings: { publishTimeoutMs: 500 } }),
     promptDesk: desk,
     model,
     settings: { maxConcurrentAnswers: 10, drainTimeoutMs: 0, stopTimeoutMs: 1_000, ...settings },
@@ -95,7 +84,7 @@ function setUp(model: Model, settings: Partial<Parameters<typeof createWorker>[0
   workers.push(worker);
   const ask = (streamId: string) => desk.ask({ streamId, prompt: "Hello?" }, 5_000);
   const idle = () => vi.waitFor(() => expect(worker.runningAnswers).toBe(0));
-  return { streams, worker, registry, ask, idle };
+  return { streams, cancelFeed, worker, registry, ask, idle };
 }
 
 describe("a worker", () => {
@@ -103,13 +92,12 @@ describe("a worker", () => {
     const { streams, ask, idle } = setUp(modelOf(["Hel", "lo"]));
     await ask("a");
     await idle();
-    const metadata = { source: "test-model" };
-    expect(streams.sent.get("a")).toEqual([
+    const metadata = expect.objectContaining({ source: "test-model" }) as unknown;
+    expect(streams.chunks("a")).toEqual([
       { chunk_type: { type: "Text", content: "Hel" }, metadata },
       { chunk_type: { type: "Text", content: "lo" }, metadata },
       expect.objectContaining({ chunk_type: { type: "Complete", summary: null }, metadata }),
     ]);
-    expect(streams.closed).toEqual(["a"]);
   });
 
   it("has accepted as soon as the stream is open, and streams on after that", async () => {
@@ -139,16 +127,15 @@ describe("a worker", () => {
   it("tells readers nothing of a model that throws, but that it did", async () => {
     const broken: Model = {
       name: "broken",
-      // eslint-disable-next-line require-yield
-      async *answer() {
-        throw new Error("password is 1234");
-      },
+      answer: () => ({
+        [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(new Error("password is 1234")) }),
+      }),
     };
     const { streams, ask, idle } = setUp(broken);
     await ask("a");
     await idle();
     expect(streams.last("a")?.chunk_type).toMatchObject({ type: "Error", code: "WORKER_FAILED" });
-    expect(JSON.stringify(streams.sent.get("a"))).not.toContain("1234");
+    expect(JSON.stringify(streams.chunks("a"))).not.toContain("1234");
   });
 
   it("refuses a prompt beyond its limit, and takes one again when an answer has ended", async () => {
@@ -173,12 +160,16 @@ describe("a worker", () => {
 
   it("holds the model back while the log doesn't acknowledge", async () => {
     const gate = Promise.withResolvers<void>();
-    const { streams, ask, idle } = setUp(modelOf(Array.from({ length: 1_000 }, () => "x")));
+    let said = 0;
+    const model = saying(async function* () {
+      for (; said < 1_000; said++) yield "x";
+    });
+    const { streams, ask, idle } = setUp(model);
     streams.hold = gate.promise;
     await ask("a");
-    await vi.waitFor(() => expect(streams.pending).toBeGreaterThanOrEqual(64));
+    await vi.waitFor(() => expect(said).toBeGreaterThanOrEqual(80));
     await new Promise(setImmediate);
-    expect(streams.pending).toBe(64);
+    expect(said).toBeLessThanOrEqual(82);
     gate.resolve();
     await idle();
     expect(streams.types("a")).toHaveLength(1_001);
@@ -186,56 +177,65 @@ describe("a worker", () => {
 
   it("stops the model when the stream can't be written any more", async () => {
     const stopped = Promise.withResolvers<unknown>();
-    const model = modelOf(["x"], async (signal) => {
-      await untilAborted(signal).catch((reason: unknown) => {
-        stopped.resolve(reason);
-        throw reason;
-      });
+    const overtaken = Promise.withResolvers<void>();
+    const model = saying(async function* (signal) {
+      yield "mine";
+      await overtaken.promise;
+      yield "not mine any more";
+      await untilAborted(signal).catch(stopped.resolve);
     });
     const { streams, ask, idle, registry } = setUp(model);
-    streams.failure = new StreamError("FENCED", "another producer took over");
     await ask("a");
+    await vi.waitFor(() => expect(streams.types("a")).toEqual(["Text"]));
+    streams.log.publishBare(
+      "a",
+      Buffer.from('[{"chunk_type":{"type":"Text","content":"another producer\'s"}}]'),
+    );
+    overtaken.resolve();
+    expect(await stopped.promise).toMatchObject({ code: "FENCED" });
     await idle();
-    expect(await stopped.promise).toBe(streams.failure);
-    expect(streams.types("a")).toEqual([]);
+    expect(streams.types("a")).toEqual(["Text", "Text"]);
     expect(await registry.metrics()).toContain('sluice_worker_answers_total{outcome="lost"} 1');
   });
 
-  it("tells readers that the answer is cut where the log was away for too long", async () => {
+  it.each([["before its first word", []] as const, ["in the midst of it", ["Hel"]] as const])(
+    "stops the model when the answer is cancelled, %s, and ends the stream as cancelled",
+    async (_, words) => {
+      const stopped = Promise.withResolvers<unknown>();
+      const model = modelOf([...words], (signal) =>
+        untilAborted(signal).catch((reason: unknown) => {
+          stopped.resolve(reason);
+          throw reason;
+        }),
+      );
+      const { streams, cancelFeed, ask, idle, registry } = setUp(model);
+      await ask("a");
+      await vi.waitFor(() => expect(streams.types("a")).toHaveLength(words.length));
+      expect(await cancelFeed.tellProducer("a", "requested")).toBe(true);
+      expect(await stopped.promise).toMatchObject({ code: "CANCELLED" });
+      await idle();
+      expect(streams.types("a")).toEqual([...words.map(() => "Text"), "Error"]);
+      expect(streams.last("a")?.chunk_type).toMatchObject({ code: "CANCELLED" });
+      expect(await registry.metrics()).toContain('sluice_worker_answers_total{outcome="cancelled"} 1');
+    },
+  );
+
+  it("tells readers that the answer is cut where the log refused a part of it", async () => {
     const { streams, ask, idle } = setUp(modelOf(["x"], untilAborted));
-    streams.failOnce = new StreamError("LOG_UNAVAILABLE", "the log doesn't answer");
+    streams.failOnce = new StreamError("LOG_FULL", "there is no room");
     await ask("a");
     await idle();
-    expect(streams.sent.get("a")?.map(({ chunk_type }) => chunk_type)).toEqual([
-      { type: "Error", error: "the answer is cut here: the log doesn't answer", code: "LOG_UNAVAILABLE" },
+    expect(streams.chunks("a").map(({ chunk_type }) => chunk_type)).toEqual([
+      { type: "Error", error: "the stream is cut here: there is no room", code: "LOG_FULL" },
     ]);
   });
 
-  it("writes an answer to the log as it stands in the model, with the real producer", async () => {
-    const log = new MemoryStreamLog(new MemoryLog());
-    const desk = new MemoryPromptDesk();
+  it("writes an answer to the log as it stands in the model", async () => {
     const words = Array.from({ length: 500 }, (_, index) => `${index} `);
-    const worker = createWorker({
-      manager: new StreamManager({ log }),
-      promptDesk: desk,
-      model: modelOf(words),
-      settings: { maxConcurrentAnswers: 1, drainTimeoutMs: 5_000, stopTimeoutMs: 1_000 },
-      logger: createLogger("worker", "silent"),
-      registry: new Registry(),
-    });
-    await desk.ask({ streamId: "a", prompt: "Hello?" }, 5_000);
-    await worker.close();
-
-    const bodies: string[] = [];
-    for (let at = 0; ;) {
-      const message = await log.firstAfter("a", at);
-      if (message === null) break;
-      at = message.brokerSequence;
-      for (const element of decodeMessage(message, MAX_CHUNK_BYTES).elements) {
-        bodies.push(element.kind === "chunk" ? element.body : element.reason);
-      }
-    }
-    const types = bodies.map((body) => (JSON.parse(`{${body}`) as ChunkDraft).chunk_type);
+    const { streams, ask, idle } = setUp(modelOf(words));
+    await ask("a");
+    await idle();
+    const types = streams.chunks("a").map(({ chunk_type }) => chunk_type);
     expect(types.slice(0, -1)).toEqual(words.map((content) => ({ type: "Text", content })));
     expect(types.at(-1)).toEqual({ type: "Complete", summary: null });
   });
@@ -261,7 +261,6 @@ describe("a worker", () => {
     await worker.close();
     expect(streams.last("a")?.chunk_type).toMatchObject({ type: "Error", code: "WORKER_STOPPED" });
     expect(streams.last("b")?.chunk_type).toMatchObject({ type: "Error", code: "WORKER_STOPPED" });
-    expect(streams.closed.toSorted()).toEqual(["a", "b"]);
   });
 
   it("closes within its bounds though the log never acknowledges", async () => {

@@ -1,8 +1,8 @@
 import { StreamError, type Prompt, type PromptDesk, type Subscription } from "@sluice/core";
+import type { StreamHandle, StreamManager } from "@sluice/producer";
 import type { Logger } from "@sluice/runtime";
 import type { Registry } from "prom-client";
 import { AnswerStopped, streamAnswer, type AnswerOutcome } from "./answer.ts";
-import type { AnswerStream, AnswerStreams } from "./answer-stream.ts";
 import type { Model } from "./model.ts";
 import { WorkerMetrics } from "./worker-metrics.ts";
 
@@ -16,7 +16,7 @@ export interface WorkerSettings {
 }
 
 export interface WorkerParts {
-  manager: AnswerStreams;
+  manager: StreamManager;
   promptDesk: PromptDesk;
   model: Model;
   settings: WorkerSettings;
@@ -33,6 +33,7 @@ export function createWorker(parts: WorkerParts): Worker {
  * Answers prompts by streaming. A prompt is accepted once its stream is in the log; the answer streams on after that.
  *
  *   prompt ──▶ opening ──▶ streaming ──▶ ended
+ *        │         │            ├─ cancelled by its readers: Error CANCELLED
  *        │         │            └─ close: drain time, then Error WORKER_STOPPED
  *     refused   refused (STREAM_EXISTS, LOG_UNAVAILABLE …)
  */
@@ -87,7 +88,7 @@ export class Worker {
 
   /** Never rejects: what goes wrong before the stream is open reaches the asker through `opened`. */
   async #answer({ streamId, prompt }: Prompt, opened: PromiseWithResolvers<void>): Promise<void> {
-    let stream: AnswerStream;
+    let stream: StreamHandle;
     try {
       ({ handle: stream } = await this.#parts.manager.createStream({ streamId }));
     } catch (error) {
@@ -114,6 +115,7 @@ export class Worker {
     const { logger, model } = this.#parts;
     const facts = { streamId, model: model.name, textChunks: outcome.textChunks, seconds };
     if (outcome.kind === "completed") logger.info(facts, "answer completed");
+    else if (outcome.kind === "cancelled") logger.info(facts, "answer cancelled");
     else if (outcome.kind === "failed") logger.warn({ ...facts, err: outcome.error }, "answer failed");
     else if (outcome.kind === "stopped") logger.warn({ ...facts, err: outcome.error }, "answer stopped");
     else logger.error({ ...facts, err: outcome.error }, "answer lost its stream");

@@ -1,12 +1,11 @@
 import {
   awaitLog,
   connectNats,
-  listRejected,
+  NatsRejectedElements,
   NatsStreamLog,
   type NatsLink,
-  type RejectedElement,
 } from "@sluice/broker-nats";
-import { StreamError, type ChunkDraft, type ChunkType } from "@sluice/core";
+import { StreamError, type ChunkDraft, type ChunkType, type RejectedElement } from "@sluice/core";
 import { StreamManager } from "@sluice/producer";
 import { CliError, EXIT } from "../exit-codes.ts";
 import type { Terminal } from "../terminal.ts";
@@ -44,7 +43,11 @@ export async function printRejected(
 ): Promise<void> {
   const { natsUrl, streamId, after, limit } = page;
   await withLog(natsUrl, async (link) => {
-    const elements = await listRejected(link, { after, limit, ...(streamId === null ? {} : { streamId }) });
+    const elements = await new NatsRejectedElements(link).readOldest({
+      after,
+      limit,
+      ...(streamId === null ? {} : { streamId }),
+    });
     for (const element of elements) await terminal.write(asJson ? jsonLine(element) : lines(element));
     const last = elements.at(-1);
     if (last === undefined) terminal.note("nothing was rejected");
@@ -100,7 +103,7 @@ export interface Replay {
 export async function replayRejected(replay: Replay, terminal: Terminal): Promise<void> {
   const { natsUrl, position, replacement, mayFence } = replay;
   await withLog(natsUrl, async (link) => {
-    const [element] = await listRejected(link, { after: position - 1, limit: 1 });
+    const [element] = await new NatsRejectedElements(link).readOldest({ after: position - 1, limit: 1 });
     if (element?.position !== position) {
       throw new CliError(EXIT.notFound, `nothing was rejected at ${position}, or it has aged out`);
     }

@@ -1,0 +1,176 @@
+import { endStatusOf, StreamError, type ChunkDraft, type ChunkType, type StreamStatus } from "@sluice/core";
+
+/** What a worker may hand over piece by piece; a string is a Text chunk. */
+export type PipeItem = string | ChunkType | ChunkDraft;
+export type PipeSource = AsyncIterable<PipeItem> | ReadableStream<PipeItem>;
+
+export interface PipeOptions {
+  /** False: the stream stays open when the source ends, is cancelled or fails; its worker writes the last words. */
+  end?: boolean;
+  /** Of the Complete chunk. */
+  summary?: string | null;
+  /**
+   * What readers are told of a source that failed: the Error chunk. By default nothing that the error says, which may hold
+   * what readers are not to see.
+   */
+  describeError?: (error: unknown) => { error: string; code: string };
+}
+
+export interface PipeOutcome {
+  /** How the stream stands, as far as the pipe left it. */
+  status: StreamStatus;
+  /** Chunks that came from the source. All are durable. */
+  chunks: number;
+}
+
+/** What a pipe needs of its stream. `StreamHandle` is one. */
+export interface PipeTarget {
+  readonly signal: AbortSignal;
+  send(chunk: ChunkType | ChunkDraft): Promise<unknown>;
+  ready(): Promise<void>;
+}
+
+/** See `StreamHandle.pipe`. */
+export async function pipe(
+  source: PipeSource,
+  target: PipeTarget,
+  options: PipeOptions,
+): Promise<PipeOutcome> {
+  const piping = new Piping(source, target);
+  try {
+    const ownEnd = await piping.run();
+    if (ownEnd !== null) return { status: ownEnd, chunks: piping.count };
+    if (options.end === false) return { status: "open", chunks: piping.count };
+    await target.send({ type: "Complete", summary: options.summary ?? null });
+    return { status: "completed", chunks: piping.count };
+  } catch (error) {
+    return breakOff(error, piping, target, options);
+  }
+}
+
+async function breakOff(
+  failure: unknown,
+  piping: Piping,
+  target: PipeTarget,
+  options: PipeOptions,
+): Promise<PipeOutcome> {
+  const isCancelled = failure instanceof StreamError && failure.code === "CANCELLED";
+  if (options.end === false && isCancelled) return { status: "open", chunks: piping.count };
+  if (options.end === false) throw failure;
+  const last = lastWords(failure, piping.loss, options);
+  if (last === null) throw failure;
+  try {
+    await target.send(last);
+  } catch (error) {
+    // What was lost is what the worker has to hear of; else that its readers can't be told.
+    if (piping.loss !== null || !(error instanceof StreamError)) throw failure;
+    throw new StreamError(error.code, error.message, { cause: failure, details: { ...error.details } });
+  }
+  if (isCancelled) return { status: "cancelled", chunks: piping.count };
+  throw failure;
+}
+
+/** What readers learn of a pipe that broke off; null: nobody can tell them, the stream is not ours any more. */
+function lastWords(error: unknown, loss: StreamError | null, options: PipeOptions): ChunkType | null {
+  if (loss !== null) {
+    if (!loss.retryable) return null;
+    return { type: "Error", error: `the stream is cut here: ${loss.message}`, code: loss.code };
+  }
+  if (error instanceof StreamError && error.code === "CANCELLED")
+    return { type: "Error", error: error.message, code: error.code };
+  const described = options.describeError?.(error) ?? {
+    error: "The source of this stream failed.",
+    code: "SOURCE_FAILED",
+  };
+  return { type: "Error", ...described };
+}
+
+/** One source on its way: at most as many chunks unanswered as the handle's buffer takes in without waiting. */
+class Piping {
+  count = 0;
+  readonly #target: PipeTarget;
+  readonly #reading: Reading;
+  #last: Promise<unknown> = Promise.resolve();
+  #failure: { error: unknown } | null = null;
+  #interrupt: ((reason: unknown) => void) | undefined;
+
+  constructor(source: PipeSource, target: PipeTarget) {
+    this.#target = target;
+    this.#reading = open(source);
+  }
+
+  /** Why a chunk didn't get into the log: the stream is cut there. Null too where the chunk itself was at fault. */
+  get loss(): StreamError | null {
+    const error = this.#failure?.error;
+    if (!(error instanceof StreamError)) return null;
+    return error.code === "INVALID_CHUNK" || error.code === "CHUNK_TOO_LARGE" ? null : error;
+  }
+
+  /** @returns the status that the source itself left the stream in; null: it has said all, without an end */
+  async run(): Promise<StreamStatus | null> {
+    const { signal } = this.#target;
+    const onAbort = (): void => this.#interrupt?.(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+    let isWhole = false;
+    try {
+      for (;;) {
+        await this.#unlessStopped(this.#target.ready());
+        const { done, value } = await this.#unlessStopped(this.#reading.next());
+        if (done === true) break;
+        const chunk: ChunkType | ChunkDraft =
+          typeof value === "string" ? { type: "Text", content: value } : value;
+        this.#send(chunk);
+        const end = endStatusOf("chunk_type" in chunk ? chunk.chunk_type : chunk);
+        if (end === null) continue;
+        await this.#settle();
+        return end;
+      }
+      isWhole = true;
+      await this.#settle();
+      return null;
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+      // Not awaited: an iterator that waits for its server returns only once that has spoken.
+      if (!isWhole) this.#reading.hangUp().catch(() => undefined);
+    }
+  }
+
+  #send(chunk: ChunkType | ChunkDraft): void {
+    this.count++;
+    this.#last = this.#target.send(chunk).catch((error: unknown) => {
+      this.count--;
+      this.#failure ??= { error };
+      this.#interrupt?.(error);
+    });
+  }
+
+  async #settle(): Promise<void> {
+    await this.#last;
+    if (this.#failure !== null) throw this.#failure.error;
+  }
+
+  /** A race that leaves nothing behind, however many chunks there are. */
+  async #unlessStopped<T>(work: Promise<T>): Promise<T> {
+    if (this.#failure !== null) throw this.#failure.error;
+    this.#target.signal.throwIfAborted();
+    return new Promise((resolve, reject) => {
+      this.#interrupt = reject;
+      work.then(resolve, reject);
+    });
+  }
+}
+
+interface Reading {
+  next(): Promise<IteratorResult<PipeItem, unknown>>;
+  /** Frees what the source holds, also while `next` waits. */
+  hangUp(): Promise<unknown>;
+}
+
+function open(source: PipeSource): Reading {
+  if ("getReader" in source) {
+    const reader = source.getReader();
+    return { next: () => reader.read(), hangUp: () => reader.cancel() };
+  }
+  const iterator = source[Symbol.asyncIterator]();
+  return { next: () => iterator.next(), hangUp: async () => iterator.return?.() };
+}

@@ -1,0 +1,37 @@
+import {
+  isJump,
+  type AppliedEntry,
+  type LogEntry,
+  type Receipt,
+  type ReceiptFeed,
+  type StoredMessage,
+} from "@sluice/core";
+
+/**
+ * Tells the numbers of an applied batch to those producers that asked for them. A duplicate counts: whoever wrote it may
+ * have died before telling.
+ */
+export function tellReceipts(
+  feed: Pick<ReceiptFeed, "publishReceipt">,
+  messages: readonly StoredMessage[],
+  entries: readonly LogEntry[],
+  outcomes: readonly AppliedEntry[],
+): void {
+  for (const [index, { receiptTo }] of messages.entries()) {
+    if (receiptTo === null) continue;
+    const [entry, outcome] = [entries[index], outcomes[index]];
+    if (entry === undefined || outcome === undefined) continue;
+    const receipt = receiptOf(entry, outcome);
+    if (receipt !== null) feed.publishReceipt(receiptTo, receipt);
+  }
+}
+
+function receiptOf(entry: LogEntry, outcome: AppliedEntry): Receipt | null {
+  const { brokerSequence, firstSequence } = entry;
+  if (!outcome.isDuplicate) return { brokerSequence, first: outcome.first, count: outcome.count };
+  // The cache says no more than where the stream stands now; the message's own number is right unless the stream jumped.
+  const head = outcome.first - 1;
+  const count = entry.elements.length;
+  if (firstSequence === null || firstSequence + count - 1 > head || isJump(head)) return null;
+  return { brokerSequence, first: firstSequence, count };
+}
