@@ -62,7 +62,6 @@ export function createResumableStreamContext(
 /** One use of an id. Sluice never gives an id twice; the package does. */
 interface Use {
   streamId: string;
-  number: number;
   status: StreamStatus;
 }
 
@@ -103,7 +102,6 @@ class Context {
     for (let number = 1; ; number++) {
       const created = await this.#create(id, number);
       if (created !== null) return this.#produce(created, makeStream);
-      number = Math.max(number, (await this.#lastUse(id))?.number ?? 0);
     }
   }
 
@@ -130,7 +128,7 @@ class Context {
 
   /** Written to the end whoever reads; readers, the first one too, get what is stored. */
   #produce(handle: StreamHandle, makeStream: () => ReadableStream<string>): ReadableStream<string> {
-    const written = write(handle, makeStream());
+    const written = write(handle, makeStream);
     // Its readers are told; without `waitUntil` there is nobody else to tell.
     if (this.#options.waitUntil === null) written.catch(() => undefined);
     else this.#options.waitUntil(written);
@@ -151,7 +149,7 @@ class Context {
   async #use(id: string, number: number): Promise<Use | null> {
     const streamId = this.#streamId(id, number);
     const status = await statusOf(this.#edgeUrl, streamId);
-    return status && { streamId, number, status };
+    return status && { streamId, status };
   }
 
   #streamId(id: string, number: number): string {
@@ -174,13 +172,13 @@ function hashOf(name: string): string {
   return createHash("sha256").update(name).digest("base64url");
 }
 
-async function write(handle: StreamHandle, source: ReadableStream<string>): Promise<void> {
+async function write(handle: StreamHandle, makeStream: () => ReadableStream<string>): Promise<void> {
   await using writing = handle;
-  await writing.pipe(piecesOf(source));
+  await writing.pipe(piecesOf(makeStream));
 }
 
-async function* piecesOf(source: ReadableStream<string>): AsyncGenerator<string, void, undefined> {
-  for await (const text of source) {
+async function* piecesOf(makeStream: () => ReadableStream<string>): AsyncGenerator<string, void, undefined> {
+  for await (const text of makeStream()) {
     for (let at = 0; at < text.length; at += MAX_PIECE_CHARACTERS)
       yield text.slice(at, at + MAX_PIECE_CHARACTERS);
   }
