@@ -11,6 +11,8 @@ export default defineConfig({
       {
         test: {
           name: "unit",
+          // Properties run for seconds where the machine is busy with others.
+          testTimeout: 30_000,
           include: inAll("test"),
           exclude: [...outside, ...inAll("integration.test"), ...inAll("fault.test")],
         },

@@ -18,6 +18,16 @@ interface Dashboard {
 /** Labels that Prometheus gives to every series, by the scrape configurations. */
 const TARGET_LABELS = ["instance", "job", "component", "namespace", "pod", "service", "le"];
 
+/** prom-client's own: of a dozen, the board shows three. */
+const PROCESS_METRICS = "sluice_process_";
+
+/** Shares since the start of a process, for who reads /metrics: the board has them from their counters' rates. */
+const SINCE_START = new Set([
+  "sluice_edge_chunk_bytes_average",
+  "sluice_edge_reconnection_ratio",
+  "sluice_edge_cache_hit_ratio",
+]);
+
 const rulesOf = (file: string) => (readYaml(file) as RuleFile).groups.flatMap(({ rules }) => rules);
 const recording = rulesOf("deploy/prometheus/recording-rules.yml");
 const alerts = rulesOf("deploy/prometheus/alerts.yml");
@@ -73,6 +83,25 @@ describe("rules and dashboard", () => {
     );
     expect([...selected, ...grouped].filter((label) => !known.has(label))).toEqual([]);
   });
+
+  test.each([...SERVICE_CATALOG])(
+    "the board shows every metric that %s exports",
+    async (_name, { registry }) => {
+      const asked = expressions.filter(([where]) => where.startsWith("panel ")).map(([, expr]) => expr);
+      const sources = recording.flatMap(({ record = "", expr }) =>
+        asked.some((expression) => expression.includes(record)) ? expr : [],
+      );
+      const shown = new Set(
+        [...asked, ...sources].flatMap((expr) => expr.match(/\bsluice_[a-z0-9_]+/g) ?? []),
+      );
+      const isShown = (name: string): boolean =>
+        ["", "_bucket", "_sum", "_count"].some((suffix) => shown.has(name + suffix));
+      const own = (await registry.getMetricsAsJSON()).map(({ name }) => name);
+      expect(
+        own.filter((name) => !name.startsWith(PROCESS_METRICS) && !SINCE_START.has(name) && !isShown(name)),
+      ).toEqual([]);
+    },
+  );
 
   test("the autoscaler's metric is exported and served by the adapter", async () => {
     const scaler = readManifests().find(({ file }) => file.endsWith("edge-autoscaler.yaml"));

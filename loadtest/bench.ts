@@ -1,8 +1,10 @@
 import { Command } from "commander";
 import { addEndToEndCommand } from "./questions/end-to-end.ts";
 import { addFanoutCommand } from "./questions/fanout.ts";
+import { addIdleCommand } from "./questions/idle.ts";
 import { addIngestCommand } from "./questions/ingest.ts";
 import { addPublishCommand } from "./questions/publish.ts";
+import { addResumeCommand } from "./questions/resume.ts";
 
 const program = new Command("npm run bench --").description(
   "Measures Sluice as real processes on this machine. Each question starts what it needs, and ends by itself.",
@@ -10,5 +12,7 @@ const program = new Command("npm run bench --").description(
 addIngestCommand(program);
 addPublishCommand(program);
 addFanoutCommand(program);
+addResumeCommand(program);
+addIdleCommand(program);
 addEndToEndCommand(program);
 await program.parseAsync();

@@ -131,7 +131,7 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
     });
     lifecycle.add("edge", () => edge.close());
     serve({ service: "edge", instance: edge.podId, registry: registries.edge, figures: EDGE_FIGURES });
-    const edgeServer = await listen(edge.app, { host: HOST, port: options.ports.edge });
+    const edgeServer = await edge.listen({ host: HOST, port: options.ports.edge });
     lifecycle.add("edge server", () => edgeServer.close(SERVER_GRACE_MS));
     const edgeUrl = `http://${HOST}:${edgeServer.port}`;
 

@@ -15,7 +15,7 @@ beforeAll(async () => {
     edges: 2,
     gateway: true,
     worker: true,
-    env: { worker: { TOKENS_PER_SECOND: "400" } },
+    env: { worker: { TOKENS_PER_SECOND: "400" }, gateway: { CONTROL_ENABLED: "true" } },
   });
 });
 
@@ -58,6 +58,38 @@ test("a prompt is answered by the worker through the whole path", async () => {
   const asked = await sluice(["ask", "How are chunks numbered?"]);
   expect(asked.code).toBe(0);
   expect(asked.stdout).toContain("built-in model");
+}, 60_000);
+
+test("what flows and what runs is listed, and each partition's owner is one of the processes", async () => {
+  const parse = ({ stdout }: { stdout: string }): Record<string, unknown>[] =>
+    stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+  await sluice(["pipe", "--id", "listed-1"], "a\n");
+  await sluice(["create", "--id", "listed-2"]);
+  const ended = parse(await sluice(["streams", "--status", "completed", "--prefix", "listed-", "--json"]));
+  expect(ended).toMatchObject([{ stream_id: "listed-1", status: "completed", head_sequence: 2 }]);
+  // Creating is done when the log has it; the list is of what ingest has applied.
+  await expect
+    .poll(async () => parse(await sluice(["streams", "--prefix", "listed-", "--json"])), { timeout: 10_000 })
+    .toMatchObject([{ stream_id: "listed-2", status: "open" }, { stream_id: "listed-1" }]);
+
+  // A partition that changes hands between the two answers is asked for again.
+  const disagreement = async (): Promise<unknown> => {
+    const services = parse(await sluice(["services", "--json"]));
+    const names = services.map(({ service }) => service);
+    expect(names).toEqual(["edge", "edge", "gateway", "ingest", "ingest", "worker"]);
+    const answer = await fetch(`${stack.gatewayUrl}/control/partitions`);
+    const { partitions } = (await answer.json()) as { partitions: { partition: number; owner: string }[] };
+    const ownerOf = new Map(
+      services.flatMap(({ instance, partitions: numbers }) =>
+        (numbers as number[]).map((partition) => [partition, instance] as const),
+      ),
+    );
+    return partitions.filter(({ partition, owner }) => ownerOf.get(partition) !== owner);
+  };
+  await expect.poll(disagreement, { timeout: 20_000 }).toEqual([]);
 }, 60_000);
 
 test("a stream that nobody created is told as such", async () => {

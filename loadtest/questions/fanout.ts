@@ -2,7 +2,7 @@ import { startStack } from "@sluice/deploy";
 import type { Command } from "commander";
 import type { RawPublisher } from "../actors/raw-publisher.ts";
 import { Actor } from "../src/actor.ts";
-import { numberList, positiveNumber } from "../src/options.ts";
+import { numberList, positiveNumber, shapeList, shapeName, type Shape } from "../src/options.ts";
 import { residentBytes, UsageMeter } from "../src/process-usage.ts";
 import { ReaderPool } from "../src/reader-pool.ts";
 import { loadNow, report, rounded, type Row } from "../src/results.ts";
@@ -16,11 +16,6 @@ interface FanoutOptions {
   chunkBytes: number;
   maxPublishRate: number;
   profile?: string;
-}
-
-interface Shape {
-  streams: number;
-  readersPerStream: number;
 }
 
 const READER_PROCESSES = 2;
@@ -44,14 +39,6 @@ export function addFanoutCommand(program: Command): void {
     .action(measureFanout);
 }
 
-/** `1x1000,100x10` */
-function shapeList(text: string): Shape[] {
-  return text.split(",").map((shape) => {
-    const [streams = 0, readersPerStream = 0] = shape.split("x").map(positiveNumber);
-    return { streams, readersPerStream: positiveNumber(String(readersPerStream)) };
-  });
-}
-
 async function measureFanout(options: FanoutOptions): Promise<void> {
   const rows: Row[] = [];
   for (const shape of options.shapes) rows.push(...(await measureShape(shape, options)));
@@ -60,7 +47,7 @@ async function measureFanout(options: FanoutOptions): Promise<void> {
     question: "fanout",
     settings: {
       ...settings,
-      shapes: shapes.map((shape) => `${shape.streams}x${shape.readersPerStream}`),
+      shapes: shapes.map(shapeName),
       readerProcesses: READER_PROCESSES,
       edges: 1,
       ingest: 1,
@@ -116,7 +103,7 @@ async function measureShape(shape: Shape, options: FanoutOptions): Promise<Row[]
     const seconds = (performance.now() - startedMs) / 1000;
     const { cpuMicros, cores } = meter.stop(received.events);
     const row = {
-      shape: `${streams} x ${readersPerStream}`,
+      shape: shapeName(shape),
       "chunks/s per reader": rate,
       "events/s wanted": rate * streams * readersPerStream,
       "events/s": rounded(received.events / seconds),

@@ -164,7 +164,7 @@ describe("RedisChunkCache on its server", () => {
     await using harness = await redisChunkCacheUnderTest();
     const { cache } = harness;
     await cache.seedCheckpoint(0, { ...checkpoint, brokerSequence: 0 });
-    const ids = Array.from({ length: 2_500 }, (_, index) => `common-${index}`);
+    const ids = Array.from({ length: 600 }, (_, index) => `common-${index}`);
     await redis.zadd(openStreamsKey(0), 0, "rare", ...ids.flatMap((id, index) => [index + 1, id]));
     const query = { list: "open" as const, prefix: "rare", limit: 10 };
     let page = await cache.readRecentStreams(0, { ...query, after: null });
@@ -174,7 +174,7 @@ describe("RedisChunkCache on its server", () => {
       page = await cache.readRecentStreams(0, { ...query, after: page.next });
       stops.push(page.next?.updatedMs);
     }
-    expect(stops).toEqual([1_501, 501, undefined]);
+    expect(stops).toEqual([351, 101, undefined]);
     expect(page.streams).toEqual([{ streamId: "rare", updatedMs: 0 }]);
   });
 

@@ -167,7 +167,8 @@ describe("a connection to a cluster", () => {
             brokerSequence: index + 1,
             timestampMs: 1,
             firstSequence: 1,
-            isTombstone: false,
+            // Half of them end, so that both lists are written.
+            isTombstone: index % 2 === 1,
             options: null,
             beatIntervalMs: null,
             elements: [{ kind: "rejected" as const, reason: "" }],
@@ -185,6 +186,12 @@ describe("a connection to a cluster", () => {
       streamIds.map((id) => cache.readPage(id, 0, { maxChunks: 9, maxBytes: 9 })),
     );
     expect(pages.map((page) => page?.head)).toEqual(streamIds.map(() => 1));
+    const query = { list: null, prefix: "", after: null, limit: 64 };
+    const lists = await Promise.all(
+      Array.from({ length: partitions }, (_, partition) => cache.readRecentStreams(partition, query)),
+    );
+    const listed = lists.flatMap(({ streams }) => streams.map(({ streamId }) => streamId));
+    expect(listed.toSorted()).toEqual(streamIds.toSorted());
     expect(await leases.owners()).toEqual(Array.from({ length: partitions }, (_, index) => `owner-${index}`));
     const renewals = await Promise.all(
       Array.from({ length: partitions }, (_, partition) =>

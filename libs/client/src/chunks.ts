@@ -20,9 +20,9 @@ export interface StreamEnd {
   chunk: StreamChunk | null;
 }
 
-const CHUNK_EVENTS = new Set(["text", "json", "event", "progress", "error", "complete"]);
-
-export const isChunkEvent = (name: string): boolean => CHUNK_EVENTS.has(name);
+/** Whether an event of this name carries a chunk. */
+export const isChunkEvent = (name: string): boolean =>
+  /^(text|json|event|progress|error|complete)$/.test(name);
 
 /** Which end a chunk is, or null where the stream goes on. */
 export function endOf({ chunk_type: type }: Chunk): EndStatus | null {

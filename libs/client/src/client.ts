@@ -37,7 +37,6 @@ const HEARTBEAT_MS = 30_000;
 
 export function createClient(options: ClientOptions): Client {
   const edgeUrl = options.edgeUrl.replace(/\/+$/, "");
-  const gatewayUrl = (options.gatewayUrl ?? options.edgeUrl).replace(/\/+$/, "");
   // Browsers refuse a fetch that was taken off its window.
   const http = createHttp(options.fetch ?? ((...request) => globalThis.fetch(...request)), options.headers);
   const settings: ConnectionSettings = {
@@ -52,6 +51,7 @@ export function createClient(options: ClientOptions): Client {
     settings,
     followAlone: (follower) => followAlone(edgeUrl, settings, follower),
     followShared: (follower) => {
+      if (follower.reader.cursor === null) return host.followAlone(follower);
       let connection = shared.find((each) => each.hasRoomFor(follower));
       if (connection === undefined) {
         connection = new SharedConnection(host, follower.options.compact ?? false);
@@ -63,7 +63,11 @@ export function createClient(options: ClientOptions): Client {
   const follow = options.share === true ? host.followShared : host.followAlone;
 
   const cancel = async (streamId: string): Promise<"open" | EndStatus> => {
-    const response = await http.send("POST", `${gatewayUrl}/streams/${streamId}/cancel`, {});
+    const response = await http.send(
+      "POST",
+      `${options.gatewayUrl ?? edgeUrl}/streams/${streamId}/cancel`,
+      {},
+    );
     if (!response.ok) throw await refusalOf(response);
     return ((await response.json()) as { status: "open" | EndStatus }).status;
   };

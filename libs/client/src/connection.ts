@@ -2,7 +2,7 @@ import { backOffMs } from "./back-off.ts";
 import { refusalOf, type Http } from "./http.ts";
 import { connectionError, SluiceError } from "./sluice-error.ts";
 import { createSseReader, type Frame } from "./sse.ts";
-import { isOffline, onWake, type Wake } from "./wake.ts";
+import { isOffline, onWake } from "./wake.ts";
 
 export interface ConnectionSettings {
   http: Http;
@@ -17,16 +17,16 @@ export type ConnectionState = "connecting" | "open" | "waiting";
 /** Who reads a connection. Nothing is called any more once it has closed it. */
 export interface ConnectionReader {
   /** Asked before each attempt. */
-  request(): { url: string; lastEventId: string | null; waitMs: number };
+  readonly request: () => { url: string; lastEventId: string | null; waitMs: number };
   /** @param error why it waits, if it isn't that a server ended the connection */
-  changed(state: ConnectionState, error: SluiceError | null): void;
-  opened(headers: Headers): void;
+  readonly changed: (state: ConnectionState, error: SluiceError | null) => void;
+  readonly opened: (headers: Headers) => void;
   /** @throws SluiceError what came can't be used: it comes again from the reader's position */
-  take(frame: Frame): void;
+  readonly take: (frame: Frame) => void;
   /** Reading waits for this while the reader has more than it can take. */
-  room(): Promise<void> | null;
+  readonly room: () => Promise<void> | null;
   /** The last thing it hears. Null: a 204, there is nothing more to come. */
-  over(error: SluiceError | null): void;
+  readonly over: (error: SluiceError | null) => void;
 }
 
 // How often silence is looked at in one heartbeat interval. The clock is read, not the timer: that stands still in a sleep.
@@ -71,12 +71,6 @@ export class Connection {
     this.#endWait?.();
   }
 
-  readonly wake = (wake: Wake): void => {
-    // An open connection of another network hears nothing any more, and nobody tells it.
-    if (wake === "online") this.restart();
-    else this.#endWait?.();
-  };
-
   close(): void {
     this.#isClosed = true;
     this.#attempt.abort();
@@ -86,28 +80,33 @@ export class Connection {
   async #run(): Promise<void> {
     const { heartbeatMs, maxAttempts } = this.#settings;
     const looking = setInterval(() => this.#look(), heartbeatMs / LOOKS);
-    const stopListening = onWake(this.wake);
+    const stopListening = onWake((wake) => {
+      // An open connection of another network hears nothing any more, and nobody tells it.
+      if (wake === "online") this.restart();
+      else this.#endWait?.();
+    });
     while (!this.#isClosed) {
-      const outcome = await this.#read();
-      if (this.#isClosed) break;
-      if (this.#skipsWait) continue;
-      const isFinal = outcome === "over" || (outcome !== null && !outcome.isRetryable);
-      if (!isFinal && (isOffline() || ++this.#failures <= maxAttempts)) {
-        this.#reader.changed("waiting", outcome);
-        await this.#wait(outcome?.retryAfterMs ?? 0);
-        continue;
+      const problem = await this.#read();
+      if (this.#isClosed || this.#skipsWait) continue;
+      const isFinal = problem?.isRetryable === false || (!isOffline() && ++this.#failures > maxAttempts);
+      if (isFinal) {
+        this.#finish(problem ?? connectionError("the server keeps ending the connection"));
+      } else {
+        this.#reader.changed("waiting", problem);
+        await this.#wait(problem?.retryAfterMs ?? 0);
       }
-      this.#isClosed = true;
-      this.#reader.over(
-        outcome === "over" ? null : (outcome ?? connectionError("the server keeps ending the connection")),
-      );
     }
     clearInterval(looking);
     stopListening();
   }
 
-  /** One request. @returns why it is over; null: the server ended it */
-  async #read(): Promise<"over" | SluiceError | null> {
+  #finish(error: SluiceError | null): void {
+    this.#isClosed = true;
+    this.#reader.over(error);
+  }
+
+  /** One request. @returns what went wrong; null: nothing, the server ended it */
+  async #read(): Promise<SluiceError | null> {
     const reader = this.#reader;
     const attempt = (this.#attempt = new AbortController());
     this.#skipsWait = false;
@@ -117,11 +116,17 @@ export class Connection {
       this.#expectWithin(this.#settings.heartbeatMs + waitMs);
       const headers = {
         Accept: "text/event-stream",
+        // Named, we are told 503 where an EventSource must be let down gently.
+        "Sluice-Client": "js",
         ...(lastEventId !== null && { "Last-Event-ID": lastEventId }),
       };
       const response = await this.#settings.http.send("GET", url, headers, attempt.signal);
-      if (response.status === 204) return "over";
+      if (attempt.signal.aborted) return null;
       if (!response.ok) return await refusalOf(response);
+      if (response.status === 204) {
+        this.#finish(null);
+        return null;
+      }
       const type = response.headers.get("Content-Type") ?? "";
       if (!type.startsWith("text/event-stream")) return connectionError(`not an event stream but ${type}`);
       if (response.body === null)

@@ -2,14 +2,12 @@
 export class Emitter<Events extends Record<string, unknown>> {
   readonly #listeners = new Map<keyof Events, Set<(value: never) => void>>();
 
-  /** @returns takes it off again */
+  /** The same listener counts once, as everywhere. @returns takes it off again */
   on<Type extends keyof Events>(type: Type, listener: (value: Events[Type]) => void): () => void {
     const listeners = this.#listeners.get(type) ?? new Set();
     this.#listeners.set(type, listeners);
-    // Its own function each time: the same listener given twice is called twice, and taken off once.
-    const own = (value: Events[Type]): void => listener(value);
-    listeners.add(own);
-    return () => void listeners.delete(own);
+    listeners.add(listener);
+    return () => void listeners.delete(listener);
   }
 
   emit<Type extends keyof Events>(type: Type, value: Events[Type]): void {

@@ -1,5 +1,5 @@
 import type { ConnectionState } from "./connection.ts";
-import { sequenceOfToken } from "./position.ts";
+import { sequenceOfToken } from "./sequence.ts";
 import type { SluiceError } from "./sluice-error.ts";
 import type { StreamReader } from "./stream-reader.ts";
 
@@ -24,19 +24,17 @@ export interface Follower {
   readonly id: string;
   readonly options: RequestOptions;
   readonly reader: StreamReader;
-  changed(state: ConnectionState, error: SluiceError | null): void;
+  readonly changed: (state: ConnectionState, error: SluiceError | null) => void;
   /** No frame follows. Null: it has ended. */
-  over(error: SluiceError | null): void;
+  readonly over: (error: SluiceError | null) => void;
   /** From now on this brings its frames, unless it is over. */
-  carryOn(carry: (follower: Follower) => Carrier): void;
+  readonly carryOn: (follow: (follower: Follower) => Leave) => void;
   /** Null, or what to wait for before it gets more. */
-  room(): Promise<void> | null;
+  readonly room: () => Promise<void> | null;
 }
 
-/** What brings a stream's frames, until it is left. */
-export interface Carrier {
-  leave(): void;
-}
+/** Stops what brings a stream's frames. */
+export type Leave = () => void;
 
 /** The cursor that a request with these options means; null: only the server knows. */
 export function startCursor({ from, tail, resumeToken }: StartOptions): number | null {
@@ -45,22 +43,21 @@ export function startCursor({ from, tail, resumeToken }: StartOptions): number |
   return tail === undefined ? 0 : null;
 }
 
-/** The query that says where a stream begins of which nothing has come yet. */
-export function startQuery({ from, tail, resumeToken }: StartOptions): [string, string][] {
-  if (resumeToken !== undefined) return [["resume_token", resumeToken]];
-  if (from !== undefined) return [["from", String(from)]];
-  return tail === undefined ? [] : [["tail", String(tail)]];
+type Query = Record<string, string | number | undefined>;
+
+/** What says where a stream begins of which nothing has come yet. */
+export function startQuery({ from, tail, resumeToken }: StartOptions): Query {
+  return { resume_token: resumeToken, from, tail };
 }
 
 /** What else a request asks for. */
-export function requestQuery({ compact, wait }: RequestOptions): [string, string][] {
-  const query: [string, string][] = [];
-  if (compact === true) query.push(["compact", "1"]);
-  if (wait !== undefined && wait > 0) query.push(["wait", String(wait)]);
-  return query;
+export function requestQuery({ compact, wait }: RequestOptions): Query {
+  return { compact: compact === true ? 1 : undefined, wait };
 }
 
-export function withQuery(url: string, query: readonly (readonly [string, string])[]): string {
-  const text = query.map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join("&");
-  return text === "" ? url : `${url}?${text}`;
+/** Members that are undefined are left out. */
+export function withQuery(url: string, query: Query): string {
+  const pairs = Object.entries(query).filter(([, value]) => value !== undefined);
+  const text = pairs.map(([name, value]) => `${name}=${encodeURIComponent(value ?? "")}`).join("&");
+  return text === "" ? url : `${url}${url.includes("?") ? "&" : "?"}${text}`;
 }

@@ -16,9 +16,7 @@ export function createHttp(fetch: typeof globalThis.fetch, source?: HeadersSourc
     async send(method, url, own, signal) {
       const ask = async (): Promise<Response> => {
         const headers = new Headers(await source?.());
-        // Named, we are answered 503 where an EventSource must be let down gently.
-        for (const [name, value] of Object.entries({ ...own, "Sluice-Client": "js" }))
-          headers.set(name, value);
+        for (const [name, value] of Object.entries(own)) headers.set(name, value);
         return fetch(url, { method, headers, cache: "no-store", ...(signal && { signal }) });
       };
       const response = await ask();
@@ -29,32 +27,23 @@ export function createHttp(fetch: typeof globalThis.fetch, source?: HeadersSourc
   };
 }
 
-const CODES: Readonly<Record<number, string>> = {
-  401: "UNAUTHORIZED",
-  403: "FORBIDDEN",
-  404: "NOT_FOUND",
-  410: "STREAM_DELETED",
-};
-
 /** What an answer that isn't a success says. Proxies answer as well, without our problem documents. */
 export async function refusalOf(response: Response): Promise<SluiceError> {
   const { status } = response;
-  const problem = (await response.json().catch(() => null)) as { code?: unknown; detail?: unknown } | null;
-  const code =
-    typeof problem?.code === "string"
-      ? problem.code
-      : (CODES[status] ?? (status < 500 ? "INVALID_REQUEST" : "CONNECTION"));
-  const detail = typeof problem?.detail === "string" ? problem.detail : `the server answered ${status}`;
-  return new SluiceError(code, detail, {
-    status,
-    isRetryable: status >= 500 || status === 408 || status === 425 || status === 429,
-    retryAfterMs: retryAfterMs(response.headers.get("Retry-After")),
-  });
+  const problem = (await response.json().catch(() => null)) as { code?: string; detail?: string } | null;
+  return new SluiceError(
+    problem?.code ?? `HTTP_${status}`,
+    problem?.detail ?? `the server answered ${status}`,
+    {
+      status,
+      isRetryable: status >= 500 || [408, 425, 429].includes(status),
+      retryAfterMs: retryAfterMs(response.headers.get("Retry-After")),
+    },
+  );
 }
 
 /** Seconds or a date. */
 function retryAfterMs(value: string | null): number {
-  if (value === null) return 0;
-  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
-  return ms > 0 ? ms : 0;
+  const ms = Number(value) * 1000;
+  return Math.max(0, Number.isNaN(ms) ? Date.parse(value ?? "") - Date.now() : ms) || 0;
 }

@@ -11,11 +11,11 @@ export interface StorageLike {
 export interface Remembered {
   cursor: number;
   /** The text up to there, where it was collected. */
-  text?: string;
+  text: string | undefined;
   /** There was a gap before the cursor. */
-  hasGaps?: boolean;
-  /** Present: it has ended, and nothing needs to be asked any more. */
-  end?: EndStatus | null;
+  hasGaps: boolean;
+  /** Not undefined: it has ended, and nothing needs to be asked any more. */
+  end: EndStatus | null | undefined;
 }
 
 // Pages have about 5 MB for all they store. A longer text is read again from its beginning.

@@ -1,15 +1,16 @@
 import { Connection, type ConnectionSettings } from "./connection.ts";
-import { requestQuery, startCursor, startQuery, withQuery, type Carrier, type Follower } from "./follower.ts";
-import { sequenceOfToken } from "./position.ts";
+import { requestQuery, startCursor, startQuery, withQuery, type Follower, type Leave } from "./follower.ts";
+import { sequenceOfToken } from "./sequence.ts";
 
 /** A connection for this stream alone. */
-export function followAlone(edgeUrl: string, settings: ConnectionSettings, follower: Follower): Carrier {
+export function followAlone(edgeUrl: string, settings: ConnectionSettings, follower: Follower): Leave {
   const { id, options, reader } = follower;
   const connection = new Connection(settings, {
+    ...follower,
     request() {
       // Once there is a position of our own, the query with the old one is left out.
       const isResumed = reader.cursor !== startCursor(options);
-      const query = [...(isResumed ? [] : startQuery(options)), ...requestQuery(options)];
+      const query = { ...(!isResumed && startQuery(options)), ...requestQuery(options) };
       return {
         url: withQuery(`${edgeUrl}/streams/${id}/events`, query),
         lastEventId: isResumed ? String(reader.cursor) : null,
@@ -20,9 +21,6 @@ export function followAlone(edgeUrl: string, settings: ConnectionSettings, follo
       reader.beginAfter(sequenceOfToken(headers.get("Sluice-Resume-Token") ?? ""));
     },
     take: (frame) => reader.take(frame),
-    changed: (state, error) => follower.changed(state, error),
-    over: (error) => follower.over(error),
-    room: () => follower.room(),
   });
-  return { leave: () => connection.close() };
+  return () => connection.close();
 }

@@ -1,5 +1,5 @@
 import { Connection, type ConnectionSettings, type ConnectionState } from "./connection.ts";
-import { requestQuery, startQuery, withQuery, type Carrier, type Follower } from "./follower.ts";
+import { requestQuery, withQuery, type Follower, type Leave } from "./follower.ts";
 import { refusalOf } from "./http.ts";
 import { SluiceError } from "./sluice-error.ts";
 import type { Frame } from "./sse.ts";
@@ -8,8 +8,8 @@ export interface SharedHost {
   readonly edgeUrl: string;
   readonly settings: ConnectionSettings;
   /** A connection of this kind again, or another of the kind. */
-  readonly followShared: (follower: Follower) => Carrier;
-  readonly followAlone: (follower: Follower) => Carrier;
+  readonly followShared: (follower: Follower) => Leave;
+  readonly followAlone: (follower: Follower) => Leave;
 }
 
 // The server's bound, and what fits the 8 KB that proxies give a request line.
@@ -20,8 +20,8 @@ const MAX_ID_CHARACTERS = 4_000;
  * Many streams on one connection. Which streams it should carry may change at any time; on the open connection they are
  * added and dropped one by one, and where that fails it is opened anew with all of them.
  *
- * Positions are each reader's own. Frames count from the moment the connection says that it follows the stream for this
- * reader, so what was on its way for an earlier reader of the same stream can't be mistaken.
+ * Positions are each reader's own; who has none (a tail) can't be here. Frames count from the moment the connection says
+ * that it follows the stream for this reader: what was on its way for an earlier one of the same stream is passed over.
  */
 export class SharedConnection {
   readonly #host: SharedHost;
@@ -35,7 +35,6 @@ export class SharedConnection {
   #connection: Connection | null = null;
   /** Of the open connection; null while there is none. */
   #connectionId: string | null = null;
-  #listed: readonly Follower[] = [];
   #isChanging = false;
 
   constructor(host: SharedHost, isCompact: boolean) {
@@ -43,19 +42,19 @@ export class SharedConnection {
     this.#isCompact = isCompact;
   }
 
-  /** Whether this stream can be read here, for another reader than those that are here. */
+  /** Whether this stream can be read here, beside those that are. */
   hasRoomFor({ id, options }: Follower): boolean {
     if (this.#wanted.has(id) || (options.compact ?? false) !== this.#isCompact) return false;
     const characters = [...this.#wanted.keys()].reduce((sum, each) => sum + each.length, id.length);
     return this.#wanted.size < MAX_STREAMS && characters <= MAX_ID_CHARACTERS;
   }
 
-  join(follower: Follower): Carrier {
+  join(follower: Follower): Leave {
     this.#wanted.set(follower.id, follower);
     follower.changed("connecting", null);
     // In the next microtask, when all streams of this moment are here.
     queueMicrotask(() => this.#settle());
-    return { leave: () => this.#leave(follower) };
+    return () => this.#leave(follower);
   }
 
   #leave(follower: Follower): void {
@@ -95,22 +94,18 @@ export class SharedConnection {
 
   #request(): { url: string; lastEventId: string | null; waitMs: number } {
     const wanted = [...this.#wanted.values()];
-    // The URL has room for one `tail`; a stream with another is added later.
-    const tail = wanted.find(({ reader }) => reader.cursor === null)?.options.tail;
-    const listed = wanted.filter(({ reader, options }) => reader.cursor !== null || options.tail === tail);
-    const wait = Math.max(...listed.map(({ options }) => options.wait ?? 0));
-    const cursors = listed.map(({ reader }) => reader.cursor);
-    const query: [string, string][] = listed.map(({ id }) => ["stream_id", id]);
-    if (tail !== undefined) query.push(...startQuery({ tail }));
-    query.push(...requestQuery({ compact: this.#isCompact, wait }));
-    this.#listed = listed;
+    const wait = Math.max(...wanted.map(({ options }) => options.wait ?? 0));
+    const cursors = wanted.map(({ reader }) => reader.cursor ?? 0);
+    const ids = wanted.map(({ id }) => `stream_id=${id}`).join("&");
     this.#connectionId = null;
     this.#heard.clear();
-    this.#carried = new Map(listed.map((follower) => [follower.id, follower]));
-    const isFresh = cursors.every((cursor) => (tail === undefined ? cursor === 0 : cursor === null));
+    this.#carried = new Map(this.#wanted);
     return {
-      url: withQuery(`${this.#host.edgeUrl}/streams/events`, query),
-      lastEventId: isFresh ? null : cursors.map((cursor) => cursor?.toString(36) ?? "").join("."),
+      url: withQuery(
+        `${this.#host.edgeUrl}/streams/events?${ids}`,
+        requestQuery({ compact: this.#isCompact, ...(wait > 0 && { wait }) }),
+      ),
+      lastEventId: Math.max(...cursors) > 0 ? cursors.map((cursor) => cursor.toString(36)).join(".") : null,
       waitMs: wait * 1000,
     };
   }
@@ -121,11 +116,12 @@ export class SharedConnection {
       for (const follower of this.#wanted.values()) follower.changed(state, error);
       return;
     }
-    for (const follower of this.#carried.values()) if (this.#isWanted(follower)) this.#hear(follower);
+    for (const follower of this.#carried.values()) this.#hear(follower);
     this.#settle();
   }
 
   #hear(follower: Follower): void {
+    if (!this.#isWanted(follower)) return;
     this.#heard.set(follower.id, follower);
     follower.changed("open", null);
   }
@@ -135,11 +131,6 @@ export class SharedConnection {
   }
 
   #take(frame: Frame): void {
-    if (frame.name === null) {
-      this.#takePositions(frame.id ?? "");
-      return;
-    }
-    if (frame.name === "connection") this.#connectionId ??= frame.data?.["connection_id"] as string;
     const id = frame.data?.["stream_id"] as string;
     if (frame.name === "stream") {
       this.#takeNotice(id, frame.data as unknown as Notice);
@@ -148,39 +139,29 @@ export class SharedConnection {
     this.#heard.get(id)?.reader.take(frame);
   }
 
-  /** They matter to streams that asked for their tail and have nothing of it yet. */
-  #takePositions(text: string): void {
-    if (this.#listed.every(({ reader }) => reader.cursor !== null)) return;
-    const positions = text.split(",")[0]?.split(".") ?? [];
-    for (const [index, position] of positions.entries())
-      if (position !== "") this.#listed[index]?.reader.beginAfter(Number.parseInt(position, 36));
-  }
-
   #takeNotice(id: string, notice: Notice): void {
-    if (notice.state === "following") {
-      const follower = this.#carried.get(id);
-      if (follower === undefined || !this.#isWanted(follower)) return;
-      follower.reader.beginAfter(notice.sequence);
-      this.#hear(follower);
-    }
+    const carried = this.#carried.get(id);
+    if (notice.state === "following" && carried !== undefined) this.#hear(carried);
     const follower = this.#heard.get(id);
-    if (follower === undefined) return;
-    if (notice.state === "ended") follower.reader.takeEnd(notice.sequence);
-    if (notice.state !== "refused") return;
-    this.#carried.delete(id);
-    follower.over(
-      new SluiceError(notice.code ?? "STREAM_NOT_FOUND", notice.detail ?? "there is no such stream"),
-    );
+    if (notice.state === "ended") follower?.reader.takeEnd(notice.sequence);
+    if (notice.state === "refused") {
+      this.#carried.delete(id);
+      follower?.over(new SluiceError(notice.code, notice.detail));
+    }
   }
 
   /** One change at a time, until server and wishes agree. */
   async #change(): Promise<void> {
     this.#isChanging = true;
     const connectionId = this.#connectionId;
+    const url = `${this.#host.edgeUrl}/connections/${connectionId}/streams/`;
     try {
-      for (let next = this.#nextChange(); next !== null; next = this.#nextChange()) {
-        await next(`${this.#host.edgeUrl}/connections/${connectionId}/streams`);
-        if (this.#connectionId !== connectionId) break;
+      while (this.#connectionId === connectionId) {
+        const dropped = [...this.#carried.values()].find((follower) => !this.#isWanted(follower));
+        const added = [...this.#wanted.values()].find(({ id }) => !this.#carried.has(id));
+        if (dropped !== undefined) await this.#drop(url, dropped);
+        else if (added !== undefined) await this.#add(url, added);
+        else break;
       }
     } catch {
       if (this.#connectionId === connectionId) this.#connection?.restart();
@@ -189,31 +170,23 @@ export class SharedConnection {
     if (this.#connectionId !== connectionId) this.#settle();
   }
 
-  #nextChange(): ((url: string) => Promise<void>) | null {
-    const { http } = this.#host.settings;
-    for (const [id, follower] of this.#carried) {
-      if (this.#isWanted(follower)) continue;
-      return async (url) => {
-        await http.send("DELETE", `${url}/${id}`, {});
-        if (this.#carried.get(id) === follower) this.#carried.delete(id);
-      };
-    }
-    for (const [id, follower] of this.#wanted) {
-      if (this.#carried.has(id)) continue;
-      return async (url) => {
-        this.#carried.set(id, follower);
-        const { cursor } = follower.reader;
-        const start = startQuery(cursor === null ? follower.options : { from: cursor + 1 });
-        const response = await http.send("POST", withQuery(`${url}/${id}`, start), {});
-        if (response.ok) return;
-        const refusal = await refusalOf(response);
-        const isAnswer = refusal.code === "STREAM_NOT_FOUND" || refusal.code === "STREAM_DELETED";
-        if (!isAnswer || (follower.options.wait ?? 0) > 0) throw refusal;
-        this.#carried.delete(id);
-        follower.over(refusal);
-      };
-    }
-    return null;
+  async #drop(url: string, follower: Follower): Promise<void> {
+    await this.#host.settings.http.send("DELETE", url + follower.id, {});
+    if (this.#carried.get(follower.id) === follower) this.#carried.delete(follower.id);
+  }
+
+  /** @throws SluiceError it can only be had by opening the connection anew */
+  async #add(url: string, follower: Follower): Promise<void> {
+    const { id, options, reader } = follower;
+    this.#carried.set(id, follower);
+    const start = { from: (reader.cursor ?? 0) + 1 };
+    const response = await this.#host.settings.http.send("POST", withQuery(url + id, start), {});
+    if (response.ok) return;
+    const refusal = await refusalOf(response);
+    const isAnswer = refusal.code === "STREAM_NOT_FOUND" || refusal.code === "STREAM_DELETED";
+    if (!isAnswer || options.wait !== undefined) throw refusal;
+    this.#carried.delete(id);
+    follower.over(refusal);
   }
 
   /** Nobody waits for the slowest: it is taken off, and comes back where it was. */
@@ -239,9 +212,6 @@ export class SharedConnection {
   }
 }
 
-interface Notice {
-  state: "following" | "ended" | "dropped" | "refused";
-  sequence?: number | null;
-  code?: string;
-  detail?: string;
-}
+type Notice =
+  | { state: "following" | "ended" | "dropped"; sequence: number | null }
+  | { state: "refused"; code: string; detail: string };

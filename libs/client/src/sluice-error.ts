@@ -1,38 +1,32 @@
 import type { StreamErrorCode } from "@sluice/core";
 
 /**
- * Codes of PROTOCOL.md, and those that only a reader can meet: `UNAUTHORIZED` (401 twice in a row, with headers asked for
- * anew), `FORBIDDEN`, `INCOMPLETE` (a text with a hole). Proxies and newer servers may send others.
+ * Codes of PROTOCOL.md, and those that only a reader can meet: `HTTP_<status>` (a proxy's answer, or a newer server's),
+ * `INCOMPLETE` (a text with a hole), `STREAM_CANCELLED` and `STREAM_ERRORED` (how a text ended that an earlier page read).
  */
-export type SluiceErrorCode =
-  | StreamErrorCode
-  | "UNAUTHORIZED"
-  | "FORBIDDEN"
-  | "CANCELLED"
-  | "INCOMPLETE"
-  | (string & {});
+export type SluiceErrorCode = StreamErrorCode | "CANCELLED" | "INCOMPLETE" | (string & {});
 
-/** Why something can't be read (or stopped). */
-export class SluiceError extends Error {
-  override readonly name = "SluiceError";
-  readonly code: SluiceErrorCode;
+interface Facts {
   /** Of HTTP; null where no answer came. */
   readonly status: number | null;
   /** A further attempt may succeed. */
   readonly isRetryable: boolean;
   /** What the server asked to wait for, ms. */
   readonly retryAfterMs: number;
+}
 
-  constructor(
-    code: SluiceErrorCode,
-    message: string,
-    facts: { status?: number; isRetryable?: boolean; retryAfterMs?: number; cause?: unknown } = {},
-  ) {
-    super(message, facts.cause === undefined ? undefined : { cause: facts.cause });
+/** Why something can't be read, or stopped. */
+export class SluiceError extends Error implements Facts {
+  override readonly name = "SluiceError";
+  readonly code: SluiceErrorCode;
+  readonly status: number | null = null;
+  readonly isRetryable: boolean = false;
+  readonly retryAfterMs: number = 0;
+
+  constructor(code: SluiceErrorCode, message: string, facts: Partial<Facts> & { cause?: unknown } = {}) {
+    super(message);
     this.code = code;
-    this.status = facts.status ?? null;
-    this.isRetryable = facts.isRetryable ?? false;
-    this.retryAfterMs = facts.retryAfterMs ?? 0;
+    Object.assign(this, facts);
   }
 }
 

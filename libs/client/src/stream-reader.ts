@@ -1,6 +1,6 @@
 import type { EndStatus } from "@sluice/core";
 import { endOf, isChunkEvent, type Gap, type StreamChunk } from "./chunks.ts";
-import { isSequence, Position } from "./position.ts";
+import { isSequence } from "./sequence.ts";
 import { connectionError } from "./sluice-error.ts";
 import type { Frame, FrameData } from "./sse.ts";
 
@@ -23,24 +23,25 @@ const MAX_TEARS = 3;
 export class StreamReader {
   readonly #streamId: string;
   readonly #sink: StreamSink;
-  readonly #position: Position;
-  /** How often a tear was met at the present position. */
+  /** The last sequence that the application has; null: the server has yet to say where it begins. */
+  #cursor: number | null;
+  /** How often something was missing after it. */
   #tears = 0;
   hasEnded = false;
 
   constructor(streamId: string, cursor: number | null, sink: StreamSink) {
     this.#streamId = streamId;
-    this.#position = new Position(cursor);
+    this.#cursor = cursor;
     this.#sink = sink;
   }
 
   get cursor(): number | null {
-    return this.#position.cursor;
+    return this.#cursor;
   }
 
   /** Where the server begins, if it wasn't for us to say. */
   beginAfter(sequence: unknown): void {
-    if (this.cursor === null && isSequence(sequence)) this.#position.cursor = sequence;
+    if (this.#cursor === null && isSequence(sequence)) this.#cursor = sequence;
   }
 
   /** @throws SluiceError it must be read again from the cursor */
@@ -56,7 +57,7 @@ export class StreamReader {
 
   /** The server has sent all there is, up to this sequence. @throws SluiceError it hasn't */
   takeEnd(sequence: unknown): void {
-    if (isSequence(sequence) && sequence > (this.cursor ?? sequence)) this.#announceHole(sequence + 1);
+    if (isSequence(sequence) && sequence > (this.#cursor ?? sequence)) this.#announceHole(sequence + 1);
     this.#end(null, null);
   }
 
@@ -77,35 +78,38 @@ export class StreamReader {
   #takeGap(data: FrameData | null): void {
     const gap = data as Gap | null;
     if (gap?.reset === true) {
-      if (!isSequence(gap.head) || gap.head >= (this.cursor ?? Infinity)) return;
-      this.#position.cursor = gap.head;
+      if (!isSequence(gap.head) || gap.head >= (this.#cursor ?? Infinity)) return;
+      this.#cursor = gap.head;
       this.#sink.gap(gap);
     } else if (isSequence(gap?.from) && isSequence(gap.to)) {
-      const from = Math.max(gap.from, (this.cursor ?? 0) + 1);
+      const from = Math.max(gap.from, (this.#cursor ?? 0) + 1);
       if (this.#advance(from, gap.to)) this.#sink.gap({ ...gap, from });
     }
   }
 
-  /** @returns whether it is new, and now counts */
+  /**
+   * Numbers are dense: what is missing was announced, or something went wrong.
+   * @returns whether it is new, and now counts
+   */
   #advance(first: number, last: number): boolean {
-    let step = this.#position.advance(first, last);
-    if (step === "torn") {
-      // Joined chunks that begin before the cursor can't be taken apart.
-      const isOverlap = first <= (this.cursor ?? 0);
-      this.#announceHole(isOverlap ? last + 1 : first);
-      step = isOverlap ? "known" : this.#position.advance(first, last);
-    }
-    if (step === "next") this.#tears = 0;
-    return step === "next";
+    const next = (this.#cursor ?? first - 1) + 1;
+    if (last < next) return false;
+    // Joined chunks that begin before the cursor can't be taken apart.
+    const isOverlap = first < next;
+    if (first !== next) this.#announceHole(isOverlap ? last + 1 : first);
+    if (isOverlap) return false;
+    this.#cursor = last;
+    this.#tears = 0;
+    return true;
   }
 
   /** @throws SluiceError as long as asking again may help */
   #announceHole(next: number): void {
-    const from = (this.cursor ?? 0) + 1;
+    const from = (this.#cursor ?? 0) + 1;
     if (this.#tears++ < MAX_TEARS)
       throw connectionError(`${next - from} chunks were left out after ${from - 1}`);
     this.#tears = 0;
-    this.#position.cursor = next - 1;
+    this.#cursor = next - 1;
     this.#sink.gap({ stream_id: this.#streamId, from, to: next - 1, reason: "skipped" });
   }
 

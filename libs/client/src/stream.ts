@@ -2,7 +2,7 @@ import type { EndStatus } from "@sluice/core";
 import type { Gap, StreamChunk, StreamEnd } from "./chunks.ts";
 import type { ConnectionState } from "./connection.ts";
 import { Emitter } from "./emitter.ts";
-import { startCursor, type Carrier, type Follower, type RequestOptions } from "./follower.ts";
+import { startCursor, type Follower, type Leave, type RequestOptions } from "./follower.ts";
 import type { Memory, Remembered } from "./memory.ts";
 import { SluiceError } from "./sluice-error.ts";
 import { StreamReader } from "./stream-reader.ts";
@@ -34,7 +34,7 @@ export interface StreamEvents extends Record<string, unknown> {
 /** What a client does for its streams. */
 export interface StreamHost {
   readonly memory: Memory | null;
-  follow(follower: Follower): Carrier;
+  readonly follow: (follower: Follower) => Leave;
   cancel(streamId: string): Promise<"open" | EndStatus>;
 }
 
@@ -55,12 +55,14 @@ export class Stream implements AsyncIterable<StreamChunk> {
   #end: StreamEnd | null = null;
   #isStarted = false;
   #reader: StreamReader | null = null;
-  #carrier: Carrier | null = null;
+  #leave: Leave = () => {};
   #text: TextSoFar | null = null;
   #hasGaps = false;
-  /** Readers by iterator that have more than they can take. */
+  /** Up to here an earlier page had read. */
+  #recalled = 0;
+  /** Loops that have more than they can take, and what to call when that has changed. */
   readonly #full = new Set<object>();
-  #room: { promise: Promise<void>; open: () => void } | null = null;
+  #tellOfRoom = (): void => {};
 
   constructor(id: string, options: StreamOptions, host: StreamHost) {
     this.id = id;
@@ -110,20 +112,19 @@ export class Stream implements AsyncIterable<StreamChunk> {
    * @throws SluiceError it is not whole: the Error chunk's code, STREAM_DELETED, INCOMPLETE (a gap), CLOSED, or why the
    * stream can't be read. `textSoFar` has what came.
    */
-  text(): Promise<string> {
+  async text(): Promise<string> {
     const text = this.#collectText();
     this.#start();
-    return new Promise((resolve, reject) => {
+    await new Promise<void>((resolve) => {
       const settle = (): void => {
-        if (!isOver(this.#state)) return;
-        stop();
-        const problem = this.#textProblem();
-        if (problem === null) resolve(text.value);
-        else reject(problem);
+        if (isOver(this.#state)) resolve();
       };
-      const stop = this.#events.on("state", settle);
+      this.#events.on("state", settle);
       settle();
     });
+    const problem = this.#textProblem();
+    if (problem !== null) throw problem;
+    return text.value;
   }
 
   /**
@@ -194,12 +195,12 @@ export class Stream implements AsyncIterable<StreamChunk> {
           if (error === null) reader.takeEnd(null);
           else this.#fail(error);
         },
-        carryOn: (carry) => {
-          if (!isOver(this.#state)) this.#carrier = carry(follower);
+        carryOn: (follow) => {
+          if (!isOver(this.#state)) this.#leave = follow(follower);
         },
-        room: () => this.#roomToWaitFor(),
+        room: () => this.#room(),
       };
-      follower.carryOn((each) => this.#host.follow(each));
+      follower.carryOn(this.#host.follow);
     });
   }
 
@@ -207,9 +208,10 @@ export class Stream implements AsyncIterable<StreamChunk> {
   #recall(): Remembered | null {
     const remembered = this.#host.memory?.recall(this.id) ?? null;
     if (remembered === null || (this.#text !== null && remembered.text === undefined)) return null;
-    this.#hasGaps = remembered.hasGaps ?? false;
+    this.#hasGaps = remembered.hasGaps;
+    this.#recalled = remembered.cursor;
     if (this.#text !== null && remembered.text !== undefined) {
-      this.#text.value = remembered.text;
+      this.#text.add(remembered.cursor, remembered.text);
       this.#events.emit("text", remembered.text);
     }
     return remembered;
@@ -217,7 +219,7 @@ export class Stream implements AsyncIterable<StreamChunk> {
 
   #collectText(): TextSoFar {
     if (this.#text === null && this.#reader !== null)
-      throw new Error("text is collected from the start of a stream: ask for it before anything has come");
+      throw new Error("ask for text before anything has come");
     return (this.#text ??= new TextSoFar());
   }
 
@@ -225,12 +227,11 @@ export class Stream implements AsyncIterable<StreamChunk> {
     if (this.#state === "failed") return this.#error;
     if (this.#state === "closed") return new SluiceError("CLOSED", "the stream was closed before its end");
     const { status, chunk } = this.#end ?? { status: null, chunk: null };
-    if (status === "deleted") return new SluiceError("STREAM_DELETED", "the stream was deleted");
     if (chunk?.chunk_type.type === "Error")
       return new SluiceError(chunk.chunk_type.code, chunk.chunk_type.error);
-    if (status === "cancelled") return new SluiceError("CANCELLED", "the stream was cancelled");
-    if (status === "errored") return new SluiceError("INCOMPLETE", "the stream ended with an error");
-    if (this.#hasGaps) return new SluiceError("INCOMPLETE", "part of the text can't be had any more");
+    if (status !== null && status !== "completed")
+      return new SluiceError(`STREAM_${status.toUpperCase()}`, `the stream was ${status}`);
+    if (this.#hasGaps) return new SluiceError("INCOMPLETE", "part of the text can't be had");
     return null;
   }
 
@@ -245,12 +246,12 @@ export class Stream implements AsyncIterable<StreamChunk> {
   }
 
   #takeGap(gap: Gap): void {
-    if (gap.reset === true) {
-      this.#text?.cutAfter(gap.head);
-      if (this.#text !== null) this.#events.emit("text", this.#text.value);
-    } else {
-      this.#hasGaps = true;
+    if (gap.reset === true && this.#text !== null) {
+      this.#text.cutAfter(gap.head);
+      this.#events.emit("text", this.#text.value);
     }
+    // The text of an earlier page can't be cut, it goes as a whole.
+    this.#hasGaps ||= gap.reset !== true || gap.head < this.#recalled;
     this.#events.emit("gap", gap);
     this.#remember();
   }
@@ -258,22 +259,23 @@ export class Stream implements AsyncIterable<StreamChunk> {
   #remember(): void {
     this.#host.memory?.note(this.id, () => ({
       cursor: this.cursor ?? 0,
-      ...(this.#text !== null && { text: this.#text.value }),
-      ...(this.#hasGaps && { hasGaps: true }),
-      ...(this.#end !== null && { end: this.#end.status }),
+      text: this.#text?.value,
+      hasGaps: this.#hasGaps,
+      end: this.#end?.status,
     }));
   }
 
   #change(state: ConnectionState, error: SluiceError | null): void {
-    if (isOver(this.#state)) return;
     if (state !== "connecting") this.#error = error;
-    if (this.#state === state) return;
+    if (this.#state !== state) this.#enter(state);
+  }
+
+  #enter(state: StreamState): void {
     this.#state = state;
     this.#events.emit("state", state);
   }
 
   #fail(error: SluiceError): void {
-    if (isOver(this.#state)) return;
     this.#error = error;
     this.#host.memory?.forget(this.id);
     this.#finish("failed");
@@ -292,26 +294,22 @@ export class Stream implements AsyncIterable<StreamChunk> {
 
   #finish(state: "ended" | "failed" | "closed"): void {
     if (isOver(this.#state)) return;
-    this.#state = state;
     this.#options.signal?.removeEventListener("abort", this.close);
-    this.#carrier?.leave();
+    this.#leave();
     this.#full.clear();
-    this.#room?.open();
+    this.#tellOfRoom();
     this.#host.memory?.flush();
-    this.#events.emit("state", state);
+    this.#enter(state);
   }
 
-  #roomToWaitFor(): Promise<void> | null {
-    if (this.#full.size === 0 || isOver(this.#state)) return null;
-    let open = (): void => {};
-    const promise = new Promise<void>((resolve) => (open = resolve));
-    this.#room = { promise, open };
-    return promise;
+  #room(): Promise<void> | null {
+    if (this.#full.size === 0) return null;
+    return new Promise((resolve) => (this.#tellOfRoom = resolve));
   }
 
   #hasRoom(key: object): void {
-    if (this.#full.delete(key) && this.#full.size === 0) this.#room?.open();
+    if (this.#full.delete(key) && this.#full.size === 0) this.#tellOfRoom();
   }
 }
 
-const isOver = (state: StreamState): boolean => state === "ended" || state === "failed" || state === "closed";
+const isOver = (state: StreamState): boolean => ["ended", "failed", "closed"].includes(state);

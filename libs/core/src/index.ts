@@ -53,6 +53,7 @@ export { type PartitionPressure, type PressureFeed } from "./pressure-feed.ts";
 export { type Prompt, type PromptDesk } from "./prompt-desk.ts";
 export { type Receipt, type ReceiptFeed, type ReceiptInbox } from "./receipt-feed.ts";
 export { type ReaderCensus } from "./reader-census.ts";
+export { byNewest, mergeRecentStreams } from "./recent-streams.ts";
 export { type RejectedElement, type RejectedElements } from "./rejected-elements.ts";
 export {
   ReplayMerge,

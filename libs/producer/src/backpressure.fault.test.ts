@@ -2,7 +2,7 @@ import { StreamError } from "@sluice/core";
 import { CHUNKS_STREAM } from "@sluice/protocol";
 import { startNats } from "@sluice/testing";
 import { expect, test } from "vitest";
-import { connectProducer } from "./index.ts";
+import { connectProducer, type StreamHandle } from "./index.ts";
 import { ObservedLog } from "./log-under-fault.ts";
 
 const BACKPRESSURE_TIMEOUT_MS = 400;
@@ -41,37 +41,35 @@ test("a full log refuses with LOG_FULL and loses nothing that it acknowledged; w
   const log = await ObservedLog.open(server.url, MAX_LOG_BYTES);
   await using manager = await connectProducer({ servers: server.url });
   const streams = await Promise.all(Array.from({ length: 10 }, () => manager.createStream()));
-  const acknowledged = await Promise.all(
-    streams.map(async ({ handle }) => {
-      for (let sent: string[] = []; ;) {
-        const text = `${sent.length} ${"x".repeat(10_000)}`;
-        try {
-          await handle.sendText(text);
-        } catch (error) {
-          expect(error).toMatchObject({
-            code: "LOG_FULL",
-            retryable: true,
-            details: { may_be_stored: false },
-            message: expect.stringContaining("the log is full") as string,
-          });
-          return sent;
-        }
-        sent = [...sent, text];
-      }
-    }),
-  );
+  const filled = await Promise.all(streams.map(({ handle }) => sendUntilRefused(handle)));
+  for (const { error } of filled) {
+    expect(error).toMatchObject({ code: "LOG_FULL", retryable: true, details: { may_be_stored: false } });
+    expect(String(error)).toContain("the log is full");
+  }
   await using late = await connectProducer({ servers: server.url });
   await expect(late.createStream()).rejects.toMatchObject({ code: "LOG_FULL" });
 
   await log.link.jetStreamManager.streams.update(CHUNKS_STREAM, { max_bytes: 2 * MAX_LOG_BYTES });
   for (const [index, { streamId, handle }] of streams.entries()) {
-    const texts = acknowledged[index] ?? [];
+    const texts = filled[index]?.acknowledged ?? [];
     expect(texts.length).toBeGreaterThan(10);
     expect(await handle.sendText("goes on")).toMatchObject({ sequence: texts.length + 1 });
     expect(await log.readTexts(streamId)).toEqual([...texts, "goes on"]);
   }
   await log.link.close();
 });
+
+async function sendUntilRefused(handle: StreamHandle): Promise<{ acknowledged: string[]; error: unknown }> {
+  for (const acknowledged: string[] = []; ;) {
+    const text = `${acknowledged.length} ${"x".repeat(10_000)}`;
+    try {
+      await handle.sendText(text);
+    } catch (error) {
+      return { acknowledged, error };
+    }
+    acknowledged.push(text);
+  }
+}
 
 async function codeOf(work: Promise<unknown>): Promise<string> {
   const error = await work.then(

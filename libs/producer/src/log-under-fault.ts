@@ -1,9 +1,9 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { connectNats, ensureLog, NatsPartitionLog, type NatsLink } from "@sluice/broker-nats";
 import type { StoredMessage } from "@sluice/core";
 import { splitPayload } from "@sluice/protocol";
-import { expect } from "vitest";
 
-/** What a server's log really holds, whatever producers were told. */
+/** What a server's log really holds, whatever producers were told; for tests only. */
 export class ObservedLog {
   readonly link: NatsLink;
   readonly #log: NatsPartitionLog;
@@ -21,16 +21,15 @@ export class ObservedLog {
 
   /** Repeated, since the observer's own connection may come back later than the producer's. */
   async readMessages(streamId: string): Promise<StoredMessage[]> {
-    let messages: StoredMessage[] | null = null;
-    const read = async (): Promise<StoredMessage[]> => {
-      const found: StoredMessage[] = [];
-      for await (const page of this.#log.readStream(streamId, 0, 500)) found.push(...page);
-      return found;
-    };
-    await expect
-      .poll(async () => (messages = await read().catch(() => null)), { timeout: 20_000 })
-      .not.toBeNull();
-    return messages ?? [];
+    for (const deadlineMs = performance.now() + 20_000; ; await delay(100)) {
+      try {
+        const messages: StoredMessage[] = [];
+        for await (const page of this.#log.readStream(streamId, 0, 500)) messages.push(...page);
+        return messages;
+      } catch (error) {
+        if (performance.now() > deadlineMs) throw error;
+      }
+    }
   }
 
   /** The contents of a stream's Text chunks in the order of the log. */

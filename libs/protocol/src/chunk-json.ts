@@ -5,6 +5,8 @@ export function chunkJsonHead(streamId: string, sequence: number): string {
 
 const TYPE_KEY = '"chunk_type":{"type":"';
 const QUOTE = 0x22;
+/** What a letter's code has in lower case only. */
+const LOWER_CASE = 0x20;
 
 /**
  * The chunk's type, lower-cased: its SSE event name. Read from the fixed place that our encoder gives it, without
@@ -12,9 +14,11 @@ const QUOTE = 0x22;
  */
 export function eventNameOf(json: Uint8Array, streamId: string, sequence: number): string {
   const start = chunkJsonHead(streamId, sequence).length + TYPE_KEY.length;
-  let end = start;
-  while (end < json.byteLength && json[end] !== QUOTE) end++;
-  return String.fromCharCode(...json.subarray(start, end)).toLowerCase();
+  let name = "";
+  for (let at = start; at < json.byteLength && json[at] !== QUOTE; at++) {
+    name += String.fromCharCode((json[at] ?? 0) | LOWER_CASE);
+  }
+  return name;
 }
 
 /** The same for a body, before it has its head. */

@@ -5,7 +5,7 @@ import { chunkJsonHead } from "./chunk-json.ts";
 import { MAX_CHUNK_BYTES } from "./chunk-schema.ts";
 import { compactFrames } from "./compact-frames.ts";
 import { decodeMessage } from "./message-decoder.ts";
-import { cachedChunkFrame } from "./sse-frames.ts";
+import { cachedFrames } from "./sse-frames.ts";
 
 interface Draft {
   chunk_type: object;
@@ -88,7 +88,7 @@ describe("compact frames", () => {
 
   test("are the usual frames where there is nothing to join", () => {
     const chunks = cached([text("a"), { chunk_type: { type: "Progress", current: 1 } }]);
-    const usual = Buffer.concat(chunks.map((chunk) => cachedChunkFrame("s", chunk)));
+    const usual = cachedFrames("s", chunks);
     expect(Buffer.from(compactFrames("s", chunks))).toEqual(usual);
   });
 

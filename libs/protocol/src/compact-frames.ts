@@ -1,6 +1,6 @@
 import type { CachedChunk } from "@sluice/core";
 import { chunkJsonHead } from "./chunk-json.ts";
-import { cachedChunkFrame } from "./sse-frames.ts";
+import { cachedFrames } from "./sse-frames.ts";
 
 /** Consecutive Text chunks that differ in nothing but content and time. */
 interface Run {
@@ -31,7 +31,7 @@ export function compactFrames(streamId: string, chunks: readonly CachedChunk[]):
     }
     if (run !== null) frames.push(runFrame(streamId, run));
     run = null;
-    if (text === null) frames.push(cachedChunkFrame(streamId, chunk));
+    if (text === null) frames.push(cachedFrames(streamId, [chunk]));
     else run = { ...text, first: chunk.sequence, last: chunk, contents: [text.content] };
   }
   if (run !== null) frames.push(runFrame(streamId, run));
@@ -40,7 +40,7 @@ export function compactFrames(streamId: string, chunks: readonly CachedChunk[]):
 
 function runFrame(streamId: string, run: Run): Uint8Array {
   const { sequence } = run.last;
-  if (run.first === sequence) return cachedChunkFrame(streamId, run.last);
+  if (run.first === sequence) return cachedFrames(streamId, [run.last]);
   const head = `id: ${sequence}\nevent: text\ndata: ${chunkJsonHead(streamId, sequence)}"first_sequence":${run.first},`;
   return Buffer.concat([
     Buffer.from(head + TEXT_HEAD),

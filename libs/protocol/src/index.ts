@@ -69,7 +69,7 @@ export {
   tailAnnouncementSchema,
 } from "./service-messages.ts";
 export {
-  cachedChunkFrame,
+  cachedFrames,
   commentFrame,
   deletedFrame,
   elementFrames,

@@ -14,6 +14,10 @@ export function streamNoticeFrame(streamId: string, notice: StreamNotice): strin
   return frame("stream", { stream_id: streamId, ...notice });
 }
 
+function rejectedFrame(streamId: string, sequence: number): string {
+  return frame("rejected", { stream_id: streamId, sequence });
+}
+
 /** Moves the client's position and fires nothing. @param id not empty: an empty one would reset the position */
 export function idFrame(id: string): string {
   return `id: ${id}\n\n`;
@@ -23,8 +27,8 @@ const FRAME_END = Buffer.from("\n\n");
 const ID_FIELD = Buffer.from("id: ");
 const NEWLINE = 0x0a;
 
-/** Whole frames without their ids; a frame that was nothing else is gone. */
-export function withoutIds(frames: Uint8Array): Uint8Array {
+/** Whole frames of one stream without their ids. A refused element's, which was nothing else, says so instead: a reader must see no hole. */
+export function withoutIds(streamId: string, frames: Uint8Array): Uint8Array {
   const bytes = Buffer.from(frames.buffer, frames.byteOffset, frames.byteLength);
   const parts: Uint8Array[] = [];
   for (let at = 0; at < bytes.byteLength;) {
@@ -32,6 +36,10 @@ export function withoutIds(frames: Uint8Array): Uint8Array {
     const hasId = bytes.subarray(at, at + ID_FIELD.byteLength).equals(ID_FIELD);
     const from = hasId ? bytes.indexOf(NEWLINE, at) + 1 : at;
     if (end - from > 1) parts.push(bytes.subarray(from, end));
+    else
+      parts.push(
+        Buffer.from(rejectedFrame(streamId, Number(bytes.toString("latin1", at + ID_FIELD.length, from)))),
+      );
     at = end;
   }
   return Buffer.concat(parts);

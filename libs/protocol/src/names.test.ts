@@ -1,6 +1,13 @@
 import { partitionOf } from "@sluice/core";
 import { describe, expect, it } from "vitest";
-import { checkpointKey, chunksKey, leaseKey, metaKey } from "./redis-keys.ts";
+import {
+  checkpointKey,
+  chunksKey,
+  endedStreamsKey,
+  leaseKey,
+  metaKey,
+  openStreamsKey,
+} from "./redis-keys.ts";
 import { chunkSubject, chunkTransformTarget, partitionSubjects, streamIdOfChunkSubject } from "./subjects.ts";
 
 const IDS = ["a", "0", "_-_", "x".repeat(128), "chunk", "stream-id-123"];
@@ -25,11 +32,13 @@ describe("names on the wire", () => {
       const keys = [
         chunksKey(partition, streamId),
         metaKey(partition, streamId),
+        openStreamsKey(partition),
+        endedStreamsKey(partition),
         checkpointKey(partition),
         leaseKey(partition),
       ];
       expect(new Set(keys.map(tag))).toEqual(new Set([`p${partition}`]));
-      expect(new Set(keys).size).toBe(4);
+      expect(new Set(keys).size).toBe(keys.length);
     }
   });
 });

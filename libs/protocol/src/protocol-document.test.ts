@@ -50,7 +50,7 @@ import {
   streamChangeSchema,
   tailAnnouncementSchema,
 } from "./service-messages.ts";
-import { cachedChunkFrame, deletedFrame, elementFrames, gapFrame, resetFrame } from "./sse-frames.ts";
+import { cachedFrames, deletedFrame, elementFrames, gapFrame, resetFrame } from "./sse-frames.ts";
 import { streamOptionsSchema } from "./stream-options.ts";
 import { CHUNKS_STREAM, HEADERS, PROMPT_SUBJECT, REJECTED_STREAM, WORKER_QUEUE } from "./subjects.ts";
 
@@ -145,9 +145,7 @@ describe("PROTOCOL.md", () => {
       { ...BARE_MESSAGE, payload: Buffer.from('{"type":"Text","content":"Hello"}') },
       MAX_CHUNK_BYTES,
     );
-    const placeholder = Buffer.from(
-      cachedChunkFrame("abc", { sequence: 2, json: Buffer.alloc(0) }),
-    ).toString();
+    const placeholder = Buffer.from(cachedFrames("abc", [{ sequence: 2, json: Buffer.alloc(0) }])).toString();
     expect(examples("sse").map((frame) => `${frame}\n`)).toEqual([
       elementFrames("abc", 1, entry.elements),
       placeholder,

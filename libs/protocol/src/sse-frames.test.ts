@@ -4,14 +4,7 @@ import { bareMessage } from "@sluice/testing";
 import { describe, expect, it } from "vitest";
 import { chunkJsonHead, eventNameOf } from "./chunk-json.ts";
 import { decodeMessage } from "./message-decoder.ts";
-import {
-  cachedChunkFrame,
-  deletedFrame,
-  elementFrames,
-  gapFrame,
-  resetFrame,
-  retryFrame,
-} from "./sse-frames.ts";
+import { cachedFrames, deletedFrame, elementFrames, gapFrame, resetFrame, retryFrame } from "./sse-frames.ts";
 
 const elementsOf = (chunks: readonly unknown[]): readonly LogElement[] =>
   decodeMessage(bareMessage(JSON.stringify(chunks)), Infinity).elements;
@@ -68,10 +61,11 @@ describe("frames of chunks", () => {
         fc.array(chunk),
         (streamId, first, chunks) => {
           const elements = elementsOf(chunks);
-          const replayed = elements.map((element, index) =>
-            cachedChunkFrame(streamId, cached(streamId, first + index, element)),
+          const replayed = cachedFrames(
+            streamId,
+            elements.map((element, index) => cached(streamId, first + index, element)),
           );
-          expect(Buffer.concat(replayed).toString()).toBe(elementFrames(streamId, first, elements));
+          expect(Buffer.from(replayed).toString()).toBe(elementFrames(streamId, first, elements));
         },
       ),
     );
@@ -90,7 +84,7 @@ describe("frames of chunks", () => {
   it("move the reader's position past a refused element and show nothing", () => {
     const refused: LogElement = { kind: "rejected", reason: "x" };
     expect(elementFrames("s", 4, [refused, refused])).toBe("id: 4\n\nid: 5\n\n");
-    expect(Buffer.from(cachedChunkFrame("s", cached("s", 4, refused))).toString()).toBe("id: 4\n\n");
+    expect(Buffer.from(cachedFrames("s", [cached("s", 4, refused)])).toString()).toBe("id: 4\n\n");
   });
 
   it("write numbers after a jump without exponent", () => {

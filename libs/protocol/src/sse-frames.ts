@@ -17,15 +17,31 @@ export function elementFrames(streamId: string, first: number, elements: readonl
   return frames;
 }
 
-/** The same frame, made from a cached chunk, byte for byte. JSON has no line breaks, so `data` is one line. */
-export function cachedChunkFrame(streamId: string, chunk: CachedChunk): Uint8Array {
-  if (chunk.json.byteLength === 0) return Buffer.from(placeholderFrame(chunk.sequence));
-  const event = eventNameOf(chunk.json, streamId, chunk.sequence);
-  return Buffer.concat([
-    Buffer.from(`id: ${chunk.sequence}\nevent: ${event}\ndata: `),
-    chunk.json,
-    FRAME_END,
-  ]);
+/** The same frames, byte for byte, made from cached chunks of one stream. JSON has no line breaks, so `data` is one line. */
+export function cachedFrames(streamId: string, chunks: readonly CachedChunk[]): Uint8Array {
+  const heads: string[] = [];
+  let bytes = 0;
+  for (const chunk of chunks) {
+    const head = cachedFrameHead(streamId, chunk);
+    heads.push(head);
+    bytes += head.length + chunk.json.byteLength + FRAME_END.byteLength;
+  }
+  const frames = Buffer.allocUnsafe(bytes);
+  let at = 0;
+  for (const [index, { json }] of chunks.entries()) {
+    at += frames.write(heads[index] ?? "", at, "latin1");
+    frames.set(json, at);
+    at += json.byteLength;
+    frames.set(FRAME_END, at);
+    at += FRAME_END.byteLength;
+  }
+  return frames;
+}
+
+/** Of a rejected element there is no JSON: the id stands alone, as in `placeholderFrame`. */
+function cachedFrameHead(streamId: string, { sequence, json }: CachedChunk): string {
+  if (json.byteLength === 0) return `id: ${sequence}`;
+  return `id: ${sequence}\nevent: ${eventNameOf(json, streamId, sequence)}\ndata: `;
 }
 
 const FRAME_END = Buffer.from("\n\n");

@@ -1,5 +1,6 @@
 import { createServer, type RequestListener, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
+import type { Duplex } from "node:stream";
 
 export interface ListenOptions {
   host: string;
@@ -7,6 +8,8 @@ export interface ListenOptions {
   port: number;
   /** Several processes may listen on the port; the kernel balances between them. */
   reusePort?: boolean;
+  /** What HTTP is to read and write in the place of a connection. Closing it closes the connection. */
+  wrapConnection?: (connection: Socket) => Duplex;
 }
 
 /** A server that is listening. */
@@ -20,6 +23,7 @@ export interface HttpServer {
 /** @throws the listen error as it is (EADDRINUSE names the port) */
 export async function listen(app: RequestListener, options: ListenOptions): Promise<HttpServer> {
   const server = createServer(app);
+  if (options.wrapConnection !== undefined) wrapConnections(server, options.wrapConnection);
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen({ host: options.host, port: options.port, reusePort: options.reusePort ?? false }, () => {
@@ -33,6 +37,15 @@ export async function listen(app: RequestListener, options: ListenOptions): Prom
     port: (server.address() as AddressInfo).port,
     close: (graceMs) => (closing ??= closeServer(server, graceMs)),
   };
+}
+
+function wrapConnections(server: Server, wrap: (connection: Socket) => Duplex): void {
+  const listeners = server.listeners("connection");
+  server.removeAllListeners("connection");
+  server.on("connection", (connection) => {
+    const wrapped = wrap(connection);
+    for (const listener of listeners) listener.call(server, wrapped);
+  });
 }
 
 async function closeServer(server: Server, graceMs: number): Promise<void> {

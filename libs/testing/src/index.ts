@@ -28,6 +28,13 @@ export { partitionLeasesContract, type PartitionLeasesUnderTest } from "./partit
 export { waitUntil } from "./servers/readiness.ts";
 export { VerifyingReader, type ReaderOptions } from "./verifying-reader.ts";
 export { startFaultProxy, type FaultProxy } from "./fault-proxy.ts";
+export {
+  chunkFrame,
+  startHostileEdge,
+  type HostileEdge,
+  type HostileFrame,
+  type Treatment,
+} from "./hostile-edge.ts";
 export { liveFeedContract, type LiveFeedUnderTest } from "./live-feed-contract.ts";
 export { appendTexts, freshStreamId, outgoing, textPayload, type LogUnderTest } from "./log-under-test.ts";
 export { MemoryCancelFeed } from "./memory-cancel-feed.ts";

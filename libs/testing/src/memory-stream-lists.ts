@@ -1,5 +1,5 @@
 import {
-  byCodeUnits,
+  byNewest,
   type ListedStream,
   type RecentQuery,
   type RecentStreams,
@@ -70,9 +70,4 @@ export class MemoryStreamLists {
 
 function newestFirst(streams: Iterable<[string, number]>): ListedStream[] {
   return [...streams].map(([streamId, updatedMs]) => ({ streamId, updatedMs })).sort(byNewest);
-}
-
-function byNewest(a: ListedStream, b: ListedStream): number {
-  if (a.updatedMs !== b.updatedMs) return b.updatedMs - a.updatedMs;
-  return byCodeUnits(b.streamId, a.streamId);
 }

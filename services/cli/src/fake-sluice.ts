@@ -30,6 +30,8 @@ export class FakeSluice {
   /** Each read's position: the header, or else `from`, or else "". */
   readonly positions: string[] = [];
   readonly prompts: string[] = [];
+  /** What routes for operators answer, by path and query. */
+  readonly control = new Map<string, object>();
   readonly #server: Server;
 
   private constructor(server: Server) {
@@ -82,8 +84,11 @@ export class FakeSluice {
       else this.#create(body as { stream_id?: string }, response);
       return;
     }
+    const listing = this.control.get(request.url ?? "");
     const stream = this.streams.get(streamId);
-    if (stream === undefined) problem(response, 404, "STREAM_NOT_FOUND", `there is no stream ${streamId}`);
+    if (listing !== undefined) answer(response, 200, listing);
+    else if (stream === undefined)
+      problem(response, 404, "STREAM_NOT_FOUND", `there is no stream ${streamId}`);
     else if (leaf === "events") this.#read(streamId, stream, request, url, response);
     else answer(response, 200, { stream_id: streamId, status: "open", head_sequence: stream.chunks.length });
   }

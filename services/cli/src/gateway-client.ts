@@ -14,6 +14,11 @@ export type AppendOutcome =
   /** Not taken, now or ever: the stream ended or was deleted elsewhere, or somebody else writes to it. */
   | { kind: "refused"; refusal: Refusal };
 
+/** A zod schema, or what else reads like one. */
+interface Schema<T> {
+  safeParse(value: unknown): { success: true; data: T } | { success: false };
+}
+
 // Longer than the gateway's own patience with the log.
 const REQUEST_TIMEOUT_MS = 40_000;
 
@@ -54,6 +59,21 @@ export class GatewayClient {
   /** @throws CliError not found, refused or unreachable */
   status(streamId: string): Promise<Record<string, unknown>> {
     return this.#json(`/streams/${encodeURIComponent(streamId)}`);
+  }
+
+  /**
+   * What a route for operators answers.
+   * @throws CliError refused, also where this address has no such routes; unreachable
+   */
+  async readControl<T>(path: string, schema: Schema<T>): Promise<T> {
+    const response = await this.#reach(path, {});
+    if (response.status === 404 || response.status === 405) {
+      const remedy = "it needs CONTROL_ENABLED=true, or --gateway the address of its admin port";
+      throw new CliError(EXIT.refused, `${this.#url} has no routes for operators: ${remedy}`);
+    }
+    const parsed = schema.safeParse(await this.#readJson(response));
+    if (parsed.success) return parsed.data;
+    throw new CliError(EXIT.refused, `what ${this.#url} answers can't be read`);
   }
 
   /**
@@ -110,17 +130,19 @@ export class GatewayClient {
 
   /** Posts the body, or gets where there is none. */
   async #json(path: string, body?: object): Promise<Record<string, unknown>> {
-    let response: Response;
+    return this.#readJson(await this.#reach(path, body === undefined ? {} : post(JSON.stringify(body))));
+  }
+
+  async #reach(path: string, init: RequestInit): Promise<Response> {
     try {
-      response = await this.#request(
-        path,
-        body === undefined ? {} : post(JSON.stringify(body)),
-        this.#signal,
-      );
+      return await this.#request(path, init, this.#signal);
     } catch (error) {
       this.#signal.throwIfAborted();
       throw unreachableError("gateway", this.#url, error);
     }
+  }
+
+  async #readJson(response: Response): Promise<Record<string, unknown>> {
     if (!response.ok) throw refusedError(await readRefusal(response));
     const answer: unknown = await response.json().catch(() => null);
     if (typeof answer !== "object" || answer === null) {

@@ -1,30 +1,20 @@
-import { addAbortSignal, type Readable } from "node:stream";
-import { text } from "node:stream/consumers";
 import { Command } from "commander";
 import {
   edgeOption,
   gatewayOption,
   millisecondsArgument,
-  natsOption,
   patienceOption,
   secondsArgument,
   sequenceArgument,
   streamIdArgument,
 } from "./arguments.ts";
+import { gatewayClient, readAll, type AddCommand, type ProgramContext } from "./command-context.ts";
 import { pipe } from "./commands/pipe.ts";
 import { printStatus } from "./commands/status.ts";
 import { tail } from "./commands/tail.ts";
 import { CliError, EXIT, EXIT_CODES_HELP } from "./exit-codes.ts";
-import { GatewayClient } from "./gateway-client.ts";
-import type { Interrupts } from "./interrupts.ts";
+import { addRejected, addServices, addStreams } from "./operator-commands.ts";
 import { commandSource, stdinSource } from "./piped-source.ts";
-import type { Terminal } from "./terminal.ts";
-
-export interface ProgramContext {
-  terminal: Terminal;
-  stdin: Readable & { isTTY?: boolean };
-  interrupts: Interrupts;
-}
 
 interface Addresses {
   edge: string;
@@ -47,12 +37,10 @@ export function createProgram(context: ProgramContext, onExitCode: (code: number
     .exitOverride()
     .showSuggestionAfterError()
     .addHelpText("after", EXIT_CODES_HELP);
-  for (const add of [addPipe, addTail, addAsk, addCreate, addStatus, addRejected])
-    add(program, context, onExitCode);
+  const commands = [addPipe, addTail, addAsk, addCreate, addStatus, addStreams, addServices, addRejected];
+  for (const add of commands) add(program, context, onExitCode);
   return program;
 }
-
-type AddCommand = (program: Command, context: ProgramContext, onExitCode: (code: number) => void) => void;
 
 const addPipe: AddCommand = (program, { terminal, stdin, interrupts }, onExitCode) => {
   interface Options extends Addresses {
@@ -223,95 +211,3 @@ const addStatus: AddCommand = (program, { terminal, interrupts }) => {
       await printStatus(streamId, { client, terminal, asJson: options.json === true });
     });
 };
-
-const addRejected: AddCommand = (program, { terminal, stdin, interrupts }) => {
-  interface ListOptions {
-    nats: string;
-    stream?: string;
-    after: number;
-    limit: number;
-    json?: true;
-  }
-  interface ReplayOptions {
-    nats: string;
-    stdin?: true;
-    fence?: true;
-  }
-  const rejected = program
-    .command("rejected")
-    .description("look at chunks that were refused, and write them again");
-  rejected
-    .command("list", { isDefault: true })
-    .description("print what was refused and why, oldest first")
-    .option("--stream <id>", "of this stream only", streamIdArgument)
-    .option("--after <position>", "go on after this one", sequenceArgument, 0)
-    .option("--limit <count>", "how many", sequenceArgument, 20)
-    .option("--json", "print each as one line of JSON, with the whole element as a string")
-    .addOption(natsOption())
-    .addHelpText(
-      "after",
-      `
-Each begins with its position, by which it is replayed. Kept for seven days.
-
-Examples:
-  sluice rejected
-  sluice rejected --stream demo --json | jq -r .reason`,
-    )
-    .action(async (options: ListOptions) => {
-      // Loaded only here: no other command speaks NATS.
-      const { printRejected } = await import("./commands/rejected.ts");
-      await printRejected(
-        {
-          natsUrl: options.nats,
-          streamId: options.stream ?? null,
-          after: options.after,
-          limit: options.limit,
-        },
-        { terminal, asJson: options.json === true },
-      );
-    });
-  rejected
-    .command("replay")
-    .description("write a refused element again, as new chunks at the end of its stream")
-    .argument("<position>", "as `sluice rejected` prints it", sequenceArgument)
-    .option("--stdin", "read what to write instead from stdin: a chunk, or an array of chunks")
-    .option("--fence", "also where the stream's producer still writes, whose handle ends as FENCED by it")
-    .addOption(natsOption())
-    .addHelpText(
-      "after",
-      `
-The placeholder that readers got for it stays; the chunks take new numbers. They are
-checked as any producer's, so an element that is still malformed is refused again. A
-stream that has ended takes nothing more. The element stays in the list.
-
-Examples:
-  sluice rejected replay 17
-  sluice rejected list --json --after 16 --limit 1 | jq '.element | fromjson | .content |= tostring' |
-    sluice rejected replay 17 --stdin`,
-    )
-    .action(async (position: number, options: ReplayOptions) => {
-      const { replayRejected } = await import("./commands/rejected.ts");
-      const replacement = options.stdin === true ? await readAll(stdin, interrupts.first) : null;
-      await replayRejected(
-        { natsUrl: options.nats, position, replacement, mayFence: options.fence === true },
-        terminal,
-      );
-    });
-};
-
-function gatewayClient(
-  options: { gateway: string; giveUpAfter?: number },
-  interrupts: Interrupts,
-): GatewayClient {
-  const giveUpAfterMs = (options.giveUpAfter ?? 0) * 1000;
-  return new GatewayClient({ url: options.gateway, giveUpAfterMs, signal: interrupts.first });
-}
-
-async function readAll(stdin: Readable, signal: AbortSignal): Promise<string> {
-  try {
-    return await text(addAbortSignal(signal, stdin));
-  } catch (error) {
-    signal.throwIfAborted();
-    throw error;
-  }
-}

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { byCodeUnits, type ConnectionPage, type ConnectionQuery, type ConnectionRecord } from "@sluice/core";
 import type { Connection } from "./connection.ts";
-import type { MultiConnection } from "./multi-connection.ts";
+import { MultiConnection } from "./multi-connection.ts";
 import type { Subscriber } from "./subscriber.ts";
 
 /** One open SSE response: whose it is and what it carries. */
@@ -11,9 +11,8 @@ export interface TrackedConnection {
   readonly connectedMs: number;
   readonly address: string;
   readonly userAgent: string;
-  subscribers(): Iterable<Subscriber>;
-  /** Null: it carries the one stream that it was opened for. */
-  readonly multi: MultiConnection | null;
+  /** Many streams, or the one that it was opened for. */
+  readonly carries: MultiConnection | Subscriber;
 }
 
 // Readers send what they like; without this bound it is kept as often as there are connections.
@@ -43,7 +42,8 @@ export class ConnectionTracker {
   }
 
   add(tracked: TrackedConnection): void {
-    this.#tracked.set(tracked.id, { ...tracked, userAgent: tracked.userAgent.slice(0, MAX_USER_AGENT) });
+    const userAgent = tracked.userAgent.slice(0, MAX_USER_AGENT);
+    this.#tracked.set(tracked.id, { ...tracked, userAgent });
     this.#connections.add(tracked.connection);
   }
 
@@ -78,7 +78,9 @@ export function podOf(connectionId: string): string | null {
 }
 
 function recordOf(tracked: TrackedConnection): ConnectionRecord {
-  const streams = Array.from(tracked.subscribers(), ({ streamId, cursor, phase }) => ({
+  const { carries } = tracked;
+  const subscribers = carries instanceof MultiConnection ? carries.subscribers() : [carries];
+  const streams = Array.from(subscribers, ({ streamId, cursor, phase }) => ({
     streamId,
     lastSequence: cursor,
     phase,

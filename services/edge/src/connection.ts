@@ -1,4 +1,4 @@
-import type { ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import type { EdgeMetrics } from "./metrics.ts";
 import type { EdgeSettings } from "./settings.ts";
 import type { WriteTick } from "./write-tick.ts";
@@ -13,22 +13,29 @@ export interface ConnectionOptions {
   coalesceMs?: number;
   /** Asked before each write for what is to follow the frames of the tick. */
   trailer?: () => Uint8Array | null;
+  /** False for clients of HTTP/1.0, to whom the end of the connection is the end of the response. */
+  isChunked?: boolean;
 }
 
+/** What ends a chunked response. */
+const LAST_CHUNK = "0\r\n\r\n";
+
 /**
- * The writing end of one SSE response whose headers are out. Frames are queued and leave in order, one write a tick.
+ * The writing end of one SSE response, on a socket that it has for itself. Frames are queued and leave in order, one
+ * write a tick.
  *
  * While the socket takes what is written, a tick's worth may queue. Once the socket is full (`blocked`) the queue is
  * bounded: the owner asks `hasRoomFor` before each live range, and where it says no, reads on from the cache after
  * `drained`. Nothing taken for `stallTimeoutMs`: destroyed.
  */
 export class Connection {
-  readonly #response: ServerResponse;
+  readonly #socket: Socket;
   readonly #tick: WriteTick;
   readonly #settings: ConnectionSettings;
   readonly #metrics: EdgeMetrics;
   readonly #coalesceMs: number;
-  readonly #trailer: () => Uint8Array | null;
+  readonly #trailer: (() => Uint8Array | null) | undefined;
+  readonly #isChunked: boolean;
   #coalesceTimer: NodeJS.Timeout | undefined;
   #queue: Uint8Array[] = [];
   #queuedChunks = 0;
@@ -42,29 +49,35 @@ export class Connection {
   /** Heartbeat rounds since the last write; kept here so that silence needs no clock. */
   silentRounds = 0;
 
+  /** Called once when the response is over, whoever ended it. */
+  onClose: (() => void) | null = null;
+
   /** When the client last took all that it was sent; with SSE there is no other sign of life. */
   lastSeenMs = Date.now();
 
   constructor(
-    response: ServerResponse,
+    socket: Socket,
     tick: WriteTick,
     settings: ConnectionSettings,
     metrics: EdgeMetrics,
     options: ConnectionOptions = {},
   ) {
     this.#coalesceMs = options.coalesceMs ?? 0;
-    this.#trailer = options.trailer ?? (() => null);
-    this.#response = response;
+    this.#trailer = options.trailer;
+    this.#isChunked = options.isChunked ?? true;
+    this.#socket = socket;
     this.#tick = tick;
     this.#settings = settings;
     this.#metrics = metrics;
-    response.on("drain", () => this.#onDrain());
-    response.on("close", () => this.#onClose());
-    response.on("error", () => response.destroy());
+    socket.on("drain", () => this.#onDrain());
+    socket.on("close", () => this.#onClose());
+    socket.on("error", () => socket.destroy());
+    // Half open is as good as gone: a reader has nothing more to say, and everything to hear.
+    socket.on("end", () => socket.destroy());
     // Node restarts this timer as long as the kernel takes any of the bytes: slow is not stalled.
-    response.on("timeout", () => {
+    socket.on("timeout", () => {
       this.#metrics.stalled.inc();
-      response.destroy();
+      socket.destroy();
     });
   }
 
@@ -79,7 +92,7 @@ export class Connection {
 
   /** Bytes that wait here and in the socket. */
   get waitingBytes(): number {
-    return this.#queuedBytes + this.#response.writableLength;
+    return this.#queuedBytes + this.#socket.writableLength;
   }
 
   /** A single range larger than the buffer still has room where nothing waits. */
@@ -109,7 +122,7 @@ export class Connection {
 
   /** Resolves when everything was taken by the kernel, or the response is over. */
   drained(): Promise<void> {
-    if (this.#isClosed || (this.#queue.length === 0 && !this.#response.writableNeedDrain))
+    if (this.#isClosed || (this.#queue.length === 0 && !this.#socket.writableNeedDrain))
       return Promise.resolve();
     return new Promise((resolve) => {
       this.#drainWaiters.push(resolve);
@@ -126,13 +139,13 @@ export class Connection {
 
   /** Cuts the connection, whatever waits. */
   destroy(): void {
-    this.#response.destroy();
+    this.#socket.destroy();
   }
 
   flush(): void {
     this.#isScheduled = false;
     if (this.#isClosed) return;
-    if (this.#response.writableNeedDrain) {
+    if (this.#socket.writableNeedDrain) {
       this.#isBlocked = true;
       this.#noticeUsage();
     } else this.#write();
@@ -140,7 +153,9 @@ export class Connection {
 
   /** More than half of the buffer isn't gathered any longer: the rest is for what comes until it is written. */
   #schedule(): void {
-    if (this.#coalesceMs === 0 || this.#queuedBytes > this.#settings.maxBufferBytes / 2) this.#scheduleNow();
+    const isFirst = this.#socket.writableCorked > 0;
+    const isMuch = this.#queuedBytes > this.#settings.maxBufferBytes / 2;
+    if (this.#coalesceMs === 0 || isFirst || isMuch) this.#scheduleNow();
     else this.#coalesceTimer ??= setTimeout(() => this.#scheduleNow(), this.#coalesceMs);
   }
 
@@ -153,35 +168,43 @@ export class Connection {
   }
 
   #write(): void {
-    if (this.#queue.length > 0) {
-      const trailer = this.#trailer();
-      if (trailer !== null) {
-        this.#queue.push(trailer);
-        this.#queuedBytes += trailer.byteLength;
-      }
-      this.#metrics.writes.inc();
-      this.#metrics.chunksSent.inc(this.#queuedChunks);
-      this.#metrics.bytesSent.inc(this.#queuedBytes);
-      this.#response.write(this.#tick.join(this.#queue));
-      this.#queue = [];
-      this.#queuedChunks = 0;
-      this.#queuedBytes = 0;
-      this.silentRounds = 0;
-    }
+    const socket = this.#socket;
+    if (this.#isEnding) socket.cork();
+    if (this.#queue.length > 0) this.#writeQueue();
+    if (this.#isEnding && this.#isChunked) socket.write(LAST_CHUNK);
+    while (socket.writableCorked > 0) socket.uncork();
     if (this.#isEnding) {
-      this.#response.end();
-      if (this.#response.writableLength > 0) this.#response.setTimeout(this.#settings.stallTimeoutMs);
-    } else if (this.#response.writableNeedDrain) {
-      this.#response.setTimeout(this.#settings.stallTimeoutMs);
+      socket.destroySoon();
+      if (socket.writableLength > 0) socket.setTimeout(this.#settings.stallTimeoutMs);
+    } else if (socket.writableNeedDrain) {
+      socket.setTimeout(this.#settings.stallTimeoutMs);
       return;
     } else this.lastSeenMs = Date.now();
     this.#wakeWaiters();
   }
 
+  #writeQueue(): void {
+    const trailer = this.#trailer?.() ?? null;
+    if (trailer !== null) {
+      this.#queue.push(trailer);
+      this.#queuedBytes += trailer.byteLength;
+    }
+    this.#metrics.writes.inc();
+    this.#metrics.chunksSent.inc(this.#queuedChunks);
+    this.#metrics.bytesSent.inc(this.#queuedBytes);
+    const pieces = this.#isChunked ? this.#tick.asChunk(this.#queue) : this.#queue;
+    if (pieces.length > 1) this.#socket.cork();
+    for (const piece of pieces) this.#socket.write(piece);
+    this.#queue = [];
+    this.#queuedChunks = 0;
+    this.#queuedBytes = 0;
+    this.silentRounds = 0;
+  }
+
   #onDrain(): void {
     this.#isBlocked = false;
     this.#isCountedSlow = false;
-    this.#response.setTimeout(0);
+    this.#socket.setTimeout(0);
     this.#write();
   }
 
@@ -192,6 +215,7 @@ export class Connection {
     this.#queuedBytes = 0;
     this.#queuedChunks = 0;
     this.#wakeWaiters();
+    this.onClose?.();
   }
 
   #wakeWaiters(): void {

@@ -1,7 +1,15 @@
+import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ChunkCache, EdgePeers, LiveFeed } from "@sluice/core";
-import { noSuchRoute, problemHandler, type Logger } from "@sluice/runtime";
-import express, { type Express, type Router } from "express";
+import {
+  listen,
+  noSuchRoute,
+  problemHandler,
+  type HttpServer,
+  type ListenOptions,
+  type Logger,
+} from "@sluice/runtime";
+import express, { type Router } from "express";
 import type { Registry } from "prom-client";
 import { ConnectionAges } from "./connection-ages.ts";
 import { connectionAdminRoutes, connectionRoutes } from "./connection-routes.ts";
@@ -17,6 +25,7 @@ import { LookUp } from "./look-up.ts";
 import { createEdgeMetrics } from "./metrics.ts";
 import { edgePod, PeerDesk } from "./peer-desk.ts";
 import { Pressure, type Load } from "./pressure.ts";
+import { RequestSocket } from "./request-socket.ts";
 import { cors } from "./response-headers.ts";
 import type { RouteParts } from "./route-parts.ts";
 import type { EdgeSettings } from "./settings.ts";
@@ -36,9 +45,10 @@ export interface EdgeParts {
   measureLoad?: () => Load;
 }
 
-/** One edge pod, without the server that listens. */
+/** One edge pod. */
 export interface Edge {
-  readonly app: Express;
+  /** For readers. The server is the caller's to close. */
+  listen(options: Pick<ListenOptions, "host" | "port" | "reusePort">): Promise<HttpServer>;
   /** In its connection ids, and its name to the control plane. */
   readonly podId: string;
   /** What only operators may reach. */
@@ -109,8 +119,22 @@ export function createEdge(parts: EdgeParts): Edge {
     logger.info({ connections: connections.size }, "drained");
   };
 
+  const cutConnections = (): void => {
+    for (const connection of connections) connection.destroy();
+  };
+
   return {
-    app,
+    listen: async (options) => {
+      const wrapConnection = (connection: Socket): RequestSocket => new RequestSocket(connection);
+      const server = await listen(app, { ...options, wrapConnection });
+      const close = async (graceMs: number): Promise<void> => {
+        // What was taken over from HTTP isn't closed with what HTTP has.
+        const timer = setTimeout(cutConnections, graceMs);
+        await server.close(graceMs);
+        clearTimeout(timer);
+      };
+      return { ...server, close };
+    },
     podId: tracker.podId,
     adminRoutes: connectionAdminRoutes(tracker, desk, logger),
     problem: () => {
@@ -127,7 +151,7 @@ export function createEdge(parts: EdgeParts): Edge {
       headChecks.close();
       heartbeats.close();
       pressure.close();
-      for (const connection of connections) connection.destroy();
+      cutConnections();
       hub.close();
     },
     census: () => ({

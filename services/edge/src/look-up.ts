@@ -7,33 +7,36 @@ import {
   type Page,
   type PageBounds,
   type RebuildAnswer,
+  type StreamPage,
   type StreamStatus,
 } from "@sluice/core";
-import { cachedChunkFrame } from "@sluice/protocol";
+import { cachedFrames } from "@sluice/protocol";
 import type { EdgeMetrics } from "./metrics.ts";
 import type { EdgeSettings } from "./settings.ts";
+import { TurnQuestions } from "./turn-questions.ts";
 
-/** A chunk of a page; its frame is made once, however many readers the page is for. */
-export class PageChunk implements CachedChunk {
-  readonly sequence: number;
-  readonly json: Uint8Array;
+/** A page of the cache. Its frames are made once, however many readers it is for. */
+export class ChunkPage implements Page<CachedChunk> {
+  readonly chunks: readonly CachedChunk[];
+  readonly head: number;
+  readonly hasEnded: boolean;
+  readonly status: StreamStatus;
   readonly #streamId: string;
-  #frame: Uint8Array | undefined;
+  #frames: Uint8Array | undefined;
 
-  constructor(streamId: string, chunk: CachedChunk) {
+  constructor(streamId: string, { chunks, head, hasEnded, status }: StreamPage) {
     this.#streamId = streamId;
-    this.sequence = chunk.sequence;
-    this.json = chunk.json;
+    this.chunks = chunks;
+    this.head = head;
+    this.hasEnded = hasEnded;
+    this.status = status;
   }
 
-  get frame(): Uint8Array {
-    return (this.#frame ??= cachedChunkFrame(this.#streamId, this));
+  /** Of consecutive chunks of the page. */
+  framesOf(chunks: readonly CachedChunk[]): Uint8Array {
+    if (chunks.length !== this.chunks.length) return cachedFrames(this.#streamId, chunks);
+    return (this.#frames ??= cachedFrames(this.#streamId, chunks));
   }
-}
-
-/** A page of the cache. */
-export interface ChunkPage extends Page<PageChunk> {
-  status: StreamStatus;
 }
 
 /** Where a stream stands, without its chunks. */
@@ -62,7 +65,8 @@ export class LookUp {
   readonly #settings: LookUpSettings;
   readonly #pageBounds: PageBounds;
   readonly #metrics: EdgeMetrics;
-  readonly #startingReads = new Map<string, Promise<ChunkPage | null>>();
+  readonly #reads = new TurnQuestions<ChunkPage | null>();
+  readonly #barriers = new TurnQuestions<boolean>();
   readonly #rebuilds = new Map<string, Promise<RebuildAnswer | null>>();
   /** When each unknown stream may be asked for again, ms; in the order of asking. */
   readonly #unknownUntilMs = new Map<string, number>();
@@ -88,8 +92,8 @@ export class LookUp {
 
   /**
    * The page after a sequence, as the cache has it; null where it knows nothing of the stream.
-   * Equal requests of one tick share a read, which begins after the last of them: a lost live message makes all
-   * readers of a stream ask at once. A read that has begun is never shared, it could be older than the request.
+   * Equal requests of one turn share a read: a lost live message makes all readers of a stream ask at once, and those
+   * of a server that is gone come to the next one together.
    */
   readPage(
     streamId: string,
@@ -97,14 +101,12 @@ export class LookUp {
     bounds: PageBounds = this.#pageBounds,
   ): Promise<ChunkPage | null> {
     const key = `${after} ${bounds.maxChunks} ${bounds.maxBytes} ${streamId}`;
-    const starting = this.#startingReads.get(key);
-    if (starting !== undefined) return starting;
-    const read = Promise.resolve().then(() => {
-      this.#startingReads.delete(key);
-      return this.#readCache(streamId, after, bounds);
-    });
-    this.#startingReads.set(key, read);
-    return read;
+    return this.#reads.ask(key, () => this.#readCache(streamId, after, bounds));
+  }
+
+  /** As LiveFeed's; one for all streams of a partition that ask in the same turn. */
+  barrier(partition: number, timeoutMs: number): Promise<boolean> {
+    return this.#barriers.ask(String(partition), () => this.#liveFeed.barrier(partition, timeoutMs));
   }
 
   /**
@@ -170,8 +172,7 @@ export class LookUp {
       this.#metrics.cacheMisses.inc();
     else this.#metrics.cacheHits.inc();
     if (page === null) return null;
-    const chunks = page.chunks.map((chunk) => new PageChunk(streamId, chunk));
-    return { chunks, head: page.head, hasEnded: page.hasEnded, status: page.status };
+    return new ChunkPage(streamId, page);
   }
 
   #isKnownUnknown(streamId: string): boolean {

@@ -4,7 +4,6 @@ import {
   createLogger,
   createRegistry,
   Lifecycle,
-  listen,
   loadConfig,
   runMain,
   serveReports,
@@ -64,7 +63,7 @@ await runMain(async () => {
     },
   });
   lifecycle.add("admin", () => admin.close(SERVER_GRACE_MS));
-  const server = await listen(edge.app, { host: config.HOST, port: config.PORT, reusePort: true });
+  const server = await edge.listen({ host: config.HOST, port: config.PORT, reusePort: true });
   lifecycle.add("server", () => server.close(SERVER_GRACE_MS));
   // Closed first: while it drains, everything else still works.
   const drainMs = settings.drainNoticeMs + settings.drainTimeoutMs;

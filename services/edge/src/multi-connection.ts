@@ -199,7 +199,7 @@ export class MultiConnection {
     return {
       hasRoomFor: (chunks, bytes) => connection.hasRoomFor(chunks, bytes),
       countBackpressure: () => connection.countBackpressure(),
-      push: (frames, chunks) => connection.push(withoutIdsOnce(frames), chunks),
+      push: (frames, chunks) => connection.push(withoutIdsOnce(subscriber.streamId, frames), chunks),
       drained: () => connection.drained(),
       inTurn: (work) =>
         this.#turns.take(async () => {
@@ -261,10 +261,10 @@ function refusalOf(opening: Opening, streamId: string): StreamError | null {
   return null;
 }
 
-function withoutIdsOnce(frames: Uint8Array): Uint8Array {
+function withoutIdsOnce(streamId: string, frames: Uint8Array): Uint8Array {
   const known = WITHOUT_IDS.get(frames);
   if (known !== undefined) return known;
-  const stripped = withoutIds(frames);
+  const stripped = withoutIds(streamId, frames);
   WITHOUT_IDS.set(frames, stripped);
   return stripped;
 }

@@ -23,7 +23,8 @@ export async function serveMany(parts: RouteParts, request: Request, response: R
   if (position.isResumed) metrics.reconnections.inc();
 
   const multi = new MultiConnection(parts.tracker.createId(), parts.hub, listed, isCompact);
-  response.once("close", () => multi.close());
+  const close = multi.close.bind(multi);
+  response.once("close", close);
   try {
     for (const streamId of position.dropped) multi.leaveOut(streamId);
     for (const [streamId, start] of position.starts) multi.follow(streamId, start);
@@ -42,8 +43,9 @@ export async function serveMany(parts: RouteParts, request: Request, response: R
       response.end();
       return;
     }
-    const carried = { id: multi.id, multi, subscribers: () => multi.subscribers() };
-    const options = { coalesceMs, trailer: multi.trailer };
+    response.off("close", close);
+    const carried = { id: multi.id, carries: multi };
+    const options = { coalesceMs, trailer: multi.trailer, onClose: close };
     multi.attach(openConnection(parts, request, response, carried, options));
   } catch (error) {
     multi.close();

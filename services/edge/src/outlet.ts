@@ -18,17 +18,39 @@ export interface Outlet {
 }
 
 /** One stream has the whole connection, and ends with it. */
-export function soleOutlet(connection: Connection): Outlet {
-  return {
-    hasRoomFor: (chunks, bytes) => connection.hasRoomFor(chunks, bytes),
-    countBackpressure: () => connection.countBackpressure(),
-    push: (frames, chunks) => connection.push(frames, chunks),
-    drained: () => connection.drained(),
-    inTurn: async (work) => {
-      await connection.drained();
-      return work();
-    },
-    finish: () => connection.end(),
-    giveUp: () => connection.end(),
-  };
+export class SoleOutlet implements Outlet {
+  readonly #connection: Connection;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  hasRoomFor(chunks: number, bytes: number): boolean {
+    return this.#connection.hasRoomFor(chunks, bytes);
+  }
+
+  countBackpressure(): void {
+    this.#connection.countBackpressure();
+  }
+
+  push(frames: Uint8Array, chunks: number): void {
+    this.#connection.push(frames, chunks);
+  }
+
+  drained(): Promise<void> {
+    return this.#connection.drained();
+  }
+
+  async inTurn<T>(work: () => Promise<T>): Promise<T> {
+    await this.#connection.drained();
+    return work();
+  }
+
+  finish(): void {
+    this.#connection.end();
+  }
+
+  giveUp(): void {
+    this.#connection.end();
+  }
 }

@@ -8,6 +8,7 @@ import {
   type StreamChange,
 } from "@sluice/core";
 import { podOf, type ConnectionTracker } from "./connection-tracker.ts";
+import { MultiConnection } from "./multi-connection.ts";
 import type { EdgeSettings } from "./settings.ts";
 
 /** This pod, as the others see it. */
@@ -16,14 +17,15 @@ export function edgePod(tracker: ConnectionTracker): EdgePod {
     changeStreams: async (change) => {
       const tracked = tracker.get(change.connectionId);
       if (tracked === undefined) throw notFound();
-      if (tracked.multi === null) {
+      const { carries } = tracked;
+      if (!(carries instanceof MultiConnection)) {
         throw new StreamError(
           "INVALID_REQUEST",
           "the connection carries one stream only: GET /streams/events",
         );
       }
-      if (change.kind === "drop") tracked.multi.drop(change.streamId);
-      else await tracked.multi.add(change.streamId, change.start);
+      if (change.kind === "drop") carries.drop(change.streamId);
+      else await carries.add(change.streamId, change.start);
     },
     listConnections: (query) => tracker.list(query),
   };

@@ -45,7 +45,10 @@ export function cors(origins: string): RequestHandler {
     }
     response.setHeader("Allow", METHODS);
     response.setHeader("Access-Control-Allow-Methods", METHODS);
-    response.setHeader("Access-Control-Allow-Headers", "Accept, Cache-Control, Last-Event-ID, Sluice-Client");
+    response.setHeader(
+      "Access-Control-Allow-Headers",
+      "Accept, Authorization, Cache-Control, Last-Event-ID, Sluice-Client",
+    );
     response.setHeader("Access-Control-Max-Age", DAY_SECONDS);
     response.status(204).end();
   };

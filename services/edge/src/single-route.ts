@@ -2,7 +2,7 @@ import { StreamError } from "@sluice/core";
 import { encodeResumeToken } from "@sluice/protocol";
 import type { Request, Response } from "express";
 import { queryNumber, readPosition, readsCompact } from "./cursor.ts";
-import { soleOutlet } from "./outlet.ts";
+import { SoleOutlet } from "./outlet.ts";
 import { Patience } from "./patience.ts";
 import { openConnection, readCoalesceMs } from "./response-connection.ts";
 import { CONNECTION_ID_HEADER, RESUME_TOKEN_HEADER, setStreamHeaders } from "./response-headers.ts";
@@ -26,7 +26,8 @@ export async function serveOne(
   if (position.isResumed) metrics.reconnections.inc();
 
   const subscriber = parts.hub.join(streamId, reading);
-  response.once("close", () => subscriber.leave());
+  const leave = subscriber.leave.bind(subscriber);
+  response.once("close", leave);
   try {
     const opening = await openWithin(subscriber, waitMs, response);
     if (response.closed) return;
@@ -48,8 +49,10 @@ export async function serveOne(
       response.end();
       return;
     }
-    const carried = { id, multi: null, subscribers: () => [subscriber] };
-    subscriber.start(soleOutlet(openConnection(parts, request, response, carried, { coalesceMs })));
+    response.off("close", leave);
+    const carried = { id, carries: subscriber };
+    const connection = openConnection(parts, request, response, carried, { coalesceMs, onClose: leave });
+    subscriber.start(new SoleOutlet(connection));
   } catch (error) {
     subscriber.leave();
     throw error;

@@ -116,9 +116,9 @@ export class StreamFeed {
   }
 
   async #runBarrier(): Promise<void> {
-    const { liveFeed, settings, logger } = this.#context;
+    const { lookUp, settings, logger } = this.#context;
     const connection = this.#connectionCount;
-    const isAnswered = await liveFeed.barrier(this.partition, settings.barrierTimeoutMs);
+    const isAnswered = await lookUp.barrier(this.partition, settings.barrierTimeoutMs);
     this.#isConfirmed = isAnswered && connection === this.#connectionCount;
     if (this.#isConfirmed || this.#isClosed || this.#recheckTimer !== undefined) return;
     this.#recheckTimer = setTimeout(() => {

@@ -1,5 +1,6 @@
 import {
   ReplayMerge,
+  type CachedChunk,
   type LiveRange,
   type PageVerdict,
   type Phase,
@@ -9,7 +10,7 @@ import {
 import { compactFrames, deletedFrame, gapFrame, resetFrame } from "@sluice/protocol";
 import type { EdgeContext } from "./context.ts";
 import { gapReason } from "./gap-reason.ts";
-import { HEAD_ONLY, type ChunkPage, type PageChunk } from "./look-up.ts";
+import { HEAD_ONLY, type ChunkPage } from "./look-up.ts";
 import type { Outlet } from "./outlet.ts";
 import { Patience } from "./patience.ts";
 import { ReplayMeter } from "./replay-meter.ts";
@@ -218,7 +219,7 @@ export class Subscriber implements FeedListener {
       return null;
     }
     const verdict = this.#merge.onPage(page);
-    this.#pushChunks(outlet, verdict);
+    this.#pushChunks(outlet, page, verdict);
     for (const range of verdict.ranges) {
       if (range.frames !== null) outlet.push(range.frames, range.last - range.first + 1);
     }
@@ -226,13 +227,11 @@ export class Subscriber implements FeedListener {
     return verdict.next === "behind" ? () => this.#askWhetherAhead(page) : null;
   }
 
-  #pushChunks(outlet: Outlet, { chunks }: PageVerdict<PageChunk>): void {
-    const push = (frames: Uint8Array, count: number): void => {
-      this.#meter.add(count, frames.byteLength);
-      outlet.push(frames, count);
-    };
-    if (!this.#isCompact) for (const chunk of chunks) push(chunk.frame, 1);
-    else if (chunks.length > 0) push(compactFrames(this.streamId, chunks), chunks.length);
+  #pushChunks(outlet: Outlet, page: ChunkPage, { chunks }: PageVerdict<CachedChunk>): void {
+    if (chunks.length === 0) return;
+    const frames = this.#isCompact ? compactFrames(this.streamId, chunks) : page.framesOf(chunks);
+    this.#meter.add(chunks.length, frames.byteLength);
+    outlet.push(frames, chunks.length);
   }
 
   /** The cache has lost the record itself. */

@@ -10,7 +10,7 @@ import {
   type Subscription,
 } from "@sluice/core";
 import { deletedFrame, elementFrames } from "@sluice/protocol";
-import { createLogger, createRegistry, listen, type HttpServer } from "@sluice/runtime";
+import { createLogger, createRegistry, type HttpServer } from "@sluice/runtime";
 import type { Registry } from "prom-client";
 import { createEdge, type Edge } from "./edge.ts";
 import type { Load } from "./pressure.ts";
@@ -38,6 +38,8 @@ export interface Bench<Cache extends ChunkCache, Feed extends LiveFeed> extends 
   edgeFeed: Feed;
   open(path: string, headers?: Record<string, string>): Promise<TestReader>;
   metric(name: string): Promise<number>;
+  /** Cuts all that is connected, as a network does. */
+  cutAll(): void;
 }
 
 export async function startBench<Cache extends ChunkCache, Feed extends LiveFeed>(
@@ -62,7 +64,7 @@ export async function startBench<Cache extends ChunkCache, Feed extends LiveFeed
     registry,
     ...(measureLoad === undefined ? {} : { measureLoad }),
   });
-  const server: HttpServer = await listen(edge.app, { host: "127.0.0.1", port: 0 });
+  const server: HttpServer = await edge.listen({ host: "127.0.0.1", port: 0 });
   const url = `http://127.0.0.1:${server.port}`;
   const ingest = new TestIngest(cache, ports.ingestFeed, partitions);
   ingest.answerBarriers();
@@ -83,6 +85,7 @@ export async function startBench<Cache extends ChunkCache, Feed extends LiveFeed
       const metric = await registry.getSingleMetric(name)?.get();
       return (metric?.values ?? []).reduce((sum, { value }) => sum + value, 0);
     },
+    cutAll: () => server.server.closeAllConnections(),
     [Symbol.asyncDispose]: async () => {
       for (const reader of readers) reader.close();
       await eventually("all readers gone from the edge", () => {

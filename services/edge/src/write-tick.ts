@@ -11,7 +11,7 @@ export class WriteTick {
   #dirty: Flushable[] = [];
   #isScheduled = false;
   #lastParts: readonly Uint8Array[] = [];
-  #lastJoined: Uint8Array = new Uint8Array();
+  #lastChunk: readonly Uint8Array[] = [];
 
   /** The caller makes sure that it isn't scheduled twice. */
   schedule(flushable: Flushable): void {
@@ -22,17 +22,15 @@ export class WriteTick {
   }
 
   /**
-   * The parts as one. Readers of one stream have the same parts in the same tick, so the last result is kept for the
-   * tick, and a thousand readers cost one copy.
+   * The parts as one chunk of a chunked response, to be written in this order. Readers of one stream have the same
+   * parts in the same tick, so the last result is kept for the tick, and a thousand readers cost one copy.
    */
-  join(parts: readonly Uint8Array[]): Uint8Array {
-    const [first] = parts;
-    if (first === undefined || parts.length === 1) return first ?? new Uint8Array();
+  asChunk(parts: readonly Uint8Array[]): readonly Uint8Array[] {
     if (!isSame(parts, this.#lastParts)) {
       this.#lastParts = parts;
-      this.#lastJoined = Buffer.concat(parts);
+      this.#lastChunk = asChunk(parts);
     }
-    return this.#lastJoined;
+    return this.#lastChunk;
   }
 
   #flushAll(): void {
@@ -41,8 +39,19 @@ export class WriteTick {
     this.#dirty = [];
     for (const flushable of dirty) flushable.flush();
     this.#lastParts = [];
-    this.#lastJoined = new Uint8Array();
+    this.#lastChunk = [];
   }
+}
+
+const CHUNK_END = Buffer.from("\r\n");
+
+// Below this a copy costs less than one more buffer to write; pages of replays are above.
+const MAX_COPIED_BYTES = 16 * 1024;
+
+function asChunk(parts: readonly Uint8Array[]): Uint8Array[] {
+  const bytes = parts.reduce((sum, part) => sum + part.byteLength, 0);
+  const chunk = [Buffer.from(`${bytes.toString(16)}\r\n`), ...parts, CHUNK_END];
+  return bytes <= MAX_COPIED_BYTES ? [Buffer.concat(chunk)] : chunk;
 }
 
 function isSame(left: readonly Uint8Array[], right: readonly Uint8Array[]): boolean {

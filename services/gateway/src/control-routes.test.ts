@@ -22,6 +22,7 @@ import {
   textElement,
 } from "@sluice/testing";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import type { z } from "zod";
 import { controlRoutes } from "./control-routes.ts";
 import { Bench } from "./test-bench.ts";
 
@@ -68,10 +69,13 @@ afterEach(async () => {
   await bench[Symbol.asyncDispose]();
 });
 
-async function get(path: string): Promise<Record<string, unknown>> {
-  const answer = await bench.call("GET", path);
-  expect(answer.status).toBe(200);
-  return answer.body;
+/** An answer that is what the protocol says, no more and no less. */
+async function read<T extends z.ZodType>(schema: T, path: string): Promise<z.output<T>> {
+  const { status, body } = await bench.call("GET", path);
+  expect(status).toBe(200);
+  const parsed = schema.parse(body);
+  expect(parsed).toEqual(body);
+  return parsed;
 }
 
 test("streams are listed by status and prefix, in pages, as their records say", async () => {
@@ -88,7 +92,7 @@ test("streams are listed by status and prefix, in pages, as their records say", 
       logEntry(3, { streamId: "da", firstSequence: 1, texts: ["x"] }),
     ],
   });
-  const first = streamListSchema.parse(await get("/streams?limit=2"));
+  const first = await read(streamListSchema, "/streams?limit=2");
   expect(first.streams.map((stream) => stream.stream_id)).toEqual(["da", "de"]);
   expect(first.streams[1]).toMatchObject({
     status: "completed",
@@ -96,12 +100,12 @@ test("streams are listed by status and prefix, in pages, as their records say", 
     chunk_count: 1,
     ended_ms: 1002,
   });
-  const second = streamListSchema.parse(await get(`/streams?limit=2&cursor=${first.next_cursor}`));
+  const second = await read(streamListSchema, `/streams?limit=2&cursor=${first.next_cursor}`);
   expect(second).toMatchObject({
     streams: [{ stream_id: "a", status: "open", ended_ms: null }],
     next_cursor: null,
   });
-  const open = streamListSchema.parse(await get("/streams?status=open&prefix=d"));
+  const open = await read(streamListSchema, "/streams?status=open&prefix=d");
   expect(open.streams.map((stream) => stream.stream_id)).toEqual(["da"]);
 });
 
@@ -134,7 +138,7 @@ test("every process that answers is among the services, by service and age", asy
   serve("ingest", "i", 1);
   serve("edge", "young", 9);
   serve("edge", "old", 5);
-  const { services } = serviceListSchema.parse(await get("/control/services"));
+  const { services } = await read(serviceListSchema, "/control/services");
   expect(services.map(({ instance }) => instance)).toEqual(["old", "young", "i"]);
   expect(services[2]).toEqual({
     service: "ingest",
@@ -155,11 +159,9 @@ test("connections of all pods come in the order of their ids, in pages", async (
   });
   peers.serve("p", pod("p.1", "p.2"));
   peers.serve("q", pod("q.1"));
-  const first = connectionListSchema.parse(await get("/control/connections?limit=2"));
+  const first = await read(connectionListSchema, "/control/connections?limit=2");
   expect(first.connections.map(({ connection_id: id }) => id)).toEqual(["p.1", "p.2"]);
-  const second = connectionListSchema.parse(
-    await get(`/control/connections?limit=2&after=${first.next_after}`),
-  );
+  const second = await read(connectionListSchema, `/control/connections?limit=2&after=${first.next_after}`);
   expect(second).toEqual({
     connections: [
       {
@@ -181,7 +183,7 @@ test("readers are counted by stream, and that nobody can be asked is told, not t
     body: { code: "CONNECTION" },
   });
   census.answerCensus((streamId) => (streamId === "a" ? 3 : 0));
-  const counts = readerCountsSchema.parse(await get("/control/readers?stream_id=a&stream_id=b"));
+  const counts = await read(readerCountsSchema, "/control/readers?stream_id=a&stream_id=b");
   expect(counts).toEqual({ readers: { a: 3, b: 0 } });
 });
 
@@ -194,7 +196,7 @@ test("partitions show their owner, how far they are applied and how far behind t
   reports.serve(async () => ({ ...report, instance: "owner", partitions: [owned] }));
   // One that has lost the lease and doesn't know it yet.
   reports.serve(async () => ({ ...report, instance: "late", partitions: [{ ...owned, lagMs: 9_000 }] }));
-  expect(partitionListSchema.parse(await get("/control/partitions"))).toEqual({
+  expect(await read(partitionListSchema, "/control/partitions")).toEqual({
     partitions: [
       { partition: 0, owner: null, checkpoint: null, lag_ms: null, lag_messages: null },
       {
@@ -217,7 +219,7 @@ test("partitions show their owner, how far they are applied and how far behind t
 test("partitions are shown while the log is away", async () => {
   await bench[Symbol.asyncDispose]();
   await startWith(new DeafLog(log.log));
-  const { partitions, log: shown } = partitionListSchema.parse(await get("/control/partitions"));
+  const { partitions, log: shown } = await read(partitionListSchema, "/control/partitions");
   expect(partitions).toHaveLength(PARTITIONS);
   expect(shown).toBeNull();
 });
@@ -228,10 +230,10 @@ test("what was refused is shown newest first, in pages, with the beginning of wh
   await reject(0, "first");
   await reject(1, "second");
   await reject(2, `${"x".repeat(4_095)}ü`);
-  const first = rejectedListSchema.parse(await get("/control/rejected?limit=2"));
+  const first = await read(rejectedListSchema, "/control/rejected?limit=2");
   expect(first.rejected.map(({ element }) => element)).toEqual([2, 1]);
   expect(first.rejected[0]).toMatchObject({ payload: "x".repeat(4_095), payload_bytes: 4_097 });
-  const second = rejectedListSchema.parse(await get(`/control/rejected?limit=2&before=${first.next_before}`));
+  const second = await read(rejectedListSchema, `/control/rejected?limit=2&before=${first.next_before}`);
   expect(second).toMatchObject({
     rejected: [{ stream_id: "s", reason: "no", broker_sequence: 7, payload: "first", payload_bytes: 5 }],
     next_before: null,

@@ -1,6 +1,6 @@
 import {
-  byCodeUnits,
   isStreamId,
+  mergeRecentStreams,
   type ChunkCache,
   type ListedStream,
   type RecentQuery,
@@ -70,24 +70,7 @@ async function readAllPartitions(
 ): Promise<RecentStreams> {
   const numbers = Array.from({ length: partitions }, (_, partition) => partition);
   const pages = await Promise.all(numbers.map((partition) => cache.readRecentStreams(partition, query)));
-  return mergeRecent(pages, query.limit);
-}
-
-/** One page of several partitions' pages, as if their streams were in one list. */
-export function mergeRecent(pages: readonly RecentStreams[], limit: number): RecentStreams {
-  // Behind the point up to which a partition was looked at there may be some that it hasn't told of.
-  const stops = pages.flatMap(({ next }) => (next === null ? [] : [next]));
-  const [horizon = null] = stops.toSorted(byNewest);
-  const certain = pages
-    .flatMap(({ streams }) => streams)
-    .filter((stream) => horizon === null || byNewest(stream, horizon) <= 0)
-    .toSorted(byNewest);
-  const streams = certain.slice(0, limit);
-  return { streams, next: streams.length < certain.length ? (streams.at(-1) ?? null) : horizon };
-}
-
-function byNewest(a: ListedStream, b: ListedStream): number {
-  return b.updatedMs - a.updatedMs || byCodeUnits(b.streamId, a.streamId);
+  return mergeRecentStreams(pages, query.limit);
 }
 
 /** A position as clients carry it: not to be read by them. */

@@ -93,11 +93,14 @@ export function startIngester(options: IngesterOptions): Ingester {
       return ownership.owned;
     },
     partitions: () =>
-      ownership.lags().map(({ partition, ms, messages }) => ({
-        partition,
-        lagMs: Number.isFinite(ms) ? ms : null,
-        lagMessages: Number.isFinite(messages) ? messages : null,
-      })),
+      ownership
+        .lags()
+        .map(({ partition, ms, messages }) => ({
+          partition,
+          lagMs: Number.isFinite(ms) ? ms : null,
+          lagMessages: Number.isFinite(messages) ? messages : null,
+        }))
+        .toSorted((a, b) => a.partition - b.partition),
     readiness: () => (ownership.isRenewed ? null : "leases are not renewed"),
     close: () => {
       beats.close();

@@ -258,12 +258,10 @@ test("a producer that dies as the cache is flushed is missed all the same: by th
   first.kill();
   cache.flush();
   await expect.poll(() => endOf("first"), DEADLINE).toMatchObject(lost);
-  expect(await cache.readInfo("second")).toBeNull();
 
+  await ingester.close();
   second.kill();
   cache.flush();
-  await ingester.close();
-  expect(await cache.readOpenStreams(0, null, 10)).toEqual([]);
   ingest(settings);
   await expect.poll(() => endOf("second"), DEADLINE).toMatchObject(lost);
 });

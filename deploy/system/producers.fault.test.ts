@@ -1,0 +1,105 @@
+import { connectProducer, type StreamHandle } from "@sluice/producer";
+import { VerifyingReader } from "@sluice/testing";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { startStack, type Stack } from "./stack.ts";
+
+const PRODUCERS = 50;
+const CHUNKS_PER_SECOND = 20;
+const SECONDS = 5;
+/** Senders that a stream has at a time, each one send after the other: many times what it may. */
+const SENDERS = 10;
+// Without the rates these producers keep both cores busy and readers are seconds behind; with them it is milliseconds, and
+// the bound leaves room for a machine that does other things.
+const MAX_LATENCY_MS = 1_000;
+
+let stack: Stack;
+
+beforeAll(async () => {
+  stack = await startStack({ ingest: 2, edges: 1 });
+});
+afterAll(async () => {
+  await stack.stop();
+});
+
+/** Reads a stream to its end, and how long each chunk took from the moment in which its message was made. */
+function read(streamId: string): { reader: VerifyingReader; ended: Promise<void>; latencies: number[] } {
+  const latencies: number[] = [];
+  const onChunk = (_sequence: number, data: string): void => {
+    const { timestamp } = JSON.parse(data) as { timestamp: number };
+    latencies.push(Date.now() - timestamp);
+  };
+  const reader = new VerifyingReader({ edgeUrl: () => stack.edgeUrl, streamId, onChunk });
+  return { reader, ended: reader.run(), latencies };
+}
+
+test("50 producers that want to send ten times what they may are held to it, lose nothing, and leave readers their latency", async () => {
+  await using manager = await connectProducer({
+    servers: stack.natsUrl,
+    settings: { maxChunksPerSecond: CHUNKS_PER_SECOND },
+  });
+  const streams = await Promise.all(Array.from({ length: PRODUCERS }, () => manager.createStream()));
+  const readings = streams.map(({ streamId }) => read(streamId));
+  const startedMs = performance.now();
+  const sendOnAndOn = async (handle: StreamHandle): Promise<number> => {
+    let sent = 0;
+    while (performance.now() - startedMs < SECONDS * 1_000) {
+      await handle.sendText("x".repeat(200));
+      sent++;
+    }
+    return sent;
+  };
+  const counts = await Promise.all(
+    streams.map(async ({ handle }) => {
+      const sent = await Promise.all(Array.from({ length: SENDERS }, () => sendOnAndOn(handle)));
+      await handle.sendComplete();
+      return sent.reduce((sum, count) => sum + count, 0);
+    }),
+  );
+  const seconds = (performance.now() - startedMs) / 1_000;
+  await Promise.all(readings.map(({ ended }) => ended));
+
+  for (const count of counts) {
+    // A quarter of a second's worth may gather, and who was let in last is not counted against the time.
+    expect(count).toBeLessThanOrEqual(CHUNKS_PER_SECOND * (seconds + 0.5) + SENDERS);
+    expect(count).toBeGreaterThan((CHUNKS_PER_SECOND * SECONDS) / 2);
+  }
+  expect(readings.flatMap(({ reader }) => [...reader.problems, ...reader.gaps])).toEqual([]);
+  expect(readings.map(({ reader }) => reader.lastSequence)).toEqual(counts.map((count) => count + 1));
+  const latencies = readings.flatMap((reading) => reading.latencies).toSorted((a, b) => a - b);
+  expect(latencies[Math.floor(latencies.length * 0.99)]).toBeLessThan(MAX_LATENCY_MS);
+});
+
+test("a confirmed chunk can be read at once, under its number, also while owners die and receipts with them", async () => {
+  await using manager = await connectProducer({
+    servers: stack.natsUrl,
+    settings: { confirmTimeoutMs: 60_000 },
+  });
+  const streams = await Promise.all(
+    Array.from({ length: 8 }, () => manager.createStream({ confirm: "sequenced" })),
+  );
+  const confirmed = streams.map(() => 0);
+  const over = new AbortController();
+  const writing = streams.map(async ({ streamId, handle }, index) => {
+    for (let number = 1; !over.signal.aborted; number++) {
+      const { sequence } = await handle.sendText(String(number));
+      expect(sequence).toBe(number);
+      const page = await fetch(`${stack.edgeUrl}/streams/${streamId}/chunks?after=${number - 1}`);
+      expect(await page.json()).toMatchObject({
+        chunks: [{ sequence: number, chunk_type: { content: String(number) } }],
+        head: number,
+      });
+      confirmed[index] = number;
+    }
+    await handle.sendComplete();
+  });
+  const killing = async (): Promise<void> => {
+    for (const [round, name] of ["ingest-1", "ingest-2", null].entries()) {
+      await expect.poll(() => Math.min(...confirmed), { timeout: 60_000 }).toBeGreaterThan(5 * (round + 1));
+      if (name === null) break;
+      await stack.service(name).kill();
+      await stack.service(name).restart();
+    }
+    over.abort();
+  };
+  await Promise.all([...writing, killing()]);
+});

@@ -1,0 +1,96 @@
+import type { Client, Stream, StreamChunk, StreamOptions } from "@sluice/client";
+import { useMemo, useSyncExternalStore } from "react";
+import { useSluiceClient } from "./sluice-provider.ts";
+import { IDLE, StreamStore, type Content, type StreamStatus } from "./stream-store.ts";
+
+export interface UseStreamOptions extends Omit<StreamOptions, "signal"> {
+  /** Instead of the provider's. */
+  client?: Client;
+}
+
+export interface StreamView extends StreamStatus {
+  /** All that have arrived. A new array each time it grew. */
+  chunks: readonly StreamChunk[];
+}
+
+export interface StreamTextView extends StreamStatus {
+  /** As far as it has arrived. */
+  text: string;
+}
+
+/** Follows a stream while the component is there. Null: no stream, yet. Another id: another stream, from its beginning. */
+export function useStream(id: string | null, options: UseStreamOptions = {}): StreamView {
+  const { value, ...status } = useStore(id, options, chunkContent, NO_CHUNKS);
+  return { ...status, chunks: value };
+}
+
+/** The same, for streams of text. */
+export function useStreamText(id: string | null, options: UseStreamOptions = {}): StreamTextView {
+  const { value, ...status } = useStore(id, options, textContent, "");
+  return { ...status, text: value };
+}
+
+function useStore<Value>(
+  id: string | null,
+  options: UseStreamOptions,
+  createContent: () => Content<Value>,
+  empty: Value,
+): StreamStatus & { value: Value } {
+  const client = useSluiceClient(options.client);
+  const { from, tail, resumeToken, compact, wait } = options;
+  // By their values: most components pass a new object each time.
+  const store = useMemo(() => {
+    if (id === null) return noStore(empty);
+    const given = Object.entries({ from, tail, resumeToken, compact, wait }).filter(
+      ([, value]) => value !== undefined,
+    );
+    return new StreamStore<Value>(client, id, Object.fromEntries(given), createContent());
+  }, [client, id, from, tail, resumeToken, compact, wait, createContent, empty]);
+  return useSyncExternalStore(store.subscribe, store.getSnapshot, store.getSnapshot);
+}
+
+function noStore<Value>(value: Value) {
+  const snapshot = { ...IDLE, value };
+  return { subscribe: () => () => {}, getSnapshot: () => snapshot };
+}
+
+const NO_CHUNKS: readonly StreamChunk[] = [];
+
+/** A component that comes back goes on with what it had. */
+function chunkContent(): Content<readonly StreamChunk[]> {
+  const chunks: StreamChunk[] = [];
+  return {
+    get value() {
+      return [...chunks];
+    },
+    follow(stream: Stream, changed) {
+      stream.on("chunk", (chunk) => {
+        chunks.push(chunk);
+        changed();
+      });
+      stream.on("gap", (gap) => {
+        if (gap.reset !== true) return;
+        const kept = chunks.findLastIndex(({ sequence }) => sequence <= gap.head);
+        chunks.length = kept + 1;
+      });
+    },
+    resumeFrom: (cursor) => (cursor === null || chunks.length === 0 ? {} : { from: cursor + 1 }),
+  };
+}
+
+/** The client has the text, also what an earlier page had read of it. */
+function textContent(): Content<string> {
+  let text = "";
+  return {
+    get value() {
+      return text;
+    },
+    follow(stream: Stream, changed) {
+      stream.on("text", (whole) => {
+        text = whole;
+        changed();
+      });
+    },
+    resumeFrom: () => ({}),
+  };
+}
