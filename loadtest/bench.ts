@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { addClientCommand } from "./questions/client.ts";
 import { addEndToEndCommand } from "./questions/end-to-end.ts";
 import { addFanoutCommand } from "./questions/fanout.ts";
 import { addIdleCommand } from "./questions/idle.ts";
@@ -15,4 +16,5 @@ addFanoutCommand(program);
 addResumeCommand(program);
 addIdleCommand(program);
 addEndToEndCommand(program);
+addClientCommand(program);
 await program.parseAsync();

@@ -110,7 +110,16 @@ test("a text that the storage won't take is read again from its beginning", asyn
   expect(stored.size).toBe(0);
 });
 
-test("what failed or was deleted is forgotten", async () => {
+test("what only failed for now is remembered, for a page that has more luck", async () => {
+  stored.set("sluice:s", JSON.stringify({ cursor: 1 }));
+  edge.treatments = [{ status: 500 }];
+  const stream = createClient({ edgeUrl: edge.url, persist: storage, maxAttempts: 0 }).stream("s");
+  stream.on("chunk", () => {});
+  await eventually(() => stream.state === "failed");
+  expect(stored.size).toBe(1);
+});
+
+test("what failed for good is forgotten", async () => {
   stored.set("sluice:s", JSON.stringify({ cursor: 1 }));
   edge.treatments = [{ status: 404 }];
   const stream = openPage();

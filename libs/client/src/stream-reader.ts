@@ -64,7 +64,7 @@ export class StreamReader {
   #takeChunk(data: FrameData | null): void {
     const chunk = data as StreamChunk | null;
     // What can't be read was not there: the next one shows the hole.
-    if (!isSequence(chunk?.sequence) || chunk.chunk_type === undefined) return;
+    if (!isSequence(chunk?.sequence) || !chunk.chunk_type?.type) return;
     if (!this.#advance(chunk.first_sequence ?? chunk.sequence, chunk.sequence)) return;
     this.#sink.chunk(chunk);
     const status = endOf(chunk);

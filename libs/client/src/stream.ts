@@ -277,7 +277,8 @@ export class Stream implements AsyncIterable<StreamChunk> {
 
   #fail(error: SluiceError): void {
     this.#error = error;
-    this.#host.memory?.forget(this.id);
+    // Otherwise a later page may go on.
+    if (!error.isRetryable) this.#host.memory?.forget(this.id);
     this.#finish("failed");
     this.#events.emit("error", error);
   }
