@@ -23,6 +23,7 @@ import {
   serveReports,
 } from "@sluice/runtime";
 import {
+  MemoryCancelFeed,
   MemoryChunkCache,
   MemoryEdgePeers,
   MemoryLiveBus,
@@ -72,6 +73,7 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
   const log = new MemoryLog({ partitions: 4, maxAgeMs: LOG_MAX_AGE_MS });
   const cache = new MemoryChunkCache({ partitions: log.partitions });
   const bus = new MemoryLiveBus();
+  const cancelFeed = new MemoryCancelFeed();
   const pressureFeed = new MemoryPressureFeed();
   const receiptFeed = new MemoryReceiptFeed();
   const desk = new MemoryPromptDesk();
@@ -105,6 +107,8 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       cache,
       leases,
       liveFeed: new MemoryLiveFeed(bus),
+      cancelFeed,
+      readerCensus: census,
       pressureFeed,
       receiptFeed,
       settings: ingestSettingsOf(ingestConfigSchema.parse({})),
@@ -124,6 +128,8 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       cache,
       liveFeed: new MemoryLiveFeed(bus),
       peers,
+      cancelFeed,
+      readerCensus: census,
       partitions: log.partitions,
       settings: DEFAULT_EDGE_SETTINGS,
       logger,
@@ -139,6 +145,7 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       log: new MemoryStreamLog(log),
       cache,
       liveFeed: new MemoryLiveFeed(bus),
+      cancelFeed,
       promptDesk: desk,
       settings: gatewaySettingsOf(gatewayConfigSchema.parse({})),
       logger,

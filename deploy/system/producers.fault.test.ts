@@ -103,3 +103,24 @@ test("a confirmed chunk can be read at once, under its number, also while owners
   };
   await Promise.all([...writing, killing()]);
 });
+
+test("while ingest can't keep up producers slow down and nothing fails; once it can they are as fast as before", async () => {
+  await using manager = await connectProducer({ servers: stack.natsUrl });
+  const { handle } = await manager.createStream();
+  /** How many of the sends in a row, of at most `count`, took at least 150 ms, or less than that. */
+  const sendsInRow = async (count: number, areSlow: boolean): Promise<number> => {
+    for (let inRow = 0; ; inRow++) {
+      const startedMs = performance.now();
+      await handle.sendText("x");
+      const isSlow = performance.now() - startedMs >= 150;
+      if (inRow === count || isSlow !== areSlow) return inRow;
+    }
+  };
+  const deadline = { timeout: 60_000, interval: 0 };
+  await expect.poll(() => sendsInRow(20, false), deadline).toBe(20);
+  await stack.redis.pause();
+  await expect.poll(() => sendsInRow(3, true), deadline).toBe(3);
+  await stack.redis.resume();
+  await expect.poll(() => sendsInRow(20, false), deadline).toBe(20);
+  await handle.sendComplete();
+});

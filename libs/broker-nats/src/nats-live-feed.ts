@@ -3,7 +3,9 @@ import type { LiveFeed, LiveRange, RebuildAnswer, Subscription, TailAnnouncement
 import {
   BEAT_SUBJECTS,
   beatSubject,
+  decodeHeartbeatMessage,
   decodeLiveMessage,
+  encodeHeartbeatMessage,
   encodeLiveMessage,
   hereSubject,
   liveSubject,
@@ -48,12 +50,25 @@ export class NatsLiveFeed implements LiveFeed {
     }
   }
 
-  subscribeRanges(streamId: string, handler: (range: LiveRange) => void): Subscription {
+  subscribeRanges(
+    streamId: string,
+    handler: (range: LiveRange) => void,
+    onHeartbeat: (frame: Uint8Array) => void = () => {},
+  ): Subscription {
     return subscribe(this.#link, liveSubject(streamId), (message) => {
       const range = decodeLiveMessage(message.data);
-      if (range === null) this.#onMalformed(message.subject);
-      else handler(range);
+      if (range !== null) {
+        handler(range);
+        return;
+      }
+      const heartbeat = decodeHeartbeatMessage(message.data);
+      if (heartbeat === null) this.#onMalformed(message.subject);
+      else onHeartbeat(heartbeat);
     });
+  }
+
+  publishHeartbeat(streamId: string, frame: Uint8Array): void {
+    publishLive(this.#link, liveSubject(streamId), encodeHeartbeatMessage(frame));
   }
 
   publishTail(tail: TailAnnouncement): void {

@@ -5,6 +5,8 @@ import {
   type AppendBatch,
   type AppendOutcome,
   type CachedChunk,
+  type CancelReason,
+  type CancelWish,
   type Checkpoint,
   type ChunkCache,
   type ListedStream,
@@ -117,6 +119,14 @@ export class RedisChunkCache implements ChunkCache {
     const key = metaKey(partitionOf(streamId, this.#partitions), streamId);
     const fields = await this.#redis.run("read a stream's record", (client) => client.hgetall(key));
     return fields["sequence"] === undefined ? null : decodeInfo(streamId, fields);
+  }
+
+  async requestCancel(streamId: string, wish: CancelWish): Promise<StreamStatus | null> {
+    const keys = [metaKey(partitionOf(streamId, this.#partitions), streamId)];
+    const args = [wish.requestedMs, wish.reason];
+    const reply = await this.#redis.script("record a wish to stop", "request-cancel", keys, args);
+    const status = reply as Buffer | null;
+    return status === null ? null : (status.toString() as StreamStatus);
   }
 
   async readOpenStreams(
@@ -248,5 +258,9 @@ function decodeInfo(streamId: string, fields: Record<string, string>): StreamInf
     endedMs: fields["ended_ms"] === undefined ? null : Number(fields["ended_ms"]),
     options: fields["options"] ?? null,
     beatIntervalMs: Number(fields["beat_ms"] ?? 0) || null,
+    cancelWish:
+      fields["cancel_ms"] === undefined
+        ? null
+        : { requestedMs: Number(fields["cancel_ms"]), reason: fields["cancel_reason"] as CancelReason },
   };
 }

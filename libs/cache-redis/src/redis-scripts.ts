@@ -11,6 +11,7 @@ const SCRIPTS = {
   "forget-open": { keys: 2 },
   "recent-streams": { keys: 2 },
   "read-page": { keys: 2 },
+  "request-cancel": { keys: 1 },
   "seed-checkpoint": { keys: 1 },
   "replace-checkpoint": { keys: 1 },
   "lease-renew": { keys: 2 },

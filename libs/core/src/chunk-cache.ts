@@ -1,3 +1,4 @@
+import type { CancelReason } from "./cancel-feed.ts";
 import type { Divergence } from "./divergence.ts";
 import type { StreamStatus } from "./chunk.ts";
 import type { LogEntry } from "./log-entry.ts";
@@ -72,8 +73,8 @@ export interface PageBounds {
 /** Where a reader begins: after a sequence (0: at the beginning), or with the last ones, as of the moment it is looked up. */
 export type StartPoint = { kind: "after"; sequence: number } | { kind: "tail"; count: number };
 
-/** What is known of a stream as a whole. Outlives its chunks (7 days), so that late readers learn how it ended. */
-export interface StreamInfo {
+/** What the log tells of a stream as a whole. */
+export interface LoggedStream {
   streamId: string;
   head: StreamHead;
   /** Chunks and their JSON bytes written so far, rejected ones not counted. */
@@ -87,6 +88,18 @@ export interface StreamInfo {
   options: string | null;
   /** What its last message promised: how often the producer beats. Null: it doesn't. */
   beatIntervalMs: number | null;
+}
+
+/** A wish to stop a stream. Known to the cache only: a cache that loses the stream's record loses it, too. */
+export interface CancelWish {
+  requestedMs: number;
+  reason: CancelReason;
+}
+
+/** What is known of a stream as a whole. Outlives its chunks (7 days), so that late readers learn how it ended. */
+export interface StreamInfo extends LoggedStream {
+  /** Stands also when the stream has ended, whichever way. Null: nobody wanted it stopped while it was open. */
+  cancelWish: CancelWish | null;
 }
 
 /** A stream as the lists of its partition have it. */
@@ -123,7 +136,7 @@ export interface RestoredPage {
   chunks: readonly CachedChunk[];
   /** On the last page only: the stream as a whole, everything up to the broker sequence having been considered. */
   completion: {
-    info: StreamInfo;
+    info: LoggedStream;
     snapshotBrokerSequence: number;
     /** False: the beginning is unprovable and `info` is a jump. It may only create a record, never touch one. */
     isProven: boolean;
@@ -162,6 +175,12 @@ export interface ChunkCache {
 
   /** Null where nothing is known of the stream. */
   readInfo(streamId: string): Promise<StreamInfo | null>;
+
+  /**
+   * Records that a stream is to be stopped, if it is open; of several wishes the first one stands.
+   * @returns how the stream stands, null where nothing is known of it
+   */
+  requestCancel(streamId: string, wish: CancelWish): Promise<StreamStatus | null>;
 
   /**
    * A page of the partition's open streams, longest silent first. Kept in the same step as the heads, so a stream stands

@@ -48,7 +48,7 @@ export type EndStatus = Exclude<StreamStatus, "open">;
 export const CANCELLED_CODE = "CANCELLED";
 
 /** Codes of the Error chunk by which ingest ends a stream that its producer doesn't end. */
-export const SERVICE_END_CODES = ["IDLE_TIMEOUT", "STREAM_LIMIT", "PRODUCER_LOST"] as const;
+export const SERVICE_END_CODES = ["IDLE_TIMEOUT", "STREAM_LIMIT", "PRODUCER_LOST", CANCELLED_CODE] as const;
 export type ServiceEndCode = (typeof SERVICE_END_CODES)[number];
 
 /** The status in which a chunk of this type leaves its stream, or null where it goes on. */

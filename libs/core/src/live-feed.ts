@@ -32,7 +32,15 @@ export type RebuildAnswer =
 export interface LiveFeed {
   /** To be called only after the cache holds the range. Splits or strips frames that are too large for one message. */
   publishRange(streamId: string, range: LiveRange): void;
-  subscribeRanges(streamId: string, handler: (range: LiveRange) => void): Subscription;
+  /** @param onHeartbeat called with the frame of each heartbeat, in its place among the ranges */
+  subscribeRanges(
+    streamId: string,
+    handler: (range: LiveRange) => void,
+    onHeartbeat?: (frame: Uint8Array) => void,
+  ): Subscription;
+
+  /** For those who read the stream live at this moment. @param frame of an event without an id */
+  publishHeartbeat(streamId: string, frame: Uint8Array): void;
 
   publishTail(tail: TailAnnouncement): void;
   subscribeTails(handler: (tail: TailAnnouncement) => void): Subscription;

@@ -40,7 +40,7 @@ export type LogElement =
     }
   | { kind: "rejected"; reason: string };
 
-/** One decoded message of the log. Heartbeats are not among the elements: they take no number. */
+/** One decoded message of the log. */
 export interface LogEntry {
   streamId: string;
   brokerSequence: number;
@@ -54,5 +54,8 @@ export interface LogEntry {
   options: string | null;
   /** How often the stream's producer beats from here on; null: it doesn't. */
   beatIntervalMs: number | null;
+  /** Those that take a number: Heartbeats are not among them. */
   elements: readonly LogElement[];
+  /** Body of the message's last Heartbeat, as that of a chunk; absent where there is none, or that one is invalid. */
+  heartbeat?: string;
 }

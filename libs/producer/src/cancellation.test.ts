@@ -71,7 +71,9 @@ test("a stream that its own worker ends doesn't abort the signal, and neither do
   await handle.close();
   expect(signal.aborted).toBe(false);
   expect(cancelFeed.openSubscriptions).toBe(0);
-  expect(handle.signal).toBe(signal);
+  const { handle: unwatched } = await manager.createStream();
+  await unwatched.close();
+  expect(unwatched.signal.aborted).toBe(false);
   expect(cancelFeed.openSubscriptions).toBe(0);
 });
 

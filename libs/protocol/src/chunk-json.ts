@@ -3,6 +3,11 @@ export function chunkJsonHead(streamId: string, sequence: number): string {
   return `{"stream_id":"${streamId}","sequence":${sequence},`;
 }
 
+/** The same for what takes no number. */
+export function unnumberedJsonHead(streamId: string): string {
+  return `{"stream_id":"${streamId}",`;
+}
+
 const TYPE_KEY = '"chunk_type":{"type":"';
 const QUOTE = 0x22;
 /** What a letter's code has in lower case only. */

@@ -19,7 +19,12 @@ export {
   serviceListSchema,
   streamListSchema,
 } from "./control-bodies.ts";
-export { decodeLiveMessage, encodeLiveMessage } from "./live-message.ts";
+export {
+  decodeHeartbeatMessage,
+  decodeLiveMessage,
+  encodeHeartbeatMessage,
+  encodeLiveMessage,
+} from "./live-message.ts";
 export { decodeMessage, splitPayload, withoutHeartbeats } from "./message-decoder.ts";
 export {
   connectionFrame,
@@ -74,11 +79,17 @@ export {
   deletedFrame,
   elementFrames,
   gapFrame,
+  heartbeatFrame,
   resetFrame,
   retryFrame,
   type GapReason,
 } from "./sse-frames.ts";
-export { cacheTtlOfOptions, streamOptionsSchema, type StreamOptions } from "./stream-options.ts";
+export {
+  abandonLimitMsOfOptions,
+  cacheTtlOfOptions,
+  streamOptionsSchema,
+  type StreamOptions,
+} from "./stream-options.ts";
 export {
   ALL_EDGES_SUBJECT,
   BEAT_SUBJECTS,

@@ -1,7 +1,12 @@
 import type { LiveRange } from "@sluice/core";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { decodeLiveMessage, encodeLiveMessage } from "./live-message.ts";
+import {
+  decodeHeartbeatMessage,
+  decodeLiveMessage,
+  encodeHeartbeatMessage,
+  encodeLiveMessage,
+} from "./live-message.ts";
 
 const decodeText = (text: string): LiveRange | null => decodeLiveMessage(Buffer.from(text));
 
@@ -40,6 +45,16 @@ describe("live messages", () => {
   it("share the memory of the network's buffer: frames are not copied", () => {
     const sent = encodeLiveMessage({ first: 1, last: 1, isTerminal: false, frames: Buffer.from("abc") });
     expect(decodeLiveMessage(sent)?.frames?.buffer).toBe(sent.buffer);
+  });
+
+  it("that are heartbeats carry a frame and no numbers, and are nothing to those who read ranges", () => {
+    const sent = encodeHeartbeatMessage(Buffer.from("event: heartbeat\ndata: {}\n\n"));
+    expect(Buffer.from(sent).toString()).toBe("h\nevent: heartbeat\ndata: {}\n\n");
+    expect(Buffer.from(decodeHeartbeatMessage(sent) ?? []).toString()).toBe("event: heartbeat\ndata: {}\n\n");
+    expect(decodeHeartbeatMessage(sent)?.buffer).toBe(sent.buffer);
+    expect(decodeLiveMessage(sent)).toBeNull();
+    for (const other of ["", "h", "hh\n", "1 2 -\n"])
+      expect(decodeHeartbeatMessage(Buffer.from(other))).toBeNull();
   });
 
   it("are null where they are malformed: an impossible range would make readers look for chunks that never come", () => {

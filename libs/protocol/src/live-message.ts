@@ -32,3 +32,16 @@ export function decodeLiveMessage(message: Uint8Array): LiveRange | null {
     frames: head[4] === "x" ? null : message.subarray(end + 1),
   };
 }
+
+/** A heartbeat has no numbers, so that readers of ranges alone drop it: `h\n` and its frame. */
+const HEARTBEAT_HEAD = Buffer.from("h\n");
+
+export function encodeHeartbeatMessage(frame: Uint8Array): Uint8Array {
+  return Buffer.concat([HEARTBEAT_HEAD, frame]);
+}
+
+/** Null where it is none. The frame shares the message's memory. */
+export function decodeHeartbeatMessage(message: Uint8Array): Uint8Array | null {
+  const hasHead = HEARTBEAT_HEAD.every((byte, index) => message[index] === byte);
+  return hasHead ? message.subarray(HEARTBEAT_HEAD.byteLength) : null;
+}

@@ -183,6 +183,23 @@ describe("decodeMessage", () => {
     expect(decode('{"chunk_type":{"type":"Heartbeat"},"timestamp":-1}')).toEqual([]);
   });
 
+  it("keeps the last heartbeat of a message aside, if it is valid", () => {
+    const heartbeatOf = (payload: string): string | undefined =>
+      decodeMessage(message(payload), MAX_BYTES).heartbeat;
+    const named = (source: string): string =>
+      `{"chunk_type":{"type":"Heartbeat"},"metadata":{"source":"${source}"}}`;
+    const text = '{"type":"Text","content":""}';
+    const body = heartbeatOf(`[${named("first")},${text},${named("last")},${text}]`) ?? "";
+    expect(JSON.parse(`{${body}`)).toMatchObject({
+      chunk_type: { type: "Heartbeat" },
+      metadata: { source: "last" },
+      timestamp: 1_700_000_000_000,
+    });
+    expect(heartbeatOf('{"type":"Heartbeat"}')).toContain('"chunk_type":{"type":"Heartbeat"}');
+    for (const none of [`[${named("first")},{"type":"Heartbeat","extra":1}]`, text, "[]", "nonsense"])
+      expect(heartbeatOf(none)).toBeUndefined();
+  });
+
   it("ends the stream with Complete and Error", () => {
     expect(decode('{"type":"Complete"}')[0]).toMatchObject({ kind: "chunk", endStatus: "completed" });
     expect(decode('{"type":"Error","error":"no","code":"x"}')[0]).toMatchObject({

@@ -15,7 +15,7 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
  */
 export function decodeMessage(message: StoredMessage, maxChunkBytes: number): LogEntry {
   const isTombstone = message.control === "delete";
-  const elements = isTombstone ? [] : decodeElements(message, maxChunkBytes);
+  const { elements, heartbeat } = isTombstone ? NOTHING : decodeElements(message, maxChunkBytes);
   return {
     streamId: message.streamId,
     brokerSequence: message.brokerSequence,
@@ -25,6 +25,7 @@ export function decodeMessage(message: StoredMessage, maxChunkBytes: number): Lo
     options: message.options,
     beatIntervalMs: message.beatIntervalMs,
     elements,
+    ...(heartbeat === undefined ? {} : { heartbeat }),
   };
 }
 
@@ -48,28 +49,36 @@ export function withoutHeartbeats(values: readonly unknown[]): unknown[] {
 
 const MAX_GROWTH = 5;
 
-function decodeElements(message: StoredMessage, maxChunkBytes: number): LogElement[] {
+type Decoded = Pick<LogEntry, "elements" | "heartbeat">;
+
+const NOTHING: Decoded = { elements: [] };
+
+function decodeElements(message: StoredMessage, maxChunkBytes: number): Decoded {
   let values: unknown[];
   try {
     values = splitPayload(message.payload);
   } catch (error) {
-    return [
-      rejected(`payload is not JSON in UTF-8: ${error instanceof Error ? error.message : String(error)}`),
-    ];
+    const reason = error instanceof Error ? error.message : String(error);
+    return { elements: [rejected(`payload is not JSON in UTF-8: ${reason}`)] };
   }
   if (values.length > MAX_ELEMENTS_PER_MESSAGE) {
-    return [
-      rejected(`${values.length} elements in one message, at most ${MAX_ELEMENTS_PER_MESSAGE} are allowed`),
-    ];
+    const reason = `${values.length} elements in one message, at most ${MAX_ELEMENTS_PER_MESSAGE} are allowed`;
+    return { elements: [rejected(reason)] };
   }
   // Elements are measured one by one only where the whole could hold one that is too large. Written anew it can grow:
   // `1e20,` becomes 22 bytes.
   const measure = message.payload.byteLength * MAX_GROWTH > maxChunkBytes;
-  return withoutHeartbeats(values).map((value) => {
-    const element = decodeElement(value, message.timestampMs, measure ? maxChunkBytes : Infinity);
+  const decode = (value: unknown): LogElement =>
+    decodeElement(value, message.timestampMs, measure ? maxChunkBytes : Infinity);
+  const numbered = withoutHeartbeats(values);
+  const elements = numbered.map((value) => {
+    const element = decode(value);
     const isEnd = element.kind === "rejected" && ENDS.has(declaredType(value));
     return isEnd ? refusedEnd(element.reason, message.timestampMs) : element;
   });
+  if (numbered.length === values.length) return { elements };
+  const last = decode(values.findLast((value) => declaredType(value) === "Heartbeat"));
+  return last.kind === "chunk" ? { elements, heartbeat: last.body } : { elements };
 }
 
 /**

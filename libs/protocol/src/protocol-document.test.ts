@@ -50,7 +50,14 @@ import {
   streamChangeSchema,
   tailAnnouncementSchema,
 } from "./service-messages.ts";
-import { cachedFrames, deletedFrame, elementFrames, gapFrame, resetFrame } from "./sse-frames.ts";
+import {
+  cachedFrames,
+  deletedFrame,
+  elementFrames,
+  gapFrame,
+  heartbeatFrame,
+  resetFrame,
+} from "./sse-frames.ts";
 import { streamOptionsSchema } from "./stream-options.ts";
 import { CHUNKS_STREAM, HEADERS, PROMPT_SUBJECT, REJECTED_STREAM, WORKER_QUEUE } from "./subjects.ts";
 
@@ -121,6 +128,7 @@ describe("PROTOCOL.md", () => {
       "sse",
       "sse gap",
       "sse deleted",
+      "sse heartbeat",
       "sse compact",
       "sse many",
       "text live",
@@ -153,6 +161,11 @@ describe("PROTOCOL.md", () => {
     expect(examples("sse gap").map((frame) => `${frame}\n`)).toEqual([
       gapFrame({ streamId: "abc", from: 3, to: 9, reason: "expired" }),
       resetFrame({ streamId: "abc", cursor: 9, head: 4 }),
+    ]);
+    const beat = Buffer.from('{"chunk_type":{"type":"Heartbeat"},"metadata":{"source":"gpt"}}');
+    const { heartbeat = "" } = decodeMessage({ ...BARE_MESSAGE, payload: beat }, MAX_CHUNK_BYTES);
+    expect(examples("sse heartbeat").map((frame) => `${frame}\n`)).toEqual([
+      heartbeatFrame("abc", heartbeat),
     ]);
     expect(examples("sse deleted").map((frame) => `${frame}\n`)).toEqual([deletedFrame("abc", 10)]);
   });
@@ -299,6 +312,7 @@ describe("PROTOCOL.md", () => {
       created_ms: count,
       updated_ms: count,
       ended_ms: count.nullable(),
+      cancel_requested_ms: count.nullable(),
       options: streamOptionsSchema.nullable(),
     });
     for (const example of jsonExamples("status")) expect(status.parse(example)).toEqual(example);

@@ -1,5 +1,5 @@
 import type { CachedChunk, LogElement } from "@sluice/core";
-import { chunkJsonHead, eventNameOf, eventNameOfBody } from "./chunk-json.ts";
+import { chunkJsonHead, eventNameOf, eventNameOfBody, unnumberedJsonHead } from "./chunk-json.ts";
 
 /** Why a range can't be had: aged out of log and cache, or the reader's position is beyond the stream's end. */
 export type GapReason = "expired" | "cursor_ahead" | "new_era";
@@ -49,6 +49,11 @@ const FRAME_END = Buffer.from("\n\n");
 /** Id only: moves the client's position past a rejected element and fires nothing. */
 function placeholderFrame(sequence: number): string {
   return `id: ${sequence}\n\n`;
+}
+
+/** A producer's sign of life. Without an id: it is no position, and moves none. */
+export function heartbeatFrame(streamId: string, body: string): string {
+  return `event: heartbeat\ndata: ${unnumberedJsonHead(streamId)}${body}\n\n`;
 }
 
 /** Sequences `from` … `to` are lost to this reader. Carries `to` as id, so that a reconnect goes on after it. */

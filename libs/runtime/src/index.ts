@@ -1,4 +1,5 @@
 export { startAdminServer, type ReadinessCheck } from "./admin-server.ts";
+export { cancelRoute, type CancelRouteParts } from "./cancel-route.ts";
 export { ConfigError, loadConfig, settings } from "./config.ts";
 export { listen, type HttpServer, type ListenOptions } from "./http-server.ts";
 export { Lifecycle, runMain } from "./lifecycle.ts";

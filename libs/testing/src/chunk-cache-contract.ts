@@ -1,5 +1,6 @@
 import { describe } from "vitest";
 import { describeAppend } from "./chunk-cache-append-contract.ts";
+import { describeCancel } from "./chunk-cache-cancel-contract.ts";
 import { describeEras } from "./chunk-cache-era-contract.ts";
 import type { ChunkCacheUnderTest } from "./chunk-cache-under-test.ts";
 import { describeOpenStreams } from "./chunk-cache-open-contract.ts";
@@ -15,6 +16,7 @@ export function chunkCacheContract(name: string, createHarness: () => Promise<Ch
     describeReading(createHarness);
     describeRestore(createHarness);
     describeOpenStreams(createHarness);
+    describeCancel(createHarness);
     describeRecentStreams(createHarness);
     describeEras(createHarness);
     describeSchedules(createHarness);

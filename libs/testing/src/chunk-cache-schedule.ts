@@ -12,6 +12,7 @@ export type ScheduleStep =
   /** A rebuild reads the log now and is laid into the cache only with the `lay` after it. */
   | { kind: "rebuild"; stream: Stream }
   | { kind: "lay" }
+  | { kind: "cancel"; stream: Stream; requestedMs: number }
   | { kind: "snapshot" }
   | { kind: "rollback" }
   | { kind: "flush" }
@@ -47,6 +48,14 @@ const step: fc.Arbitrary<ScheduleStep> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("repeat" as const), ingester }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("rebuild" as const), stream }) },
   { weight: 2, arbitrary: fc.constant({ kind: "lay" as const }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant("cancel" as const),
+      stream,
+      requestedMs: fc.integer({ min: 1 }),
+    }),
+  },
   { weight: 2, arbitrary: fc.constant({ kind: "snapshot" as const }) },
   { weight: 1, arbitrary: fc.constant({ kind: "rollback" as const }) },
   { weight: 1, arbitrary: fc.constant({ kind: "flush" as const }) },
@@ -134,6 +143,8 @@ class ScheduleRun {
         break;
       case "lay":
         return this.#rebuilt === null ? null : this.#cache.restore(this.#rebuilt);
+      case "cancel":
+        return this.#cache.requestCancel(each.stream, { requestedMs: each.requestedMs, reason: "requested" });
       case "snapshot":
         this.#rollback = await this.#harness.snapshot();
         break;

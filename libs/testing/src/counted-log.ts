@@ -5,7 +5,7 @@ import {
   type LogEntry,
   type RestoredPage,
   type StreamHead,
-  type StreamInfo,
+  type LoggedStream,
 } from "@sluice/core";
 import { chunkJsonHead } from "@sluice/protocol";
 import { logEntry, rejectedElement, textElement } from "./log-entry-samples.ts";
@@ -81,7 +81,7 @@ export class CountedLog {
   rebuild(name: Stream): RestoredPage | null {
     const chunks: CachedChunk[] = [];
     let head: StreamHead | null = null;
-    const info: Omit<StreamInfo, "head"> = {
+    const info: Omit<LoggedStream, "head"> = {
       streamId: name,
       chunkCount: 0,
       byteCount: 0,

@@ -40,6 +40,7 @@ export { appendTexts, freshStreamId, outgoing, textPayload, type LogUnderTest } 
 export { MemoryCancelFeed } from "./memory-cancel-feed.ts";
 export { MemoryEdgePeers } from "./memory-edge-peers.ts";
 export { memoryEdgePorts, memoryWorld, type MemoryEdgePorts, type MemoryWorld } from "./memory-edge-ports.ts";
+export { memoryIngestPorts, type MemoryIngestPorts } from "./memory-ingest-ports.ts";
 export { MemoryLiveBus, MemoryLiveFeed } from "./memory-live-feed.ts";
 export { MemoryLog, type MemoryLogOptions } from "./memory-log.ts";
 export { MemoryPartitionLog, type MemoryRejection } from "./memory-partition-log.ts";

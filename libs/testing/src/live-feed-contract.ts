@@ -64,6 +64,27 @@ export function liveFeedContract(name: string, open: () => Promise<LiveFeedUnder
       expect(got).toEqual(ranges.map(copyOf));
     });
 
+    it("delivers heartbeats in their place among the ranges, to those who ask for them", async () => {
+      const streamId = freshStreamId();
+      const [all, ranges] = [[] as unknown[], [] as number[]];
+      keep(
+        edge.subscribeRanges(
+          streamId,
+          (range) => all.push(range.first),
+          (frame) => all.push(Buffer.from(frame).toString()),
+        ),
+      );
+      keep(edge.subscribeRanges(streamId, (range) => ranges.push(range.first)));
+      await passBarrier();
+      const frame = 'event: heartbeat\ndata: {"☂":1}\n\n';
+      owner.publishRange(streamId, announced(1));
+      owner.publishHeartbeat(streamId, Buffer.from(frame));
+      owner.publishHeartbeat(freshStreamId(), Buffer.from(frame));
+      owner.publishRange(streamId, announced(2));
+      await expect.poll(() => ranges, { timeout: DEADLINE_MS }).toEqual([1, 2]);
+      expect(all).toEqual([1, frame, 2]);
+    });
+
     it("delivers sequences of any size that is exact in a double", async () => {
       const streamId = freshStreamId();
       const got: number[] = [];

@@ -7,6 +7,7 @@ import {
   type AppendOutcome,
   type AppliedEntry,
   type CachedChunk,
+  type CancelWish,
   type Checkpoint,
   type Divergence,
   type ChunkCache,
@@ -18,6 +19,7 @@ import {
   type RestoredPage,
   type StreamInfo,
   type StreamPage,
+  type StreamStatus,
 } from "@sluice/core";
 import { cacheTtlOfOptions, chunkJsonHead } from "@sluice/protocol";
 import { MemoryStreamLists } from "./memory-stream-lists.ts";
@@ -161,6 +163,13 @@ export class MemoryChunkCache implements ChunkCache {
   async readInfo(streamId: string): Promise<StreamInfo | null> {
     const { record } = this.#stream(streamId);
     return record === null ? null : structuredClone(record.info);
+  }
+
+  async requestCancel(streamId: string, wish: CancelWish): Promise<StreamStatus | null> {
+    const info = this.#stream(streamId).record?.info;
+    if (info === undefined) return null;
+    if (info.head.status === "open") info.cancelWish ??= { ...wish };
+    return info.head.status;
   }
 
   async readOpenStreams(

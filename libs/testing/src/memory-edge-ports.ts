@@ -1,12 +1,16 @@
+import { MemoryCancelFeed } from "./memory-cancel-feed.ts";
 import { MemoryChunkCache } from "./memory-chunk-cache.ts";
 import { MemoryEdgePeers } from "./memory-edge-peers.ts";
 import { MemoryLiveBus, MemoryLiveFeed } from "./memory-live-feed.ts";
+import { MemoryReaderCensus } from "./memory-reader-census.ts";
 
 /** What several edges of one system share. */
 export interface MemoryWorld {
   readonly cache: MemoryChunkCache;
   readonly bus: MemoryLiveBus;
   readonly peers: MemoryEdgePeers;
+  readonly cancelFeed: MemoryCancelFeed;
+  readonly readerCensus: MemoryReaderCensus;
 }
 
 export interface MemoryEdgePorts extends MemoryWorld {
@@ -21,7 +25,13 @@ const PARTITIONS = 4;
 
 export function memoryWorld(): MemoryWorld {
   const cache = new MemoryChunkCache({ partitions: PARTITIONS });
-  return { cache, bus: new MemoryLiveBus(), peers: new MemoryEdgePeers() };
+  return {
+    cache,
+    bus: new MemoryLiveBus(),
+    peers: new MemoryEdgePeers(),
+    cancelFeed: new MemoryCancelFeed(),
+    readerCensus: new MemoryReaderCensus(),
+  };
 }
 
 /** All that an edge and what feeds it need, in memory; of a world of their own, or one with several edges. */

@@ -11,7 +11,8 @@ export class MemoryLiveBus {
   dropRate = 0;
   /** Decides, with `dropRate`; replaced by tests that want the same losses each time. */
   random: () => number = Math.random;
-  readonly ranges = new Topic<LiveRange>();
+  /** Ranges, and frames of heartbeats. */
+  readonly live = new Topic<LiveRange | Uint8Array>();
   readonly tails = new Topic<TailAnnouncement>();
   readonly beats = new Topic<{ streamId: string; brokerSequence: number }>();
   readonly barriers = new Topic<() => void>();
@@ -25,7 +26,7 @@ export class MemoryLiveBus {
   get openSubscriptions(): number {
     let rebuilds = 0;
     for (const handlers of this.rebuilds.values()) rebuilds += handlers.size;
-    return this.ranges.size + this.tails.size + this.beats.size + this.barriers.size + rebuilds;
+    return this.live.size + this.tails.size + this.beats.size + this.barriers.size + rebuilds;
   }
 }
 
@@ -50,13 +51,27 @@ export class MemoryLiveFeed implements LiveFeed {
   }
 
   publishRange(streamId: string, range: LiveRange): void {
-    if (this.#isConnected && !this.#bus.isDropped()) this.#bus.ranges.publish(streamId, range);
+    this.#publishLive(streamId, range);
   }
 
-  subscribeRanges(streamId: string, handler: (range: LiveRange) => void): Subscription {
-    return this.#bus.ranges.subscribe(streamId, (range) => {
-      if (this.#isConnected) handler(range);
+  subscribeRanges(
+    streamId: string,
+    handler: (range: LiveRange) => void,
+    onHeartbeat: (frame: Uint8Array) => void = () => {},
+  ): Subscription {
+    return this.#bus.live.subscribe(streamId, (message) => {
+      if (!this.#isConnected) return;
+      if (message instanceof Uint8Array) onHeartbeat(message);
+      else handler(message);
     });
+  }
+
+  publishHeartbeat(streamId: string, frame: Uint8Array): void {
+    this.#publishLive(streamId, frame);
+  }
+
+  #publishLive(streamId: string, message: LiveRange | Uint8Array): void {
+    if (this.#isConnected && !this.#bus.isDropped()) this.#bus.live.publish(streamId, message);
   }
 
   publishTail(tail: TailAnnouncement): void {

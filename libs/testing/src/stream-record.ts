@@ -1,4 +1,4 @@
-import type { StreamInfo } from "@sluice/core";
+import type { LoggedStream, StreamInfo } from "@sluice/core";
 
 /** A stream's record in the memory cache: what is told of it, and how long its chunks are to live. */
 export interface StreamRecord {
@@ -19,6 +19,7 @@ export function newRecord(streamId: string, createdMs: number): StreamRecord {
       endedMs: null,
       options: null,
       beatIntervalMs: null,
+      cancelWish: null,
     },
     chunkTtlSeconds: 0,
   };
@@ -27,10 +28,10 @@ export function newRecord(streamId: string, createdMs: number): StreamRecord {
 /** The record after a restore: never a lower head, never an ended stream open again. */
 export function completeRecord(
   record: StreamRecord | null,
-  restored: StreamInfo,
+  restored: LoggedStream,
   chunkTtlSeconds: number,
 ): StreamRecord {
-  if (record === null) return { info: structuredClone(restored), chunkTtlSeconds };
+  if (record === null) return { info: { ...structuredClone(restored), cancelWish: null }, chunkTtlSeconds };
   const { info } = record;
   const isAhead =
     (restored.head.brokerSequence > info.head.brokerSequence || restored.updatedMs > info.updatedMs) &&
@@ -49,6 +50,7 @@ export function completeRecord(
       endedMs: info.endedMs ?? (isAhead ? restored.endedMs : null),
       options: info.options ?? restored.options,
       beatIntervalMs: isAhead ? restored.beatIntervalMs : info.beatIntervalMs,
+      cancelWish: info.cancelWish,
     },
     chunkTtlSeconds: Math.max(record.chunkTtlSeconds, chunkTtlSeconds),
   };

@@ -31,6 +31,7 @@ export class VerifyingReader {
   readonly problems: string[] = [];
   readonly gaps: { from: number; to: number }[] = [];
   chunks = 0;
+  heartbeats = 0;
   connections = 0;
   lastSequence: number;
   /** Name of the event that ended the stream. */
@@ -113,6 +114,11 @@ export class VerifyingReader {
     const id = this.#blockId;
     this.#blockId = null;
     const name = event.event ?? "message";
+    if (name === "heartbeat") {
+      this.heartbeats++;
+      if (id !== null) this.problems.push(`heartbeat with the id ${id}`);
+      return;
+    }
     if (id === null) {
       this.problems.push(`${name} without an id`);
       return;

@@ -1,7 +1,8 @@
 import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ChunkCache, EdgePeers, LiveFeed } from "@sluice/core";
+import type { CancelFeed, ChunkCache, EdgePeers, LiveFeed, ReaderCensus } from "@sluice/core";
 import {
+  cancelRoute,
   listen,
   noSuchRoute,
   problemHandler,
@@ -36,6 +37,8 @@ export interface EdgeParts {
   cache: ChunkCache;
   liveFeed: LiveFeed;
   peers: EdgePeers;
+  cancelFeed: Pick<CancelFeed, "requestCancel">;
+  readerCensus: Pick<ReaderCensus, "answerCensus">;
   /** Of the log. */
   partitions: number;
   settings: Readonly<EdgeSettings>;
@@ -86,6 +89,7 @@ export function createEdge(parts: EdgeParts): Edge {
   const ages = new ConnectionAges(tracker, settings, metrics);
   const desk = new PeerDesk(parts.peers, tracker, settings);
   const serving = parts.peers.serve(tracker.podId, edgePod(tracker));
+  const answering = parts.readerCensus.answerCensus((streamId) => hub.countReaders(streamId));
   const closing = new AbortController();
   const routeParts: RouteParts = {
     context,
@@ -107,6 +111,10 @@ export function createEdge(parts: EdgeParts): Edge {
   app.use(eventRoutes(routeParts));
   app.use(historyRoute(routeParts));
   app.use(connectionRoutes(routeParts, desk));
+  app.post(
+    "/streams/:streamId/cancel",
+    cancelRoute({ feed: parts.cancelFeed, partitions, timeoutMs: settings.rebuildTimeoutMs }),
+  );
   app.use(noSuchRoute);
   app.use(problemHandler(logger));
 
@@ -146,6 +154,7 @@ export function createEdge(parts: EdgeParts): Edge {
       state = "draining";
       closing.abort();
       serving.close();
+      answering.close();
       ages.close();
       tailWatch.close();
       headChecks.close();

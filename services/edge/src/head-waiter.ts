@@ -40,6 +40,8 @@ export class HeadWaiter implements FeedListener {
     this.catchUp(range.last);
   }
 
+  onHeartbeat(): void {}
+
   catchUp(head: number): void {
     if (head <= this.#knownHead) return;
     this.#knownHead = head;

@@ -34,6 +34,11 @@ export class Hub {
     return counts;
   }
 
+  /** How many read the stream here, long polls included. */
+  countReaders(streamId: string): number {
+    return this.#feeds.get(streamId)?.listeners.size ?? 0;
+  }
+
   /**
    * A new reader of a stream; it holds live data from now on. The caller sees to it that it leaves.
    * @throws StreamError OVERLOADED where too many streams are followed

@@ -1,4 +1,12 @@
-import { awaitLog, connectNats, NatsEdgePeers, NatsLiveFeed, NatsServiceReports } from "@sluice/broker-nats";
+import {
+  awaitLog,
+  connectNats,
+  NatsCancelFeed,
+  NatsEdgePeers,
+  NatsLiveFeed,
+  NatsReaderCensus,
+  NatsServiceReports,
+} from "@sluice/broker-nats";
 import { createRedis, RedisChunkCache } from "@sluice/cache-redis";
 import {
   createLogger,
@@ -38,8 +46,17 @@ await runMain(async () => {
 
   const registry = createRegistry("edge");
   const cache = new RedisChunkCache(redis, { partitions });
-  const peers = new NatsEdgePeers(link);
-  const edge = createEdge({ cache, liveFeed, peers, partitions, settings, logger, registry });
+  const edge = createEdge({
+    cache,
+    liveFeed,
+    peers: new NatsEdgePeers(link),
+    cancelFeed: new NatsCancelFeed(link),
+    readerCensus: new NatsReaderCensus(link),
+    partitions,
+    settings,
+    logger,
+    registry,
+  });
   lifecycle.add("edge", () => edge.close());
   const reporting = serveReports(new NatsServiceReports(link), {
     service: "edge",

@@ -197,6 +197,9 @@ export class MultiConnection {
   #outletOf(followed: Followed, connection: Connection): Outlet {
     const { subscriber } = followed;
     return {
+      get isBlocked() {
+        return connection.isBlocked;
+      },
       hasRoomFor: (chunks, bytes) => connection.hasRoomFor(chunks, bytes),
       countBackpressure: () => connection.countBackpressure(),
       push: (frames, chunks) => connection.push(withoutIdsOnce(subscriber.streamId, frames), chunks),

@@ -2,6 +2,8 @@ import type { Connection } from "./connection.ts";
 
 /** Where a subscriber's frames go: a connection of its own, or its share of one that carries many streams. */
 export interface Outlet {
+  /** The socket is full: what is pushed waits. */
+  readonly isBlocked: boolean;
   /** False: the reader is too slow for this range; it is read from the cache later. */
   hasRoomFor(chunks: number, bytes: number): boolean;
   countBackpressure(): void;
@@ -23,6 +25,10 @@ export class SoleOutlet implements Outlet {
 
   constructor(connection: Connection) {
     this.#connection = connection;
+  }
+
+  get isBlocked(): boolean {
+    return this.#connection.isBlocked;
   }
 
   hasRoomFor(chunks: number, bytes: number): boolean {

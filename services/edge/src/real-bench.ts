@@ -1,4 +1,12 @@
-import { awaitLog, connectNats, ensureLog, NatsEdgePeers, NatsLiveFeed } from "@sluice/broker-nats";
+import {
+  awaitLog,
+  connectNats,
+  ensureLog,
+  NatsCancelFeed,
+  NatsEdgePeers,
+  NatsLiveFeed,
+  NatsReaderCensus,
+} from "@sluice/broker-nats";
 import { createRedis, RedisChunkCache } from "@sluice/cache-redis";
 import type { EdgeSettings } from "./settings.ts";
 import { startBench, type Bench } from "./test-bench.ts";
@@ -33,6 +41,8 @@ export async function openRealBench(
     cache: new RedisChunkCache(client, { partitions }),
     edgeFeed: new NatsLiveFeed(edgeLink),
     peers: new NatsEdgePeers(edgeLink),
+    cancelFeed: new NatsCancelFeed(edgeLink),
+    readerCensus: new NatsReaderCensus(edgeLink),
     ingestFeed: new NatsLiveFeed(ingestLink),
     partitions,
     countSubscriptions: () => 0,

@@ -47,7 +47,7 @@ export function cors(origins: string): RequestHandler {
     response.setHeader("Access-Control-Allow-Methods", METHODS);
     response.setHeader(
       "Access-Control-Allow-Headers",
-      "Accept, Authorization, Cache-Control, Last-Event-ID, Sluice-Client",
+      "Accept, Authorization, Cache-Control, Content-Type, Last-Event-ID, Sluice-Client",
     );
     response.setHeader("Access-Control-Max-Age", DAY_SECONDS);
     response.status(204).end();

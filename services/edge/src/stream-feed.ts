@@ -9,6 +9,8 @@ export interface FeedListener {
   /** `waiting`: not a reader, only waits for the stream to go on. */
   readonly phase: Phase | "waiting";
   onLive(range: LiveRange): void;
+  /** Its producer lives. @param frame shared with all listeners, without an id */
+  onHeartbeat(frame: Uint8Array): void;
   /** The stream has come to `head`, whether or not the live feed said so. */
   catchUp(head: number): void;
   /** The stream can't be followed here any more. */
@@ -44,7 +46,13 @@ export class StreamFeed {
     this.streamId = streamId;
     this.partition = partition;
     this.#context = context;
-    this.#subscription = context.liveFeed.subscribeRanges(streamId, (range) => this.#dispatch(range));
+    this.#subscription = context.liveFeed.subscribeRanges(
+      streamId,
+      (range) => this.#dispatch(range),
+      (frame) => {
+        for (const listener of this.listeners) listener.onHeartbeat(frame);
+      },
+    );
   }
 
   /**

@@ -132,6 +132,12 @@ export class Subscriber implements FeedListener {
     }
   }
 
+  /** Only for who is at the head and takes what it is sent: a sign of life is no news later. */
+  onHeartbeat(frame: Uint8Array): void {
+    const outlet = this.#outlet;
+    if (outlet !== null && this.#merge.phase === "live" && !outlet.isBlocked) outlet.push(frame, 0);
+  }
+
   /** The stream has come to `head`: reads on if that isn't here. In any phase but `live` it does so anyhow. */
   catchUp(head: number): void {
     if (this.#merge.phase !== "live" || this.#merge.cursor >= head) return;

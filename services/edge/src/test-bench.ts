@@ -1,5 +1,6 @@
 import {
   partitionOf,
+  type CancelFeed,
   type ChunkCache,
   type EdgePeers,
   type EndStatus,
@@ -7,6 +8,7 @@ import {
   type LiveRange,
   type LogElement,
   type LogEntry,
+  type ReaderCensus,
   type Subscription,
 } from "@sluice/core";
 import { deletedFrame, elementFrames } from "@sluice/protocol";
@@ -23,6 +25,8 @@ interface BenchPorts<Cache extends ChunkCache, Feed extends LiveFeed> {
   ingestFeed: Feed;
   partitions: number;
   peers: EdgePeers;
+  cancelFeed: CancelFeed;
+  readerCensus: ReaderCensus;
   /** Subscriptions that are open on either feed; checked at the end. */
   countSubscriptions: () => number;
   measureLoad?: () => Load;
@@ -52,6 +56,8 @@ export async function startBench<Cache extends ChunkCache, Feed extends LiveFeed
     cache,
     liveFeed: edgeFeed,
     peers: ports.peers,
+    cancelFeed: ports.cancelFeed,
+    readerCensus: ports.readerCensus,
     partitions,
     settings: {
       ...DEFAULT_EDGE_SETTINGS,

@@ -92,7 +92,7 @@ function streamJson(info: StreamInfo): object {
     created_ms: info.createdMs,
     updated_ms: info.updatedMs,
     ended_ms: info.endedMs,
-    cancel_requested_ms: null,
+    cancel_requested_ms: info.cancelWish?.requestedMs ?? null,
   };
 }
 

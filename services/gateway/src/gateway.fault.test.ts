@@ -2,6 +2,7 @@ import { request as httpRequest } from "node:http";
 import {
   connectNats,
   ensureLog,
+  NatsCancelFeed,
   NatsLiveFeed,
   NatsPartitionLog,
   NatsPromptDesk,
@@ -56,6 +57,7 @@ async function startGateway(): Promise<string> {
     log: new NatsStreamLog(link, identity),
     cache: new RedisChunkCache(connection, { partitions: identity.partitions }),
     liveFeed: new NatsLiveFeed(link),
+    cancelFeed: new NatsCancelFeed(link),
     promptDesk: new NatsPromptDesk(link),
     settings: settingsOf(gatewayConfigSchema.parse({})),
     logger: createLogger("gateway", "silent"),

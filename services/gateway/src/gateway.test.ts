@@ -83,6 +83,7 @@ test("the status of a stream is what its record says", async () => {
       created_ms: 1,
       updated_ms: 2,
       ended_ms: 3,
+      cancel_requested_ms: null,
       options: { custom: { user: "u" } },
     },
   });
@@ -166,5 +167,6 @@ function info(streamId: string, status: StreamInfo["head"]["status"]): StreamInf
     endedMs: 3,
     options: null,
     beatIntervalMs: null,
+    cancelWish: null,
   };
 }

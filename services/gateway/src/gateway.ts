@@ -1,6 +1,13 @@
-import { StreamError, type ChunkCache, type LiveFeed, type PromptDesk, type StreamLog } from "@sluice/core";
+import {
+  StreamError,
+  type CancelFeed,
+  type ChunkCache,
+  type LiveFeed,
+  type PromptDesk,
+  type StreamLog,
+} from "@sluice/core";
 import { StreamManager } from "@sluice/producer";
-import { noSuchRoute, problemHandler, type Logger } from "@sluice/runtime";
+import { cancelRoute, noSuchRoute, problemHandler, type Logger } from "@sluice/runtime";
 import express, { type ErrorRequestHandler, type Express, type RequestHandler, type Router } from "express";
 import type { Registry } from "prom-client";
 import { chunkRoute } from "./chunk-route.ts";
@@ -14,6 +21,7 @@ export interface GatewayParts {
   log: StreamLog;
   cache: Pick<ChunkCache, "readInfo">;
   liveFeed: Pick<LiveFeed, "requestRebuild">;
+  cancelFeed: Pick<CancelFeed, "requestCancel">;
   promptDesk: Pick<PromptDesk, "ask">;
   settings: GatewaySettings;
   logger: Logger;
@@ -63,6 +71,14 @@ export function createGateway(parts: GatewayParts): Gateway {
       uploadIdleTimeoutMs: settings.uploadIdleTimeoutMs,
     }),
   );
+  app.post(
+    "/streams/:streamId/cancel",
+    cancelRoute({
+      feed: parts.cancelFeed,
+      partitions: log.partitions,
+      timeoutMs: settings.rebuildTimeoutMs,
+    }),
+  );
   app.use(streamRoutes({ ...parts, manager, metrics, partitions: log.partitions }));
   app.use(noSuchRoute);
   app.use(countRefusals(metrics));
@@ -84,6 +100,7 @@ const index: RequestHandler = (_request, response) => {
       "POST /streams": "create a stream: { stream_id?, options? }",
       "POST /streams/:id/chunks": "append a chunk, an array of chunks, or NDJSON",
       "GET /streams/:id": "how a stream stands",
+      "POST /streams/:id/cancel": "have a stream stopped",
       "DELETE /streams/:id": "delete a stream for good",
       "POST /prompts": "have a worker answer: { prompt, stream_id? }",
     },

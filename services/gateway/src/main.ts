@@ -1,6 +1,7 @@
 import {
   awaitLog,
   connectNats,
+  NatsCancelFeed,
   NatsEdgePeers,
   NatsLiveFeed,
   NatsPartitionLog,
@@ -63,6 +64,7 @@ await runMain(async () => {
     log: new NatsStreamLog(link, identity),
     cache,
     liveFeed: new NatsLiveFeed(link),
+    cancelFeed: new NatsCancelFeed(link),
     promptDesk: new NatsPromptDesk(link),
     settings: settingsOf(config),
     logger,

@@ -101,6 +101,7 @@ function readStatus(parts: StreamRouteParts): RequestHandler {
       created_ms: info.createdMs,
       updated_ms: info.updatedMs,
       ended_ms: info.endedMs,
+      cancel_requested_ms: info.cancelWish?.requestedMs ?? null,
       options: info.options === null ? null : readOptions(info.options),
     });
   };

@@ -1,5 +1,5 @@
 import { connect, type Socket } from "node:net";
-import type { PromptDesk, StoredMessage, StreamInfo, StreamLog } from "@sluice/core";
+import type { CancelAnswer, PromptDesk, StoredMessage, StreamInfo, StreamLog } from "@sluice/core";
 import { createLogger, createRegistry, listen, type HttpServer } from "@sluice/runtime";
 import type { Router } from "express";
 import { createGateway, type Gateway } from "./gateway.ts";
@@ -19,6 +19,8 @@ export class Bench implements AsyncDisposable {
   /** What ingest would bring back when asked to. */
   readonly rebuildable = new Map<string, StreamInfo>();
   isIngestThere = true;
+  /** What ingest answers to a wish to stop a stream. */
+  readonly cancelAnswers = new Map<string, CancelAnswer>();
   readonly gateway: Gateway;
   readonly #registry = createRegistry("gateway");
   #http: HttpServer | null = null;
@@ -37,6 +39,9 @@ export class Bench implements AsyncDisposable {
           const { sequence, status } = info.head;
           return { kind: "restored", firstAvailable: 1, head: sequence, status };
         },
+      },
+      cancelFeed: {
+        requestCancel: async (_partition, streamId) => this.cancelAnswers.get(streamId) ?? null,
       },
       settings: {
         logTimeoutMs: 300,

@@ -22,6 +22,7 @@ export const ingestConfigSchema = z
     IDLE_LIMIT_SECONDS: settings.positive(3600),
     /** Three missed beats of a producer that beats slowly make it longer. */
     PRODUCER_TIMEOUT_MS: settings.positive(15_000),
+    CANCEL_GRACE_MS: settings.positive(10_000),
     MAX_STREAM_CHUNKS: settings.positive(1_000_000),
     MAX_STREAM_BYTES: settings.positive(1024 ** 3),
     MAX_STREAM_AGE_SECONDS: settings.positive(12 * 3600),
@@ -53,6 +54,7 @@ export function settingsOf(config: IngestConfig): IngestSettings {
     chunkTtlSeconds: config.CHUNK_TTL_SECONDS,
     idleLimitMs: config.IDLE_LIMIT_SECONDS * 1000,
     producerTimeoutMs: config.PRODUCER_TIMEOUT_MS,
+    cancelGraceMs: config.CANCEL_GRACE_MS,
     maxStreamChunks: config.MAX_STREAM_CHUNKS,
     maxStreamBytes: config.MAX_STREAM_BYTES,
     maxStreamAgeMs: config.MAX_STREAM_AGE_SECONDS * 1000,

@@ -1,6 +1,7 @@
 import { isJump, partitionOf, StreamError, type ChunkCache, type PartitionLeases } from "@sluice/core";
 import { createLogger, createRegistry } from "@sluice/runtime";
 import {
+  MemoryCancelFeed,
   MemoryChunkCache,
   MemoryLiveBus,
   MemoryLiveFeed,
@@ -8,6 +9,7 @@ import {
   MemoryPartitionLeases,
   MemoryPartitionLog,
   MemoryPressureFeed,
+  MemoryReaderCensus,
   MemoryReceiptFeed,
   MemoryStreamLog,
   type MemoryCacheSnapshot,
@@ -25,6 +27,7 @@ const SETTINGS: IngestSettings = {
   chunkTtlSeconds: 300,
   idleLimitMs: 60_000,
   producerTimeoutMs: 15_000,
+  cancelGraceMs: 400,
   maxStreamChunks: 1_000_000,
   maxStreamBytes: 1e9,
   maxStreamAgeMs: 3_600_000,
@@ -81,6 +84,8 @@ class World {
       cache: this.#throughNetwork(this.cache, replica),
       leases: this.#throughNetwork(this.leases, replica),
       liveFeed,
+      cancelFeed: new MemoryCancelFeed(),
+      readerCensus: new MemoryReaderCensus(),
       pressureFeed: new MemoryPressureFeed(),
       receiptFeed: new MemoryReceiptFeed(),
       settings: SETTINGS,

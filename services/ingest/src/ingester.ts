@@ -1,11 +1,13 @@
 import {
   partitionOf,
+  type CancelFeed,
   type ChunkCache,
   type LiveFeed,
   type OwnedPartition,
   type PartitionLeases,
   type PartitionLog,
   type PressureFeed,
+  type ReaderCensus,
   type ReceiptFeed,
   type StreamLog,
 } from "@sluice/core";
@@ -26,6 +28,8 @@ export interface IngesterOptions {
   cache: ChunkCache;
   leases: PartitionLeases;
   liveFeed: LiveFeed;
+  cancelFeed: Pick<CancelFeed, "answerCancels" | "tellProducer">;
+  readerCensus: Pick<ReaderCensus, "countReaders">;
   pressureFeed: Pick<PressureFeed, "publishPressure">;
   receiptFeed: ReceiptFeed;
   settings: IngestSettings;
@@ -52,8 +56,20 @@ export interface Ingester {
 
 /** Materialises the log: gives every chunk its sequence, writes it to the cache and tells the readers. */
 export function startIngester(options: IngesterOptions): Ingester {
-  const { log, streamLog, cache, leases, liveFeed, pressureFeed, receiptFeed, settings, logger, registry } =
-    options;
+  const {
+    log,
+    streamLog,
+    cache,
+    leases,
+    liveFeed,
+    cancelFeed,
+    readerCensus,
+    pressureFeed,
+    receiptFeed,
+    settings,
+    logger,
+    registry,
+  } = options;
   const metrics = createIngestMetrics(registry, () => ownership.lags());
   const ender = new StreamEnder({ log: streamLog, cache, metrics, logger });
   const rebuilds = new RebuildGate(settings.maxConcurrentRebuilds);
@@ -69,6 +85,8 @@ export function startIngester(options: IngesterOptions): Ingester {
         streamLog,
         cache,
         liveFeed,
+        cancelFeed,
+        readerCensus,
         receiptFeed,
         rebuilds,
         ender,

@@ -1,9 +1,11 @@
 import {
   connectNats,
   ensureLog,
+  NatsCancelFeed,
   NatsLiveFeed,
   NatsPartitionLog,
   NatsPressureFeed,
+  NatsReaderCensus,
   NatsReceiptFeed,
   NatsServiceReports,
   NatsStreamLog,
@@ -61,6 +63,8 @@ await runMain(async () => {
     liveFeed: new NatsLiveFeed(link, {
       onMalformed: (subject) => logger.warn({ subject }, "malformed message dropped"),
     }),
+    cancelFeed: new NatsCancelFeed(link),
+    readerCensus: new NatsReaderCensus(link),
     pressureFeed: new NatsPressureFeed(link),
     receiptFeed: new NatsReceiptFeed(link),
     settings: settingsOf(config),

@@ -8,11 +8,13 @@ import {
 } from "@sluice/core";
 import { createLogger, createRegistry } from "@sluice/runtime";
 import {
+  MemoryCancelFeed,
   MemoryChunkCache,
   MemoryLiveBus,
   MemoryLiveFeed,
   MemoryLog,
   MemoryPartitionLog,
+  MemoryReaderCensus,
   MemoryReceiptFeed,
   MemoryStreamLog,
 } from "@sluice/testing";
@@ -27,6 +29,7 @@ const SETTINGS = {
   chunkTtlSeconds: 300,
   idleLimitMs: 60_000,
   producerTimeoutMs: 15_000,
+  cancelGraceMs: 400,
   maxStreamChunks: 1_000_000,
   maxStreamBytes: 1e9,
   maxStreamAgeMs: 3_600_000,
@@ -60,6 +63,8 @@ function createOwner(
     streamLog,
     cache,
     liveFeed,
+    cancelFeed: new MemoryCancelFeed(),
+    readerCensus: new MemoryReaderCensus(),
     receiptFeed,
     rebuilds,
     settings: SETTINGS,

@@ -2,6 +2,7 @@ import {
   StreamError,
   type AppendBatch,
   type AppliedEntry,
+  type CancelFeed,
   type Checkpoint,
   type ChunkCache,
   type Divergence,
@@ -9,6 +10,7 @@ import {
   type LogEntry,
   type PartitionLog,
   type PartitionReader,
+  type ReaderCensus,
   type RebuildAnswer,
   type ReceiptFeed,
   type StoredMessage,
@@ -19,6 +21,7 @@ import type { Logger } from "@sluice/runtime";
 import { setTimeout as delay } from "node:timers/promises";
 import { batchesOf, type DecodedBatch } from "./batches.ts";
 import { countBatch } from "./batch-count.ts";
+import { liveHeartbeatsOf } from "./live-heartbeats.ts";
 import { liveRangesOf } from "./live-ranges.ts";
 import type { IngestMetrics, PartitionLag } from "./metrics.ts";
 import { Mutex } from "./mutex.ts";
@@ -38,6 +41,8 @@ export interface PartitionDependencies {
   streamLog: Pick<StreamLog, "lastMessage">;
   cache: ChunkCache;
   liveFeed: LiveFeed;
+  cancelFeed: Pick<CancelFeed, "answerCancels" | "tellProducer">;
+  readerCensus: Pick<ReaderCensus, "countReaders">;
   receiptFeed: ReceiptFeed;
   rebuilds: RebuildGate;
   ender: StreamEnder;
@@ -78,7 +83,7 @@ export class PartitionOwner {
   #running: Promise<void> | null = null;
 
   constructor(partition: number, dependencies: PartitionDependencies) {
-    const { log, cache, liveFeed, ender, settings, logger } = dependencies;
+    const { log, cache, liveFeed, cancelFeed, readerCensus, ender, settings, logger } = dependencies;
     this.partition = partition;
     this.#dependencies = dependencies;
     this.#logger = logger.child({ partition });
@@ -97,6 +102,8 @@ export class PartitionOwner {
       partition,
       cache,
       liveFeed,
+      cancelFeed,
+      readerCensus,
       ender,
       settings,
       rebuild: (streamId) => this.#rebuildOnRequest(streamId),
@@ -158,7 +165,7 @@ export class PartitionOwner {
   }
 
   async #run(): Promise<void> {
-    const { cache, liveFeed, receiptFeed } = this.#dependencies;
+    const { cache, liveFeed, cancelFeed, receiptFeed } = this.#dependencies;
     this.#position = await this.#settle();
     if (this.#isClosing) return;
     this.#subscriptions = [
@@ -166,6 +173,7 @@ export class PartitionOwner {
       // Whatever the connection was lost to may have put an older log in the place of ours.
       liveFeed.onReconnect(() => this.#doubt()),
       liveFeed.answerRebuilds(this.partition, (streamId) => this.#rebuildOnRequest(streamId)),
+      cancelFeed.answerCancels(this.partition, (streamId) => this.#life.requestCancel(streamId)),
       receiptFeed.answerHeads(this.partition, async (id) => (await cache.readInfo(id))?.head ?? null),
     ];
     this.#tail.start(() => this.position);
@@ -266,6 +274,8 @@ export class PartitionOwner {
         liveFeed.publishRange(streamId, range);
         this.#tail.note(streamId, range.last, range.isTerminal);
       }
+      for (const [streamId, frame] of liveHeartbeatsOf(entries, outcome.entries))
+        liveFeed.publishHeartbeat(streamId, frame);
       tellReceipts(receiptFeed, messages, entries, outcome.entries);
       this.#life.applied(entries, outcome.entries);
       countBatch(metrics, messages, outcome.entries);
@@ -298,11 +308,14 @@ export class PartitionOwner {
     // Before the queue: ids that nobody knows, a scan's or a typo's, must not hold up streams that are to be brought back.
     const isKnown = (await streamLog.lastMessage(streamId)) ?? (await cache.readInfo(streamId));
     if (isKnown === null) return { kind: "unknown" };
-    return rebuilds.run(streamId, () => {
+    return rebuilds.run(streamId, async () => {
       this.#dependencies.metrics.rebuilds.inc({ cause: "request" });
-      return this.#rebuilder.rebuild(streamId, this.#divergences, (task) =>
+      const answer = await this.#rebuilder.rebuild(streamId, this.#divergences, (task) =>
         this.#turn.run(() => task(this.position)),
       );
+      // Nothing but its record may tell us of it until its next message.
+      await this.#life.takeUp(streamId);
+      return answer;
     });
   }
 

@@ -30,6 +30,10 @@ export class ProducerWatch {
     return this.#watched.size;
   }
 
+  has(streamId: string): boolean {
+    return this.#watched.has(streamId);
+  }
+
   /** A message of a producer that beats: a sign of life, too. */
   watch(streamId: string, beatIntervalMs: number, brokerSequence: number, nowMs: number): void {
     if (this.#watched.size >= MAX_WATCHED && !this.#watched.has(streamId)) return;

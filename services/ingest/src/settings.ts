@@ -6,6 +6,8 @@ export interface IngestSettings {
   idleLimitMs: number;
   /** Shortest silence after which a beating producer counts as lost; three missed beats may make it longer. */
   producerTimeoutMs: number;
+  /** How long a producer that was told to stop may take to end its stream. */
+  cancelGraceMs: number;
   maxStreamChunks: number;
   maxStreamBytes: number;
   maxStreamAgeMs: number;

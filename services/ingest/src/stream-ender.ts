@@ -77,6 +77,12 @@ export class StreamEnder {
     return this.#append({ ...message, expectedLastSequence: null, producerSequence: null }, end);
   }
 
+  /** The same by the cache's word on where the stream is. */
+  async endWriting(streamId: string, end: End): Promise<EndOutcome> {
+    const info = await this.#options.cache.readInfo(streamId);
+    return info?.head.status === "open" ? this.endRunning(streamId, end, info.head) : "unlisted";
+  }
+
   async #append(message: OutgoingMessage, end: End): Promise<EndOutcome> {
     const { log, metrics, logger } = this.#options;
     const outcome = await log.append(message);

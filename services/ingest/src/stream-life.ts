@@ -1,20 +1,26 @@
 import {
   StreamError,
   type AppliedEntry,
+  type CancelAnswer,
+  type CancelFeed,
   type ChunkCache,
   type LiveFeed,
   type LogEntry,
   type ListedStream,
+  type ReaderCensus,
   type RebuildAnswer,
   type StreamInfo,
   type Subscription,
 } from "@sluice/core";
+import { abandonLimitMsOfOptions } from "@sluice/protocol";
 import type { Logger } from "@sluice/runtime";
+import { AbandonedStreams } from "./abandoned-streams.ts";
 import { Mutex } from "./mutex.ts";
 import { ProducerWatch } from "./producer-watch.ts";
 import type { IngestSettings } from "./settings.ts";
 import type { EndOutcome, StreamEnder } from "./stream-ender.ts";
 import { exceededLimit, type StreamLimits } from "./stream-limits.ts";
+import { StreamStops } from "./stream-stops.ts";
 
 const MAX_TICK_MS = 1_000;
 const MAX_SWEEP_INTERVAL_MS = 30_000;
@@ -27,12 +33,19 @@ const MAX_TICKS_LATE = 2;
 
 export interface StreamLifeOptions {
   partition: number;
-  cache: Pick<ChunkCache, "readInfo" | "readOpenStreams" | "forgetOpenStream">;
+  cache: Pick<ChunkCache, "readInfo" | "readOpenStreams" | "forgetOpenStream" | "requestCancel">;
   liveFeed: Pick<LiveFeed, "onReconnect" | "isConnected">;
+  cancelFeed: Pick<CancelFeed, "tellProducer">;
+  readerCensus: Pick<ReaderCensus, "countReaders">;
   ender: StreamEnder;
   settings: Pick<
     IngestSettings,
-    "idleLimitMs" | "producerTimeoutMs" | "maxStreamChunks" | "maxStreamBytes" | "maxStreamAgeMs"
+    | "idleLimitMs"
+    | "producerTimeoutMs"
+    | "cancelGraceMs"
+    | "maxStreamChunks"
+    | "maxStreamBytes"
+    | "maxStreamAgeMs"
   >;
   rebuild: (streamId: string) => Promise<RebuildAnswer>;
   /** How far the partition is behind the log, ms. */
@@ -44,7 +57,7 @@ export interface StreamLifeOptions {
 
 /**
  * Sees to it that the streams of one partition end, while this ingester owns it: those that go past a limit, those
- * whose producer has died, and those that nobody writes any more.
+ * whose producer has died, those that nobody writes any more, and those that are to be stopped, be it for want of readers.
  *
  * Each end goes through the log, where it competes with what the producer writes; until it has come back from there
  * the stream is open. So two owners that don't know of each other do no harm.
@@ -53,6 +66,8 @@ export class StreamLife {
   readonly #options: StreamLifeOptions;
   readonly #limits: StreamLimits;
   readonly #watch: ProducerWatch;
+  readonly #stops: StreamStops;
+  readonly #abandoned: AbandonedStreams;
   readonly #tickMs: number;
   readonly #sweepIntervalMs: number;
   /** Looks and ends, one at a time. */
@@ -69,7 +84,7 @@ export class StreamLife {
   #isClosed = false;
 
   constructor(options: StreamLifeOptions) {
-    const { settings } = options;
+    const { settings, cache, rebuild, logger, now } = options;
     this.#options = options;
     this.#limits = {
       maxChunks: settings.maxStreamChunks,
@@ -77,6 +92,20 @@ export class StreamLife {
       maxAgeMs: settings.maxStreamAgeMs,
     };
     this.#watch = new ProducerWatch(settings.producerTimeoutMs);
+    this.#stops = new StreamStops({
+      feed: options.cancelFeed,
+      cache,
+      rebuild,
+      end: (streamId, end) => this.#end(streamId, end),
+      graceMs: settings.cancelGraceMs,
+      logger,
+      now,
+    });
+    this.#abandoned = new AbandonedStreams({
+      census: options.readerCensus,
+      abandon: (streamId) => this.#stops.request(streamId, "abandoned"),
+      logger,
+    });
     this.#tickMs = Math.min(MAX_TICK_MS, settings.producerTimeoutMs / 5);
     this.#sweepIntervalMs = Math.min(MAX_SWEEP_INTERVAL_MS, settings.idleLimitMs / 5);
   }
@@ -84,7 +113,7 @@ export class StreamLife {
   start(): void {
     if (this.#isClosed) return;
     this.#tickedMs = performance.now();
-    this.#onReconnect = this.#options.liveFeed.onReconnect(() => this.#watch.startAnew(performance.now()));
+    this.#onReconnect = this.#options.liveFeed.onReconnect(() => this.#startAnew(performance.now()));
     this.#timer = setInterval(() => this.#tick(), this.#tickMs);
   }
 
@@ -104,21 +133,36 @@ export class StreamLife {
     this.#watch.heard(streamId, brokerSequence, performance.now());
   }
 
+  /** Somebody wants it stopped. @throws StreamError where that can't be recorded now: ask again */
+  requestCancel(streamId: string): Promise<CancelAnswer> {
+    return this.#stops.request(streamId, "requested");
+  }
+
+  /** Looks after a stream that came from elsewhere than the appends: all that is to be known of it is in its record. */
+  async takeUp(streamId: string): Promise<void> {
+    const info = await this.#options.cache.readInfo(streamId);
+    if (info !== null && info.head.status === "open") this.#takeUp(info, performance.now());
+  }
+
   /** Ends nothing more; resolves when the end under way is settled. Idempotent. */
   async close(): Promise<void> {
     this.#isClosed = true;
     clearInterval(this.#timer);
     this.#onReconnect?.close();
+    this.#stops.close();
     await this.#turn.run(() => Promise.resolve());
   }
 
   #appliedOne(entry: LogEntry, outcome: AppliedEntry, nowMs: number): void {
-    const { streamId, brokerSequence, beatIntervalMs } = entry;
+    const { streamId, brokerSequence, beatIntervalMs, options } = entry;
     if (outcome.status !== "open") {
       this.#watch.forget(streamId);
+      this.#abandoned.forget(streamId);
+      this.#stops.forget(streamId);
       this.#ending.delete(streamId);
       return;
     }
+    if (options !== null) this.#watchReaders(streamId, options, nowMs);
     if (beatIntervalMs === null) this.#watch.forget(streamId);
     else this.#watch.watch(streamId, beatIntervalMs, brokerSequence, nowMs);
 
@@ -136,15 +180,21 @@ export class StreamLife {
     const wasStopped = nowMs - this.#tickedMs > (1 + MAX_TICKS_LATE) * this.#tickMs;
     this.#tickedMs = nowMs;
     if (!this.#isLoaded && !this.#isLoading) this.#load();
-    if (wasStopped || !liveFeed.isConnected() || lagMs() > CAUGHT_UP_MS) this.#watch.startAnew(nowMs);
-    else for (const streamId of this.#watch.takeSilent(nowMs)) this.#endLost(streamId);
+    const isConnected = liveFeed.isConnected();
+    if (isConnected) this.#stops.tick();
+    if (wasStopped || !isConnected) this.#startAnew(nowMs);
+    else {
+      void this.#abandoned.look(nowMs);
+      if (lagMs() > CAUGHT_UP_MS) this.#watch.startAnew(nowMs);
+      else for (const streamId of this.#watch.takeSilent(nowMs)) this.#endLost(streamId);
+    }
 
     if (nowMs - this.#sweptMs < this.#sweepIntervalMs || this.#isSweeping) return;
     this.#sweptMs = nowMs;
     this.#sweep();
   }
 
-  /** A new owner has heard nobody yet: the record of each stream says whether there is somebody to listen for. */
+  /** A new owner has heard nobody yet: the record of each stream says what there is to be listened for. */
   #load(): void {
     this.#isLoading = true;
     this.#do(async () => {
@@ -155,9 +205,7 @@ export class StreamLife {
           for (const [index, { streamId }] of page.entries()) {
             // One by one: readers' streams are to be brought back, too.
             const info = infos[index] ?? (await this.#broughtBack(streamId));
-            if (info?.head.status !== "open" || info.beatIntervalMs === null) continue;
-            const { head, beatIntervalMs } = info;
-            this.#watch.watch(streamId, beatIntervalMs, head.brokerSequence, performance.now());
+            if (info !== null && info.head.status === "open") this.#takeUp(info, performance.now());
           }
         }
         this.#isLoaded = true;
@@ -165,6 +213,24 @@ export class StreamLife {
         this.#isLoading = false;
       }
     });
+  }
+
+  #takeUp({ streamId, head, beatIntervalMs, options, cancelWish }: StreamInfo, nowMs: number): void {
+    if (beatIntervalMs !== null && !this.#watch.has(streamId))
+      this.#watch.watch(streamId, beatIntervalMs, head.brokerSequence, nowMs);
+    if (options !== null) this.#watchReaders(streamId, options, nowMs);
+    if (cancelWish !== null) this.#stops.takeUp(streamId, cancelWish.reason);
+  }
+
+  #watchReaders(streamId: string, options: string, nowMs: number): void {
+    const limitMs = abandonLimitMsOfOptions(options);
+    if (limitMs !== null) this.#abandoned.watch(streamId, limitMs, nowMs);
+  }
+
+  /** Whoever wasn't heard or seen so far may have been there. */
+  #startAnew(nowMs: number): void {
+    this.#watch.startAnew(nowMs);
+    this.#abandoned.startAnew(nowMs);
   }
 
   /** The record of a stream that a flush has taken it from, as the log tells it. */

@@ -9,7 +9,7 @@ import {
   type LogEntry,
   type PartitionLog,
   type StreamHead,
-  type StreamInfo,
+  type LoggedStream,
 } from "@sluice/core";
 import { chunkJsonHead, decodeMessage } from "@sluice/protocol";
 import { isBeginning } from "./beginning.ts";
@@ -39,7 +39,7 @@ export class StreamScan {
   readonly #divergences: readonly Divergence[];
   readonly #options: StreamScanOptions;
   #head: StreamHead | null = null;
-  #info: StreamInfo | null = null;
+  #info: LoggedStream | null = null;
   /** Sequence of the first message that is still there, once proven. */
   firstAvailable: number | null = null;
   isEmpty = true;
@@ -55,7 +55,7 @@ export class StreamScan {
   }
 
   /** The stream as a whole; null where nothing was read or its numbers can't be proven. */
-  get info(): StreamInfo | null {
+  get info(): LoggedStream | null {
     return this.#isUnprovable ? null : this.#info;
   }
 
@@ -63,7 +63,7 @@ export class StreamScan {
    * The record of a stream whose numbers are lost: everything up to the position keeps whatever numbers it had, which
    * nobody can tell any more, and what comes later is numbered above all of them.
    */
-  jumpInfo(position: number): StreamInfo | null {
+  jumpInfo(position: number): LoggedStream | null {
     if (this.#info === null) return null;
     const hasEnded = this.#endedAt !== null && this.#endedAt <= position;
     return {
@@ -161,11 +161,11 @@ function encode(entry: LogEntry, first: number, count: number): CachedChunk[] {
 }
 
 function advance(
-  info: StreamInfo | null,
+  info: LoggedStream | null,
   entry: LogEntry,
   head: StreamHead,
   chunks: readonly CachedChunk[],
-): StreamInfo {
+): LoggedStream {
   const written = chunks.filter((chunk) => chunk.json.byteLength > 0);
   const bytes = written.reduce((sum, chunk) => sum + chunk.json.byteLength, 0);
   return {

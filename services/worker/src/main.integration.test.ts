@@ -1,6 +1,13 @@
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { connectNats, ensureLog, NatsPromptDesk, NatsStreamLog, type NatsLink } from "@sluice/broker-nats";
+import {
+  connectNats,
+  ensureLog,
+  NatsCancelFeed,
+  NatsPromptDesk,
+  NatsStreamLog,
+  type NatsLink,
+} from "@sluice/broker-nats";
 import { startNats, waitUntil, type ServerHandle } from "@sluice/testing";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
@@ -60,6 +67,17 @@ describe("the worker's process", () => {
     worker.child.kill("SIGTERM");
     expect(await worker.exited).toBe(0);
     expect(await lastChunkOf("slow")).toContain('"code":"WORKER_STOPPED"');
+  });
+
+  it("stops an answer that is cancelled, and says so in the log", async () => {
+    const worker = startWorker({ TOKENS_PER_SECOND: "1" });
+    await worker.ready();
+    await new NatsPromptDesk(link).ask({ streamId: "unwanted", prompt: "What is Sluice?" }, 5_000);
+    expect(await new NatsCancelFeed(link).tellProducer("unwanted", "requested", 5_000)).toBe(true);
+    const isCancelled = async () => (await lastChunkOf("unwanted")).includes('"code":"CANCELLED"');
+    await waitUntil("the answer's end", isCancelled, { timeoutMs: 10_000 });
+    worker.child.kill("SIGTERM");
+    expect(await worker.exited).toBe(0);
   });
 
   it("doesn't start with settings that don't hold, and says which", async () => {
