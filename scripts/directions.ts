@@ -55,7 +55,12 @@ const RULES: Readonly<Record<string, Rule>> = {
   "libs/client": { packages: ["core", "protocol"], external: ["eventsource-parser"] },
   "libs/react": { packages: ["core", "client"], external: ["react"] },
   // Other libraries' interfaces, on top of Sluice: for applications that switch.
-  "libs/drop-ins": { packages: ["core", "protocol", "client", "producer", "adapters"], external: "any" },
+  // Reads the environment as they do, so that only an import has to change.
+  "libs/drop-ins": {
+    packages: ["core", "protocol", "client", "producer", "adapters"],
+    external: "any",
+    process: true,
+  },
   // Is the lifecycle that the `main.ts` files use: signals and exits are its subject.
   "libs/runtime": { packages: ["core", "protocol"], external: "any", process: true },
   // Starts and stops servers for tests, and cleans up when the process ends.

@@ -15,9 +15,19 @@ export interface AdapterOptions {
   onError?: (error: unknown) => void;
 }
 
+interface AdapterSettings {
+  defaultSource: string;
+  /** What readers may know of anything that the source throws; by default what they may know of a model's failure. */
+  failureOf?: (error: unknown) => SourceFailure;
+  /** What failed where nothing better is known. */
+  what?: string;
+}
+
 /** How one library's items become chunks. Either method throws a SourceFailure where the answer has failed. */
 export interface Mapping<Item> {
   take(item: Item): Iterable<ChunkDraft>;
+  /** It has sent the end itself: nothing more is read. */
+  readonly isEnded?: boolean;
   /** Whether a connection that breaks now breaks off nothing but the bill. */
   readonly isWhole?: boolean;
   /** What is still to be said after the last item, the Complete chunk last. */
@@ -30,7 +40,7 @@ export interface Mapping<Item> {
  */
 export function adapt<Item>(
   source: Source<Item>,
-  options: AdapterOptions & { defaultSource: string },
+  options: AdapterOptions & AdapterSettings,
   mappingOf: (chunks: AnswerChunks) => Mapping<Item>,
 ): AsyncGenerator<ChunkDraft, void, undefined> {
   // A request that fails before anybody reads is told in the Error chunk, and is no unhandled rejection.
@@ -42,13 +52,17 @@ export function adapt<Item>(
 
 async function* run<Item>(
   source: Promise<Awaited<Source<Item>>>,
-  { signal, onError }: AdapterOptions,
+  options: AdapterOptions & AdapterSettings,
   chunks: AnswerChunks,
   mapping: Mapping<Item>,
 ): AsyncGenerator<ChunkDraft, void, undefined> {
+  const { signal, onError } = options;
   let failure: unknown;
   try {
-    for await (const item of readSource<Item>(source, signal)) yield* mapping.take(item);
+    for await (const item of readSource<Item>(source, signal)) {
+      yield* mapping.take(item);
+      if (mapping.isEnded === true) return;
+    }
     yield* mapping.finish();
     return;
   } catch (error) {
@@ -60,7 +74,9 @@ async function* run<Item>(
   }
   const reason: unknown = signal?.aborted === true ? signal.reason : failure;
   onError?.(reason);
-  yield chunks.error(signal?.aborted === true || isAbort(reason) ? stopOf(reason) : failureOf(reason));
+  if (signal?.aborted === true || isAbort(reason)) yield chunks.error(stopOf(reason));
+  else if (reason instanceof SourceFailure) yield chunks.error(reason);
+  else yield chunks.error(options.failureOf?.(reason) ?? failureOf(reason, options.what));
 }
 
 /** What to tell readers of an answer that its own producer stopped. */

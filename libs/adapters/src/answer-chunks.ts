@@ -1,5 +1,11 @@
 import type { ChunkDraft, ChunkType, JsonValue } from "@sluice/core";
+import { toJson } from "./json-value.ts";
 import type { SourceFailure } from "./source-failure.ts";
+
+// A chunk has at most 1 MiB of JSON, and a character up to four bytes.
+const MAX_RESULT_CHARACTERS = 240 * 1024;
+// Base64 has one byte a character, and its length divides by four: each part decodes by itself.
+const FILE_PART_CHARACTERS = 512 * 1024;
 
 /** What an answer cost. Members that the provider doesn't tell are left out. */
 export interface TokenUsage {
@@ -37,11 +43,11 @@ export class AnswerChunks {
   /** In the provider's own words. */
   finishReason: string | null = null;
   usage: TokenUsage | null = null;
-  readonly #metadata: { source: string };
+  readonly metadata: { source: string };
 
   /** @param source `metadata.source` of every chunk */
   constructor(source: string) {
-    this.#metadata = { source };
+    this.metadata = { source };
   }
 
   text(content: string): ChunkDraft {
@@ -52,7 +58,7 @@ export class AnswerChunks {
   refusal(content: string): ChunkDraft {
     return {
       chunk_type: { type: "Text", content },
-      metadata: { ...this.#metadata, custom: { part: "refusal" } },
+      metadata: { ...this.metadata, custom: { part: "refusal" } },
     };
   }
 
@@ -64,7 +70,7 @@ export class AnswerChunks {
     return this.#draft({ type: "Json", data });
   }
 
-  event(eventType: string, payload: { [key: string]: JsonValue }): ChunkDraft {
+  event(eventType: string, payload: JsonValue): ChunkDraft {
     return this.#draft({ type: "Event", event_type: eventType, payload });
   }
 
@@ -72,13 +78,35 @@ export class AnswerChunks {
     return this.#draft({ type: "Progress", current, total, message });
   }
 
-  toolResult(result: {
-    tool_call_id: string;
+  /** @param outcome.result without it the Event says how much was left out, where it would pass a chunk's limit of 1 MiB */
+  toolResult(outcome: {
+    toolCallId: string;
     name: string | null;
-    result: JsonValue;
-    is_error?: boolean;
+    result: unknown;
+    isError?: boolean;
   }): ChunkDraft {
-    return this.event("tool_result", { is_error: false, ...result });
+    const result = toJson(outcome.result);
+    const characters = JSON.stringify(result).length;
+    return this.event("tool_result", {
+      tool_call_id: outcome.toolCallId,
+      name: outcome.name,
+      ...(characters > MAX_RESULT_CHARACTERS ? { result: null, omitted_characters: characters } : { result }),
+      is_error: outcome.isError ?? false,
+    });
+  }
+
+  /** A picture, say, in as many chunks as it needs. */
+  *file(fileId: string, mediaType: string, base64: string): Generator<ChunkDraft> {
+    const parts = Math.ceil(base64.length / FILE_PART_CHARACTERS);
+    for (let part = 0; part < parts; part++) {
+      yield this.event("file_part", {
+        file_id: fileId,
+        media_type: mediaType,
+        part: part + 1,
+        parts,
+        base64: base64.slice(part * FILE_PART_CHARACTERS, (part + 1) * FILE_PART_CHARACTERS),
+      });
+    }
   }
 
   /** Ends the answer. @param summary by default what it cost, if that is known */
@@ -97,6 +125,6 @@ export class AnswerChunks {
   }
 
   #draft(chunk_type: ChunkType): ChunkDraft {
-    return { chunk_type, metadata: this.#metadata };
+    return { chunk_type, metadata: this.metadata };
   }
 }

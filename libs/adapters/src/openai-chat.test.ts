@@ -89,7 +89,7 @@ describe("fromOpenAiChat", () => {
     const cut = serving("openai-chat-tools.sse");
     const short: typeof fetch = async (...args) => {
       const text = await (await cut(...args)).text();
-      return new Response(text.slice(0, text.indexOf('[{"index":1')), {
+      return new Response(text.slice(0, text.lastIndexOf("data:", text.indexOf('[{"index":1'))), {
         headers: { "content-type": "text/event-stream" },
       });
     };

@@ -2,6 +2,7 @@ import type { ChunkDraft } from "@sluice/core";
 import type { ChatCompletionChunk } from "openai/resources/chat/completions";
 import { adapt, type AdapterOptions, type Mapping } from "./adapt.ts";
 import { usageOf, type AnswerChunks, type TokenUsage } from "./answer-chunks.ts";
+import { isText } from "./json-value.ts";
 import type { Source } from "./read-source.ts";
 import { SourceFailure } from "./source-failure.ts";
 import { ToolCalls } from "./tool-calls.ts";
@@ -107,8 +108,4 @@ function tokenUsageOf(usage: NonNullable<ChatCompletionChunk["usage"]>): TokenUs
 
 function toolCallsOf({ tool_calls, function_call }: CompatibleDelta): CompatibleToolCall[] {
   return tool_calls ?? (function_call ? [{ index: 0, function: function_call }] : []);
-}
-
-function isText(value: unknown): value is string {
-  return typeof value === "string" && value !== "";
 }

@@ -1,4 +1,5 @@
 import type { JsonValue } from "@sluice/core";
+import { recordOf } from "./json-value.ts";
 
 /** Codes of Error chunks by which readers' programs can tell apart how a model failed. */
 export const MODEL_FAILURE_CODES = [
@@ -34,8 +35,7 @@ export class SourceFailure extends Error {
  * What readers may know of anything that a library throws. Its classes are not imported, so that none of the
  * libraries is needed: an error of OpenAI and Anthropic has `status` and `error`, one of the AI SDK `statusCode`.
  */
-export function failureOf(error: unknown): SourceFailure {
-  if (error instanceof SourceFailure) return error;
+export function failureOf(error: unknown, what = "model"): SourceFailure {
   const { status, type, message } = factsOf(error);
   const data = status === null && type === null ? null : { status, type };
   const options = { cause: error, data };
@@ -59,7 +59,16 @@ export function failureOf(error: unknown): SourceFailure {
   if (code === "LLM_TIMEOUT")
     return new SourceFailure(code, "the model's server didn't answer in time", options);
   // Whatever it says was written for its developers.
-  return new SourceFailure(code, "the connection to the model's server failed", options);
+  return new SourceFailure(
+    code,
+    isOfConnection(error) ? "the connection to the model's server failed" : `the ${what} failed`,
+    options,
+  );
+}
+
+/** `fetch` throws a TypeError, the official libraries an APIConnectionError. */
+function isOfConnection(error: unknown): boolean {
+  return error instanceof TypeError || (error instanceof Error && /Connection/.test(error.constructor.name));
 }
 
 function codeOf(status: number | null, type: string | null, error: unknown): ModelFailureCode {
@@ -93,8 +102,4 @@ function factsOf(error: unknown): ProviderFacts {
     type: types.find((value) => typeof value === "string") ?? null,
     message: typeof message === "string" && message !== "" ? message : null,
   };
-}
-
-function recordOf(value: unknown): Record<string, unknown> {
-  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
 }

@@ -33,6 +33,10 @@ export class ToolCalls {
     return this.#open.get(key)?.id;
   }
 
+  openName(key: string): string | null {
+    return this.#open.get(key)?.name ?? null;
+  }
+
   /** @throws SourceFailure beyond 1,024 calls */
   start(key: string, id: string, name: string): ChunkDraft {
     if (++this.#started > MAX_CALLS) {
@@ -43,31 +47,34 @@ export class ToolCalls {
   }
 
   /** Nothing for a call that wasn't started. */
-  *delta(key: string, argumentsDelta: string): Generator<ChunkDraft> {
+  delta(key: string, argumentsDelta: string): ChunkDraft[] {
     const call = this.#open.get(key);
-    if (call === undefined || argumentsDelta === "") return;
+    if (call === undefined || argumentsDelta === "") return [];
     if (call.argumentsJson !== null) call.argumentsJson += argumentsDelta;
     if ((call.argumentsJson?.length ?? 0) > MAX_ARGUMENT_CHARACTERS) call.argumentsJson = null;
-    yield this.#chunks.event("tool_call_delta", { tool_call_id: call.id, arguments_delta: argumentsDelta });
+    return [
+      this.#chunks.event("tool_call_delta", { tool_call_id: call.id, arguments_delta: argumentsDelta }),
+    ];
   }
 
   /** @param args the whole arguments where the library tells them; else they are the deltas' sum */
-  *complete(key: string, args?: JsonValue): Generator<ChunkDraft> {
+  complete(key: string, args?: JsonValue): ChunkDraft[] {
     const call = this.#open.get(key);
-    if (call === undefined) return;
+    if (call === undefined) return [];
     this.#open.delete(key);
-    yield this.#chunks.event("tool_call_completed", {
-      tool_call_id: call.id,
-      name: call.name,
-      arguments: args ?? parseArguments(call.argumentsJson),
-    });
+    return [
+      this.#chunks.event("tool_call_completed", {
+        tool_call_id: call.id,
+        name: call.name,
+        arguments: args ?? parseArguments(call.argumentsJson),
+      }),
+    ];
   }
 
   /** @param prefix only calls whose key begins so */
-  *completeAll(prefix = ""): Generator<ChunkDraft> {
-    for (const key of this.#open.keys()) {
-      if (key.startsWith(prefix)) yield* this.complete(key);
-    }
+  completeAll(prefix = ""): ChunkDraft[] {
+    const keys = [...this.#open.keys()].filter((key) => key.startsWith(prefix));
+    return keys.flatMap((key) => this.complete(key));
   }
 }
 

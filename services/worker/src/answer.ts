@@ -1,6 +1,6 @@
 import { StreamError, type ChunkDraft } from "@sluice/core";
-import type { PipeItem, StreamHandle } from "@sluice/producer";
-import { ModelError, type Model, type TokenUsage } from "./model.ts";
+import type { StreamHandle } from "@sluice/producer";
+import type { Model } from "./model.ts";
 
 /** The worker ended the answer itself: the abort signal's reason. */
 export class AnswerStopped extends Error {
@@ -18,8 +18,8 @@ export type AnswerOutcome =
   | { kind: "failed" | "stopped" | "lost"; textChunks: number; error: unknown };
 
 /**
- * Streams one answer: a Text chunk for each delta as it arrives, then Complete; an Error chunk where the model fails, or
- * either signal is aborted, the worker's or the stream's own. The model is stopped as soon as nobody wants the rest.
+ * Streams one answer: each chunk as it arrives, the end included; it is an Error chunk where the model fails, or either
+ * signal is aborted, the worker's or the stream's own. The model is stopped as soon as nobody wants the rest.
  * Closes the stream's handle. Never throws.
  */
 export async function streamAnswer(answer: {
@@ -32,55 +32,32 @@ export async function streamAnswer(answer: {
   const { model, prompt, stream, onFirstText } = answer;
   const signal = AbortSignal.any([answer.signal, stream.signal]);
   let textChunks = 0;
+  let failure: unknown = null;
   const onText = (): void => {
     if (textChunks++ === 0) onFirstText();
   };
   try {
-    const chunks = chunksOf(model, prompt, signal, onText);
-    const { status } = await stream.pipe(chunks, { describeError: forReaders });
-    return { kind: status === "cancelled" ? "cancelled" : "completed", textChunks };
+    const options = { signal, onError: (error: unknown): void => void (failure = error) };
+    const chunks = watched(model.answer(prompt, options), onText);
+    const { status } = await stream.pipe(chunks, { describeError: () => WORKER_FAILED });
+    if (status === "completed" || status === "cancelled") return { kind: status, textChunks };
+    return { kind: failure instanceof AnswerStopped ? "stopped" : "failed", textChunks, error: failure };
   } catch (error) {
-    if (error instanceof StreamError) return { kind: "lost", textChunks, error };
-    return { kind: error instanceof AnswerStopped ? "stopped" : "failed", textChunks, error };
+    return { kind: error instanceof StreamError ? "lost" : "failed", textChunks, error };
   } finally {
     await stream.close();
   }
 }
 
-async function* chunksOf(
-  model: Model,
-  prompt: string,
-  signal: AbortSignal,
+/** A model doesn't throw: that is a mistake of ours, and readers learn only that there was one. */
+const WORKER_FAILED = { error: "the worker failed; what happened is in its log", code: "WORKER_FAILED" };
+
+async function* watched(
+  chunks: AsyncIterable<ChunkDraft>,
   onText: () => void,
-): AsyncGenerator<PipeItem, void, undefined> {
-  for await (const event of model.answer(prompt, signal)) {
-    if (event.type === "text") onText();
-    yield event.type === "text" ? event.text : completeChunk(model.name, event.finishReason, event.usage);
+): AsyncGenerator<ChunkDraft, void, undefined> {
+  for await (const chunk of chunks) {
+    if (chunk.chunk_type.type === "Text") onText();
+    yield chunk;
   }
-  throw new Error(`model ${model.name} ended without an end event`);
-}
-
-function completeChunk(model: string, finishReason: string | null, usage: TokenUsage | null): ChunkDraft {
-  const total = usage === null ? null : usage.promptTokens + usage.completionTokens;
-  return {
-    chunk_type: { type: "Complete", summary: total === null ? null : `Tokens used: ${total}` },
-    data: {
-      model,
-      finish_reason: finishReason,
-      usage: usage && {
-        prompt_tokens: usage.promptTokens,
-        completion_tokens: usage.completionTokens,
-        total_tokens: usage.promptTokens + usage.completionTokens,
-      },
-    },
-  };
-}
-
-/** Only errors that were written for readers are told to them. */
-function forReaders(error: unknown): { error: string; code: string } {
-  const isForReaders = error instanceof ModelError || error instanceof AnswerStopped;
-  return {
-    error: isForReaders ? error.message : "the worker failed; what happened is in its log",
-    code: isForReaders ? error.code : "WORKER_FAILED",
-  };
 }

@@ -9,10 +9,10 @@ export function modelOf(config: WorkerConfig): Model {
   if (config.OPENAI_BASE_URL === undefined || config.OPENAI_MODEL === undefined) {
     return new DocumentModel(readDocuments(), config.TOKENS_PER_SECOND);
   }
-  return new OpenAiModel({
+  const server = {
     baseUrl: config.OPENAI_BASE_URL,
     apiKey: config.OPENAI_API_KEY ?? null,
-    model: config.OPENAI_MODEL,
     idleTimeoutMs: config.OPENAI_IDLE_TIMEOUT_MS,
-  });
+  };
+  return new OpenAiModel(server, config.OPENAI_MODEL);
 }

@@ -1,8 +1,8 @@
+import type { ChunkDraft } from "@sluice/core";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { DocumentModel, tokensOf } from "./document-model.ts";
 import { bestSections, sectionsOf } from "./document-sections.ts";
-import type { ModelEvent } from "./model.ts";
 
 const readme = {
   name: "README.md",
@@ -30,12 +30,15 @@ const protocol = {
   name: "PROTOCOL.md",
   text: "# Protocol\n\nThe wire.\n\n## Resume tokens\n\nBase64 of id and number.\n",
 };
-const never = new AbortController().signal;
+const options = { signal: new AbortController().signal };
 
 async function answerOf(prompt: string): Promise<string> {
   let text = "";
-  for await (const event of new DocumentModel([readme, protocol], 0).answer(prompt, never)) {
-    if (event.type === "text") text += event.text;
+  for await (const { chunk_type: chunk } of new DocumentModel([readme, protocol], 0).answer(
+    prompt,
+    options,
+  )) {
+    if (chunk.type === "Text") text += chunk.content;
   }
   return text;
 }
@@ -65,23 +68,31 @@ describe("the built-in model", () => {
   });
 
   it("ends with the tokens that it counted", async () => {
-    const events: ModelEvent[] = [];
-    for await (const event of new DocumentModel([readme], 0).answer("two words", never)) events.push(event);
-    expect(events.at(-1)).toEqual({
-      type: "end",
-      finishReason: "stop",
-      usage: { promptTokens: 2, completionTokens: events.length - 1 },
+    const chunks: ChunkDraft[] = [];
+    for await (const chunk of new DocumentModel([readme], 0).answer("two words", options)) chunks.push(chunk);
+    const output_tokens = chunks.length - 1;
+    expect(chunks.at(-1)).toEqual({
+      chunk_type: { type: "Complete", summary: `Tokens used: ${output_tokens + 2}` },
+      data: {
+        model: "sluice-documents",
+        finish_reason: "stop",
+        usage: { input_tokens: 2, output_tokens, total_tokens: output_tokens + 2 },
+      },
+      metadata: { source: "sluice-documents" },
     });
   });
 
-  it("stops with the reason when it is aborted in mid-answer", async () => {
+  it("stops with the reason's code when it is aborted in mid-answer", async () => {
     const controller = new AbortController();
-    const reason = new Error("enough");
-    const reading = async () => {
-      for await (const _ of new DocumentModel([readme], 0.001).answer("limits", controller.signal))
-        controller.abort(reason);
-    };
-    await expect(reading()).rejects.toBe(reason);
+    const reason = Object.assign(new Error("enough"), { code: "WORKER_STOPPED" });
+    const types: string[] = [];
+    for await (const { chunk_type } of new DocumentModel([readme], 0.001).answer("limits", {
+      signal: controller.signal,
+    })) {
+      types.push(chunk_type.type === "Error" ? chunk_type.code : chunk_type.type);
+      controller.abort(reason);
+    }
+    expect(types).toEqual(["Text", "WORKER_STOPPED"]);
   });
 
   it("refuses to start with nothing to read from", () => {

@@ -1,5 +1,7 @@
+import { fromIterable } from "@sluice/adapters/iterable";
+import type { ChunkDraft } from "@sluice/core";
 import { bestSections, sectionsOf, type DocumentText, type Section } from "./document-sections.ts";
-import type { Model, ModelEvent } from "./model.ts";
+import type { AnswerOptions, Model } from "./model.ts";
 import { paced } from "./paced.ts";
 
 /**
@@ -22,11 +24,19 @@ export class DocumentModel implements Model {
     if (this.#sections.length === 0) throw new Error("the built-in model has no document to read from");
   }
 
-  async *answer(prompt: string, signal: AbortSignal): AsyncGenerator<ModelEvent, void, undefined> {
+  answer(prompt: string, options: AnswerOptions): AsyncIterable<ChunkDraft> {
+    return fromIterable(this.#say(prompt, options.signal), { ...options, source: this.name });
+  }
+
+  async *#say(prompt: string, signal: AbortSignal): AsyncGenerator<string | ChunkDraft, void, undefined> {
     const tokens = tokensOf(this.#textFor(prompt));
-    for await (const text of paced(tokens, this.#tokensPerSecond, signal)) yield { type: "text", text };
-    const usage = { promptTokens: tokensOf(prompt).length, completionTokens: tokens.length };
-    yield { type: "end", finishReason: "stop", usage };
+    yield* paced(tokens, this.#tokensPerSecond, signal);
+    const [input, output] = [tokensOf(prompt).length, tokens.length];
+    const usage = { input_tokens: input, output_tokens: output, total_tokens: input + output };
+    yield {
+      chunk_type: { type: "Complete", summary: `Tokens used: ${usage.total_tokens}` },
+      data: { model: this.name, finish_reason: "stop", usage },
+    };
   }
 
   #textFor(prompt: string): string {

@@ -1,36 +1,18 @@
-export interface TokenUsage {
-  promptTokens: number;
-  completionTokens: number;
-}
+import type { ChunkDraft } from "@sluice/core";
 
-export type ModelEvent =
-  /** The next piece of the answer, never empty. */
-  | { type: "text"; text: string }
-  /** The answer is complete; nothing follows. What the model doesn't tell is null. */
-  | { type: "end"; finishReason: string | null; usage: TokenUsage | null };
+export interface AnswerOptions {
+  /** Once it aborts, the answer ends with an Error chunk that has the reason's code. */
+  signal: AbortSignal;
+  /** Hears why an answer ends with an Error chunk, for the log: the chunk says only what readers may know. */
+  onError?: (error: unknown) => void;
+}
 
 /** Something that answers a prompt piece by piece. */
 export interface Model {
-  /** Told to readers with each finished answer. */
   readonly name: string;
   /**
-   * Begins when it is iterated. Ends with exactly one `end` event, or throws: ModelError where the model failed, the
-   * signal's reason once it is aborted. Breaking off the iteration frees everything it holds.
+   * Begins when it is iterated. Ends with exactly one Complete or Error chunk; doesn't throw. Breaking off the iteration
+   * frees everything it holds.
    */
-  answer(prompt: string, signal: AbortSignal): AsyncIterable<ModelEvent>;
-}
-
-/** What readers' programs can tell apart; the codes of the Error chunk that ends the stream. */
-export type ModelErrorCode = "LLM_ERROR" | "LLM_RATE_LIMITED" | "LLM_TIMEOUT";
-
-/** The model failed. Its message reaches the readers, so it holds nothing that they must not see. */
-export class ModelError extends Error {
-  override readonly name = "ModelError";
-  readonly code: ModelErrorCode;
-
-  /** @param cause what only the log may tell */
-  constructor(code: ModelErrorCode, message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
-    this.code = code;
-  }
+  answer(prompt: string, options: AnswerOptions): AsyncIterable<ChunkDraft>;
 }

@@ -3,7 +3,6 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
-import type { ModelError, ModelEvent } from "./model.ts";
 import { OpenAiModel } from "./openai-model.ts";
 
 const never = new AbortController().signal;
@@ -28,7 +27,7 @@ async function modelAt(handler: Handler, idleTimeoutMs = 5_000): Promise<OpenAiM
     await new Promise((resolve) => server.close(resolve));
   });
   const baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/`;
-  return new OpenAiModel({ baseUrl, apiKey: "sk-secret", model: "test-model", idleTimeoutMs });
+  return new OpenAiModel({ baseUrl, apiKey: "sk-secret", idleTimeoutMs }, "test-model");
 }
 
 const sse = (response: ServerResponse) =>
@@ -53,28 +52,32 @@ const replay =
 interface Heard {
   text: string;
   pieces: number;
-  end: ModelEvent | undefined;
+  /** The `data` of the Complete chunk. */
+  end: unknown;
+  /** The Error chunk. */
   error: unknown;
+  /** What only the log is told. */
+  logged: unknown;
 }
 
 async function listen(model: OpenAiModel, signal = never): Promise<Heard> {
-  const heard: Heard = { text: "", pieces: 0, end: undefined, error: undefined };
-  try {
-    for await (const event of model.answer("Hello?", signal)) {
-      if (event.type === "end") heard.end = event;
-      else {
-        heard.text += event.text;
-        heard.pieces++;
-      }
-    }
-  } catch (error) {
-    heard.error = error;
+  const heard: Heard = { text: "", pieces: 0, end: undefined, error: undefined, logged: undefined };
+  const onError = (error: unknown): void => void (heard.logged = error);
+  for await (const { chunk_type: chunk, data } of model.answer("Hello?", { signal, onError })) {
+    if (chunk.type === "Text") {
+      heard.text += chunk.content;
+      heard.pieces++;
+    } else if (chunk.type === "Complete") heard.end = data;
+    else if (chunk.type === "Error") heard.error = chunk;
   }
   return heard;
 }
 
-const failsWith = (code: string, message: RegExp | string) =>
-  expect.objectContaining({ name: "ModelError", code, message: expect.stringMatching(message) });
+const failsWith = (code: string, error: RegExp | string) => ({
+  type: "Error",
+  code,
+  error: expect.stringMatching(error) as string,
+});
 
 describe("an OpenAI-compatible model", () => {
   it("asks for a stream with usage, with the key as bearer token", async () => {
@@ -104,7 +107,17 @@ describe("an OpenAI-compatible model", () => {
     expect(await listen(await modelAt(replay("openai", size)))).toEqual({
       text: "Grüße aus Zürich: 日本語 und 👩‍👩‍👧 in a single line.\n",
       pieces: 12,
-      end: { type: "end", finishReason: "stop", usage: { promptTokens: 11, completionTokens: 19 } },
+      end: {
+        model: "gpt-4.1-mini-2025-04-14",
+        finish_reason: "stop",
+        usage: {
+          input_tokens: 11,
+          output_tokens: 19,
+          total_tokens: 30,
+          cached_input_tokens: 0,
+          reasoning_tokens: 0,
+        },
+      },
       error: undefined,
     });
   });
@@ -113,7 +126,11 @@ describe("an OpenAI-compatible model", () => {
     expect(await listen(await modelAt(replay("router-keep-alive", 10)))).toEqual({
       text: "It waited",
       pieces: 2,
-      end: { type: "end", finishReason: "length", usage: { promptTokens: 8, completionTokens: 2 } },
+      end: {
+        model: "meta-llama/llama-3.3-70b-instruct",
+        finish_reason: "length",
+        usage: { input_tokens: 8, output_tokens: 2, total_tokens: 10 },
+      },
       error: undefined,
     });
   });
@@ -123,7 +140,7 @@ describe("an OpenAI-compatible model", () => {
     expect(heard).toEqual({
       text: "Hi!",
       pieces: 2,
-      end: { type: "end", finishReason: "stop", usage: null },
+      end: { model: "llama3.2", finish_reason: "stop", usage: null },
       error: undefined,
     });
   });
@@ -181,11 +198,11 @@ describe("an OpenAI-compatible model", () => {
 
   it("keeps to itself what the server says of our key", async () => {
     const body = '{"error":{"message":"Incorrect API key provided: sk-secret","code":"invalid_api_key"}}';
-    const { error } = await listen(
+    const { error, logged } = await listen(
       await modelAt((_request, response) => void response.writeHead(401).end(body)),
     );
     expect(error).toEqual(failsWith("LLM_ERROR", /^the model's server refused our credentials \(401\)$/));
-    expect((error as ModelError).cause).toContain("Incorrect API key");
+    expect((logged as Error).cause).toContain("Incorrect API key");
   });
 
   it("fails with the server's content type where it doesn't stream", async () => {
@@ -245,32 +262,23 @@ describe("an OpenAI-compatible model", () => {
   });
 
   it("fails where there is no server", async () => {
-    const model = new OpenAiModel({
-      baseUrl: "http://127.0.0.1:9",
-      apiKey: null,
-      model: "m",
-      idleTimeoutMs: 5_000,
-    });
+    const model = new OpenAiModel({ baseUrl: "http://127.0.0.1:9", apiKey: null, idleTimeoutMs: 5_000 }, "m");
     expect((await listen(model)).error).toEqual(
       failsWith("LLM_ERROR", /connection to the model's server failed/),
     );
   });
 
-  it("ends with the signal's reason when aborted, and hangs up on the server", async () => {
+  it("ends with the code of the signal's reason when aborted, and hangs up on the server", async () => {
     const controller = new AbortController();
-    const reason = new Error("enough");
+    const reason = Object.assign(new Error("enough"), { code: "WORKER_STOPPED" });
     const hungUp = Promise.withResolvers<void>();
     const model = await modelAt((_request, response) => {
-      sse(response).write(transcript("openai").subarray(0, 900));
+      sse(response).write(transcript("openai").subarray(0, 900), () => controller.abort(reason));
       response.once("close", hungUp.resolve);
     });
-    let error: unknown;
-    try {
-      for await (const _ of model.answer("Hello?", controller.signal)) controller.abort(reason);
-    } catch (caught) {
-      error = caught;
-    }
-    expect(error).toBe(reason);
+    const heard = await listen(model, controller.signal);
+    expect(heard.error).toEqual(failsWith("WORKER_STOPPED", "enough"));
+    expect(heard.logged).toBe(reason);
     await hungUp.promise;
   });
 
@@ -280,7 +288,7 @@ describe("an OpenAI-compatible model", () => {
       sse(response).write(transcript("openai").subarray(0, 900));
       response.once("close", hungUp.resolve);
     });
-    for await (const _ of model.answer("Hello?", never)) break;
+    for await (const _ of model.answer("Hello?", { signal: never })) break;
     await expect(hungUp.promise).resolves.toBeUndefined();
   });
 });

@@ -1,3 +1,4 @@
+import { fromIterable } from "@sluice/adapters/iterable";
 import { StreamError, type ChunkDraft, type LogAppendOutcome, type OutgoingMessage } from "@sluice/core";
 import { StreamManager } from "@sluice/producer";
 import { splitPayload } from "@sluice/protocol";
@@ -5,7 +6,7 @@ import { createLogger } from "@sluice/runtime";
 import { MemoryCancelFeed, MemoryLog, MemoryPromptDesk, MemoryStreamLog } from "@sluice/testing";
 import { Registry } from "prom-client";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { ModelError, type Model, type ModelEvent } from "./model.ts";
+import type { Model } from "./model.ts";
 import { createWorker, type Worker } from "./worker.ts";
 
 /** The log that the worker's streams are written to. It can be told to hold back, or to fail. */
@@ -42,14 +43,17 @@ class WatchedLog extends MemoryStreamLog {
 
 /** Says `words`, then what `after` does: ends by itself unless it hangs or throws. */
 function modelOf(words: string[], after: (signal: AbortSignal) => Promise<void> = async () => {}): Model {
-  return {
-    name: "test-model",
-    async *answer(_prompt, signal): AsyncGenerator<ModelEvent, void, undefined> {
-      for (const text of words) yield { type: "text", text };
-      await after(signal);
-      yield { type: "end", finishReason: "stop", usage: { promptTokens: 3, completionTokens: 4 } };
-    },
-  };
+  return saying(async function* (signal) {
+    yield* words;
+    await after(signal);
+  });
+}
+
+function saying(say: (signal: AbortSignal) => AsyncGenerator<string>): Model {
+  const source = "test-model";
+  const answer: Model["answer"] = (_prompt, options) =>
+    fromIterable(say(options.signal), { ...options, source });
+  return { name: source, answer };
 }
 
 const untilAborted = (signal: AbortSignal): Promise<void> =>
@@ -84,21 +88,15 @@ function setUp(model: Model, settings: Partial<Parameters<typeof createWorker>[0
 }
 
 describe("a worker", () => {
-  it("streams a Text chunk for each delta, then Complete with usage and finish reason", async () => {
+  it("streams the model's chunks as they are, with its end", async () => {
     const { streams, ask, idle } = setUp(modelOf(["Hel", "lo"]));
     await ask("a");
     await idle();
+    const metadata = expect.objectContaining({ source: "test-model" }) as unknown;
     expect(streams.chunks("a")).toEqual([
-      { chunk_type: { type: "Text", content: "Hel" } },
-      { chunk_type: { type: "Text", content: "lo" } },
-      {
-        chunk_type: { type: "Complete", summary: "Tokens used: 7" },
-        data: {
-          model: "test-model",
-          finish_reason: "stop",
-          usage: { prompt_tokens: 3, completion_tokens: 4, total_tokens: 7 },
-        },
-      },
+      { chunk_type: { type: "Text", content: "Hel" }, metadata },
+      { chunk_type: { type: "Text", content: "lo" }, metadata },
+      expect.objectContaining({ chunk_type: { type: "Complete", summary: null }, metadata }),
     ]);
   });
 
@@ -116,21 +114,24 @@ describe("a worker", () => {
     await idle();
   });
 
-  it("ends the stream with the model's code and message after what came before the failure", async () => {
-    const fail = () => Promise.reject(new ModelError("LLM_RATE_LIMITED", "slow down"));
-    const { streams, ask, idle } = setUp(modelOf(["Half"], fail));
+  it("ends the stream with the model's Error chunk after what came before the failure, and counts it", async () => {
+    const fail = () => Promise.reject(new Error("password is 1234"));
+    const { streams, ask, idle, registry } = setUp(modelOf(["Half"], fail));
     await ask("a");
     await idle();
     expect(streams.types("a")).toEqual(["Text", "Error"]);
-    expect(streams.last("a")?.chunk_type).toEqual({
-      type: "Error",
-      error: "slow down",
-      code: "LLM_RATE_LIMITED",
-    });
+    expect(streams.last("a")?.chunk_type).toMatchObject({ code: "SOURCE_ERROR" });
+    expect(await registry.metrics()).toContain('sluice_worker_answers_total{outcome="failed"} 1');
   });
 
-  it("tells readers nothing of an error that wasn't written for them", async () => {
-    const { streams, ask, idle } = setUp(modelOf([], () => Promise.reject(new Error("password is 1234"))));
+  it("tells readers nothing of a model that throws, but that it did", async () => {
+    const broken: Model = {
+      name: "broken",
+      answer: () => ({
+        [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(new Error("password is 1234")) }),
+      }),
+    };
+    const { streams, ask, idle } = setUp(broken);
     await ask("a");
     await idle();
     expect(streams.last("a")?.chunk_type).toMatchObject({ type: "Error", code: "WORKER_FAILED" });
@@ -160,13 +161,9 @@ describe("a worker", () => {
   it("holds the model back while the log doesn't acknowledge", async () => {
     const gate = Promise.withResolvers<void>();
     let said = 0;
-    const model: Model = {
-      name: "eager",
-      async *answer(): AsyncGenerator<ModelEvent, void, undefined> {
-        for (; said < 1_000; said++) yield { type: "text", text: "x" };
-        yield { type: "end", finishReason: null, usage: null };
-      },
-    };
+    const model = saying(async function* () {
+      for (; said < 1_000; said++) yield "x";
+    });
     const { streams, ask, idle } = setUp(model);
     streams.hold = gate.promise;
     await ask("a");
@@ -181,15 +178,12 @@ describe("a worker", () => {
   it("stops the model when the stream can't be written any more", async () => {
     const stopped = Promise.withResolvers<unknown>();
     const overtaken = Promise.withResolvers<void>();
-    const model: Model = {
-      name: "test-model",
-      async *answer(_prompt, signal): AsyncGenerator<ModelEvent, void, undefined> {
-        yield { type: "text", text: "mine" };
-        await overtaken.promise;
-        yield { type: "text", text: "not mine any more" };
-        await untilAborted(signal).catch(stopped.resolve);
-      },
-    };
+    const model = saying(async function* (signal) {
+      yield "mine";
+      await overtaken.promise;
+      yield "not mine any more";
+      await untilAborted(signal).catch(stopped.resolve);
+    });
     const { streams, ask, idle, registry } = setUp(model);
     await ask("a");
     await vi.waitFor(() => expect(streams.types("a")).toEqual(["Text"]));
@@ -243,7 +237,7 @@ describe("a worker", () => {
     await idle();
     const types = streams.chunks("a").map(({ chunk_type }) => chunk_type);
     expect(types.slice(0, -1)).toEqual(words.map((content) => ({ type: "Text", content })));
-    expect(types.at(-1)).toEqual({ type: "Complete", summary: "Tokens used: 7" });
+    expect(types.at(-1)).toEqual({ type: "Complete", summary: null });
   });
 
   it("lets running answers end within the drain time, and takes no more meanwhile", async () => {

@@ -1,0 +1,75 @@
+import { endStatusOf, type ChunkDraft, type ChunkType, type JsonValue } from "@sluice/core";
+import { adapt, type AdapterOptions, type Mapping } from "./adapt.ts";
+import type { AnswerChunks } from "./answer-chunks.ts";
+import type { Source } from "./read-source.ts";
+import { SourceFailure } from "./source-failure.ts";
+
+export type { AdapterOptions } from "./adapt.ts";
+
+/** Text, bytes of text in UTF-8, a chunk, or any other JSON. */
+export type StreamItem = JsonValue | Uint8Array | ChunkType | ChunkDraft;
+
+/**
+ * Any stream or async iterable. Strings and bytes become Text; an object with `chunk_type`, or whose `type` is that of a chunk,
+ * is sent as it is; everything else becomes Json. Ends with the items' own Complete or Error chunk, else with Complete;
+ * with SOURCE_ERROR where the source throws. It should catch what readers are to know, and yield an Error chunk.
+ */
+export function fromIterable(
+  source: Source<StreamItem>,
+  options: AdapterOptions = {},
+): AsyncGenerator<ChunkDraft, void, undefined> {
+  const settings = { ...options, defaultSource: "iterable", failureOf: sourceError };
+  return adapt(source, settings, (chunks) => new ItemMapping(chunks));
+}
+
+function sourceError(error: unknown): SourceFailure {
+  return new SourceFailure("SOURCE_ERROR", "the source of the stream failed", { cause: error });
+}
+
+const CHUNK_TYPES: ReadonlySet<unknown> = new Set<ChunkType["type"]>([
+  "Text",
+  "Json",
+  "Event",
+  "Progress",
+  "Error",
+  "Complete",
+  "Heartbeat",
+]);
+
+class ItemMapping implements Mapping<StreamItem> {
+  readonly #chunks: AnswerChunks;
+  /** Of the whole stream: a character may be cut between two items. */
+  readonly #decoder = new TextDecoder();
+  isEnded = false;
+
+  constructor(chunks: AnswerChunks) {
+    this.#chunks = chunks;
+  }
+
+  *take(item: StreamItem): Generator<ChunkDraft> {
+    if (typeof item === "string") yield* this.#text(item);
+    else if (item instanceof Uint8Array) yield* this.#text(this.#decoder.decode(item, { stream: true }));
+    else if (isChunk(item)) yield this.#chunk(item);
+    else yield this.#chunks.json(item);
+  }
+
+  *finish(): Generator<ChunkDraft> {
+    yield* this.#text(this.#decoder.decode());
+    yield this.#chunks.complete();
+  }
+
+  *#text(content: string): Generator<ChunkDraft> {
+    if (content !== "") yield this.#chunks.text(content);
+  }
+
+  #chunk(chunk: ChunkType | ChunkDraft): ChunkDraft {
+    const draft = "chunk_type" in chunk ? chunk : { chunk_type: chunk };
+    this.isEnded = endStatusOf(draft.chunk_type) !== null;
+    return { ...draft, metadata: { ...this.#chunks.metadata, ...draft.metadata } };
+  }
+}
+
+function isChunk(item: StreamItem): item is ChunkType | ChunkDraft {
+  if (typeof item !== "object" || item === null) return false;
+  return "chunk_type" in item || ("type" in item && CHUNK_TYPES.has(item.type));
+}
