@@ -28,7 +28,7 @@ function typesOf(streamId: string): object[] {
 
 test("the README shows the examples as they are tested here", () => {
   const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
-  for (const file of readdirSync(EXAMPLES)) {
+  for (const file of readdirSync(EXAMPLES).filter((name) => name.endsWith(".ts"))) {
     const source = readFileSync(new URL(file, EXAMPLES), "utf8");
     expect(readme).toContain(`\`\`\`ts\n${source}\`\`\``);
   }

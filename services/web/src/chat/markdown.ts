@@ -22,7 +22,7 @@ export interface ListItem {
   readonly text: string;
 }
 
-const FENCE = /^ {0,3}(`{3,}|~{3,})\s*([^\s`]*)/;
+const FENCE = /^ {0,3}(`{3,}|~{3,})\s*([^`]*?)\s*$/;
 const HEADING = /^ {0,3}(#{1,6})\s+(.*?)\s*#*\s*$/;
 const ITEM = /^(\s*)([-*+]|\d{1,9}[.)])\s+(.*)$/;
 const RULE = /^ {0,3}([-*_])\s*(\1\s*){2,}$/;
