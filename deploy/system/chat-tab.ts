@@ -18,8 +18,10 @@ export class ChatTab {
     });
   }
 
-  static async open(context: BrowserContext, url: string): Promise<ChatTab> {
+  /** @param before a script that runs in the tab before its page's own */
+  static async open(context: BrowserContext, url: string, before = ""): Promise<ChatTab> {
     const tab = new ChatTab(await context.newPage());
+    await tab.page.addInitScript(before);
     await tab.page.goto(url);
     return tab;
   }

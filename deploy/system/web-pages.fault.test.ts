@@ -105,11 +105,11 @@ describe.skipIf(chromium === null)("in a real browser", () => {
     expect(tab.problems).toEqual([]);
   });
 
-  test.concurrent("a stopped answer stops for the worker and in all tabs", async () => {
+  test.concurrent("a stopped answer stops for the worker and in all tabs, also one without SharedWorker", async () => {
     await using context = await real.browser.newContext();
     const tab = await ChatTab.open(context, pages.gatewayUrl);
     const streamId = await tab.ask(QUESTION);
-    const other = await ChatTab.open(context, tab.page.url());
+    const other = await ChatTab.open(context, tab.page.url(), "delete globalThis.SharedWorker");
     await Promise.all([tab.waitPast(10), other.waitPast(10)]);
     await other.page.getByRole("button", { name: "Stop" }).click();
     await Promise.all([tab.waitFor("stopped"), other.waitFor("stopped")]);
