@@ -6,8 +6,8 @@ import { SourceFailure } from "./source-failure.ts";
 
 export type { AdapterOptions } from "./adapt.ts";
 
-/** Text, bytes of text in UTF-8, a chunk, or any other JSON. */
-export type StreamItem = JsonValue | Uint8Array | ChunkType | ChunkDraft;
+/** Text, bytes of text in UTF-8, a chunk, or any other JSON: an interface's objects are that, too, but to TypeScript. */
+export type StreamItem = JsonValue | Uint8Array | ChunkType | ChunkDraft | object;
 
 /**
  * Any stream or async iterable. Strings and bytes become Text; an object with `chunk_type`, or whose `type` is that of a chunk,
@@ -50,7 +50,7 @@ class ItemMapping implements Mapping<StreamItem> {
     if (typeof item === "string") yield* this.#text(item);
     else if (item instanceof Uint8Array) yield* this.#text(this.#decoder.decode(item, { stream: true }));
     else if (isChunk(item)) yield this.#chunk(item);
-    else yield this.#chunks.json(item);
+    else yield this.#chunks.json(item as JsonValue);
   }
 
   *finish(): Generator<ChunkDraft> {
