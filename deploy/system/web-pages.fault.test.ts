@@ -60,7 +60,9 @@ describe.skipIf(chromium === null)("in a real browser", () => {
     expect(tab.problems).toEqual([]);
   });
 
-  test.concurrent("an answer goes on after a reload in its middle, and another tab at the same address shows the same", async () => {
+  test.concurrent("an answer goes on after a reload in its middle, and another tab at the same address shows the same", async ({
+    expect,
+  }) => {
     await using context = await real.browser.newContext();
     const tab = await ChatTab.open(context, pages.gatewayUrl);
     const streamId = await tab.ask(QUESTION);
@@ -82,7 +84,7 @@ describe.skipIf(chromium === null)("in a real browser", () => {
     expect([...tab.problems, ...other.problems]).toEqual([]);
   });
 
-  test.concurrent("after 5 s without a network an answer goes on where it was", async () => {
+  test.concurrent("after 5 s without a network an answer goes on where it was", async ({ expect }) => {
     await using cable = await startCable();
     await using context = await real.browser.newContext({
       proxy: { server: cable.url, bypass: "<-loopback>" },
@@ -105,7 +107,9 @@ describe.skipIf(chromium === null)("in a real browser", () => {
     expect(tab.problems).toEqual([]);
   });
 
-  test.concurrent("a stopped answer stops for the worker and in all tabs, also one without SharedWorker", async () => {
+  test.concurrent("a stopped answer stops for the worker and in all tabs, also one without SharedWorker", async ({
+    expect,
+  }) => {
     await using context = await real.browser.newContext();
     const tab = await ChatTab.open(context, pages.gatewayUrl);
     const streamId = await tab.ask(QUESTION);
@@ -119,7 +123,7 @@ describe.skipIf(chromium === null)("in a real browser", () => {
     expect(await other.text()).toBe(text);
   });
 
-  test.concurrent("a stream that nobody knows is said to be unknown", async () => {
+  test.concurrent("a stream that nobody knows is said to be unknown", async ({ expect }) => {
     await using context = await real.browser.newContext();
     for (const id of ["nobody-knows", "no%20id%20at%20all"]) {
       const tab = await ChatTab.open(context, `${pages.gatewayUrl}/chat/?stream=${id}`);
@@ -156,7 +160,9 @@ describe.skipIf(chromium === null)("in a real browser", () => {
     expect(tabs.flatMap((tab) => tab.problems)).toEqual([]);
   });
 
-  test.concurrent("the console shows what flows: services, streams, chunks and their replay, connections, partitions, what was refused", async () => {
+  test.concurrent("the console shows what flows: services, streams, chunks and their replay, connections, partitions, what was refused", async ({
+    expect,
+  }) => {
     await using context = await real.browser.newContext();
     const tab = await ChatTab.open(context, pages.gatewayUrl);
     const streamId = await tab.ask(QUESTION);
@@ -210,7 +216,9 @@ describe.skipIf(chromium === null)("in a real browser", () => {
     expect(await refused.locator("pre").textContent()).toContain("nonsense");
   });
 
-  test.concurrent("axe finds nothing wrong with any view, light on a desk and dark on a phone, and none is too wide", async () => {
+  test.concurrent("axe finds nothing wrong with any view, light on a desk and dark on a phone, and none is too wide", async ({
+    expect,
+  }) => {
     await using context = await real.browser.newContext();
     const streamId = await pages.ask(QUESTION);
     await publishNonsense(REFUSED_STREAM);
