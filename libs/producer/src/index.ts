@@ -5,9 +5,5 @@ export { type SendReceipt } from "./send-queue.ts";
 export { type ProducerSettings } from "./settings.ts";
 export { type Confirmation, type SendOptions, type StreamHandle } from "./stream-handle.ts";
 export { type StreamPlace } from "./stream-position.ts";
-export {
-  StreamManager,
-  type CreateOptions,
-  type OpenOptions,
-  type StreamManagerOptions,
-} from "./stream-manager.ts";
+export { type CreateOptions, type OpenOptions } from "./stream-creation.ts";
+export { StreamManager, type StreamManagerOptions } from "./stream-manager.ts";

@@ -10,7 +10,6 @@ import {
   type ReceiptFeed,
   type StreamLog,
 } from "@sluice/core";
-import { streamOptionsSchema, type StreamOptions } from "@sluice/protocol";
 import { Cancellation } from "./cancellation.ts";
 import { ClusterPressure } from "./cluster-pressure.ts";
 import { LogSpace } from "./log-space.ts";
@@ -18,6 +17,7 @@ import { NOTHING, StreamPublisher, type Batch, type HandleMode } from "./publish
 import type { RateLimit } from "./rate-limit.ts";
 import { ReceiptDesk } from "./receipt-desk.ts";
 import { DEFAULT_SETTINGS, type ProducerSettings } from "./settings.ts";
+import { encodeOptions, whyNotCreated, type CreateOptions, type OpenOptions } from "./stream-creation.ts";
 import { StreamHandle, type Confirmation } from "./stream-handle.ts";
 import {
   headOf,
@@ -44,22 +44,6 @@ export interface StreamManagerOptions {
   receiptFeed?: ReceiptFeed;
   /** Closes what the log stands on, once all handles are closed. */
   closeLog?: () => Promise<void>;
-}
-
-export interface OpenOptions {
-  mode?: HandleMode;
-  /** What sends wait for that don't say. */
-  confirm?: Confirmation;
-}
-
-export interface CreateOptions extends OpenOptions {
-  /** A random UUID where it is absent. */
-  streamId?: string;
-  options?: StreamOptions;
-  /** Unique for ever: whoever repeats the creation under this name succeeds again. */
-  name?: string;
-  /** The stream is cancelled when nobody has read it for so long, 5 s to a day; by default it never is for want of readers. */
-  cancelWhenAbandonedSeconds?: number;
 }
 
 /**
@@ -111,7 +95,7 @@ export class StreamManager implements AsyncDisposable {
     try {
       await creator.publish(options === null ? NOTHING : { ...NOTHING, options });
     } catch (error) {
-      throw await this.#whyNotCreated(streamId, error);
+      throw await whyNotCreated(this.#log, streamId, error);
     }
     return { streamId, handle: this.#handle(streamId, creator.position, request) };
   }
@@ -136,8 +120,9 @@ export class StreamManager implements AsyncDisposable {
 
   /**
    * Opens a stream for chunks of which the first must take this number; nothing is taken over unless `takeOver` asks for
-   * it, and without that nothing is promised: it doesn't beat. Whoever else writes ends the handle with FENCED. A sender that lost an answer can so send again without storing anything twice:
-   * `details.head_sequence` of the refusal tells how far the stream has come.
+   * it, and without that nothing is promised: it doesn't beat. Whoever else writes ends the handle with FENCED. A sender
+   * that lost an answer can so send again without storing anything twice: `details.head_sequence` of the refusal tells
+   * how far the stream has come.
    * @throws StreamError FENCED where the next number is another one or can't be known, and as `openStream`
    */
   async openStreamAt(
@@ -265,17 +250,6 @@ export class StreamManager implements AsyncDisposable {
     return this.#handle(streamId, taker.position, options);
   }
 
-  async #whyNotCreated(streamId: string, error: unknown): Promise<unknown> {
-    const isTaken =
-      error instanceof StreamError && ["FENCED", "STREAM_ENDED", "STREAM_DELETED"].includes(error.code);
-    if (!isTaken) return error;
-    const last = await this.#log.lastMessage(streamId);
-    if (last?.control === "delete") {
-      return new StreamError("STREAM_DELETED", `stream ${streamId} was deleted: choose another id`);
-    }
-    return new StreamError("STREAM_EXISTS", `stream ${streamId} exists: open it, or choose another id`);
-  }
-
   /** Others write to a shared stream too, from processes that come and go: it has no producer to be lost. */
   #beatIntervalMs(mode: HandleMode): number | null {
     return mode === "exclusive" && this.#options.liveFeed !== undefined
@@ -347,21 +321,5 @@ function notFound(streamId: string): StreamError {
   return new StreamError(
     "STREAM_NOT_FOUND",
     `there is no stream ${streamId}: create it first (POST /streams, or createStream)`,
-  );
-}
-
-function encodeOptions({ options, cancelWhenAbandonedSeconds }: CreateOptions): string | null {
-  if (options === undefined && cancelWhenAbandonedSeconds === undefined) return null;
-  const abandoned =
-    cancelWhenAbandonedSeconds === undefined
-      ? {}
-      : { cancel_when_abandoned_seconds: cancelWhenAbandonedSeconds };
-  const parsed = streamOptionsSchema.safeParse({ ...options, ...abandoned });
-  if (parsed.success) return JSON.stringify(parsed.data);
-  const issue = parsed.error.issues[0];
-  throw new StreamError(
-    "INVALID_REQUEST",
-    `options.${issue?.path.join(".") ?? ""}: ${issue?.message ?? "invalid"}`,
-    { details: { field: ["options", ...(issue?.path ?? [])].join(".") } },
   );
 }

@@ -1,0 +1,53 @@
+import { StreamError, type StreamLog } from "@sluice/core";
+import { streamOptionsSchema, type StreamOptions } from "@sluice/protocol";
+import type { HandleMode } from "./publisher.ts";
+import type { Confirmation } from "./stream-handle.ts";
+
+export interface OpenOptions {
+  mode?: HandleMode;
+  /** What sends wait for that don't say. */
+  confirm?: Confirmation;
+}
+
+export interface CreateOptions extends OpenOptions {
+  /** A random UUID where it is absent. */
+  streamId?: string;
+  options?: StreamOptions;
+  /** Unique for ever: whoever repeats the creation under this name succeeds again. */
+  name?: string;
+  /** The stream is cancelled when nobody has read it for so long, 5 s to a day; by default it never is for want of readers. */
+  cancelWhenAbandonedSeconds?: number;
+}
+
+/** What the creating message carries; null: nothing. @throws StreamError INVALID_REQUEST */
+export function encodeOptions({ options, cancelWhenAbandonedSeconds }: CreateOptions): string | null {
+  if (options === undefined && cancelWhenAbandonedSeconds === undefined) return null;
+  const abandoned =
+    cancelWhenAbandonedSeconds === undefined
+      ? {}
+      : { cancel_when_abandoned_seconds: cancelWhenAbandonedSeconds };
+  const parsed = streamOptionsSchema.safeParse({ ...options, ...abandoned });
+  if (parsed.success) return JSON.stringify(parsed.data);
+  const issue = parsed.error.issues[0];
+  throw new StreamError(
+    "INVALID_REQUEST",
+    `options.${issue?.path.join(".") ?? ""}: ${issue?.message ?? "invalid"}`,
+    { details: { field: ["options", ...(issue?.path ?? [])].join(".") } },
+  );
+}
+
+/** What a creation failed with, in the caller's terms: the log only knows that something stands there. */
+export async function whyNotCreated(
+  log: Pick<StreamLog, "lastMessage">,
+  streamId: string,
+  error: unknown,
+): Promise<unknown> {
+  const isTaken =
+    error instanceof StreamError && ["FENCED", "STREAM_ENDED", "STREAM_DELETED"].includes(error.code);
+  if (!isTaken) return error;
+  const last = await log.lastMessage(streamId);
+  if (last?.control === "delete") {
+    return new StreamError("STREAM_DELETED", `stream ${streamId} was deleted: choose another id`);
+  }
+  return new StreamError("STREAM_EXISTS", `stream ${streamId} exists: open it, or choose another id`);
+}
