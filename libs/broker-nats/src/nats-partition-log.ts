@@ -104,7 +104,7 @@ export class NatsPartitionLog implements PartitionLog {
   }
 
   lastMessages(partition: number): AsyncIterable<readonly StoredMessage[]> {
-    return readLastMessages(this.#link, partition);
+    return readLastMessages(this.#link, this.#reads, partition);
   }
 
   /** Pages come from any replica; where that has nothing, the leader says whether there is anything. */

@@ -21,8 +21,8 @@ export interface SessionHandlers {
   onMessage(message: StoredMessage, pending: number): void;
   /** The open pull has ended in good order: the next one may follow. */
   onPullEnd(): void;
-  /** Something may be missing or the consumer may be gone. Told once; nothing else is told after it. */
-  onDoubt(): void;
+  /** Something may be missing or the consumer may be gone. Told once; nothing else is told after it. @param reason for people */
+  onDoubt(reason: string): void;
 }
 
 /**
@@ -50,12 +50,12 @@ export class PullSession {
     this.#consumer = `sluice-p${partition}-${nuid.next()}`;
     this.#handlers = handlers;
     this.#silence = setTimeout(() => {
-      if (this.isPulling) this.#doubt();
+      if (this.isPulling) this.#doubt(`nothing came for ${SILENCE_MS} ms`);
     }, SILENCE_MS);
     this.#subscription = link.connection.subscribe(`${this.#inbox}.*`, {
       callback: (error, message) => {
         if (this.#isOver) return;
-        if (error !== null) this.#doubt();
+        if (error !== null) this.#doubt(error.message);
         else if (message.subject.startsWith(this.#inbox)) this.#onStatus(message);
         else this.#onMessage(message);
       },
@@ -126,8 +126,8 @@ export class PullSession {
         JSON.stringify(request),
         { reply: `${this.#inbox}.${this.#pull}` },
       );
-    } catch {
-      this.#doubt();
+    } catch (error) {
+      this.#doubt(error instanceof Error ? error.message : String(error));
     }
   }
 
@@ -142,7 +142,8 @@ export class PullSession {
   #onMessage(message: Msg): void {
     this.#silence.refresh();
     const delivery = parseDelivery(message.reply ?? "");
-    if (delivery === null || delivery.deliverySequence !== this.#delivered + 1) return this.#doubt();
+    if (delivery?.deliverySequence !== this.#delivered + 1)
+      return this.#doubt(`delivery ${delivery?.deliverySequence} came after ${this.#delivered}`);
     this.#delivered = delivery.deliverySequence;
     this.#handlers.onMessage(
       storedMessage({
@@ -165,19 +166,20 @@ export class PullSession {
     const code = message.headers?.code ?? 0;
     if (code === HEARTBEAT) {
       const told = numberOf(message.headers, "Nats-Last-Consumer");
-      if (told !== null && told > this.#delivered) this.#doubt();
+      if (told !== null && told > this.#delivered)
+        this.#doubt(`delivery ${told} was told, ${this.#delivered} had come`);
     } else if (code === PULL_EXPIRED || (code === PULL_ENDED && isFilled(message))) {
       this.#expected = 0;
       this.#handlers.onPullEnd();
     } else {
-      this.#doubt();
+      this.#doubt(`the server said ${code} ${message.headers?.description ?? ""}`);
     }
   }
 
-  #doubt(): void {
+  #doubt(reason: string): void {
     if (this.#isOver) return;
     this.#end();
-    this.#handlers.onDoubt();
+    this.#handlers.onDoubt(reason);
   }
 
   #end(): void {

@@ -63,8 +63,9 @@ export interface PartitionLog {
    */
   readStream(streamId: string, after: number, pageSize: number): AsyncIterable<readonly StoredMessage[]>;
   /**
-   * The last message of each stream of a partition, in pages in log order. A stream that gets a message meanwhile may be
-   * left out: whoever reads the partition gets that one.
+   * The last message of each stream of a partition as it is at the time of the call, in pages in log order. Some may be
+   * told that are not the last: of a stream's messages the one told last counts. A stream that gets a message meanwhile
+   * may be left out: whoever reads the partition gets that one.
    */
   lastMessages(partition: number): AsyncIterable<readonly StoredMessage[]>;
   /**

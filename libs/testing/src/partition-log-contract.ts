@@ -256,9 +256,12 @@ export function partitionLogContract(name: string, open: () => Promise<LogUnderT
         .toSorted((left, right) => left - right);
       const told = await lastOf(log, partition);
       expect(told.every(({ streamId }) => partitionOf(streamId, log.partitions) === partition)).toBe(true);
+      expect(told).toEqual(told.toSorted((left, right) => left.brokerSequence - right.brokerSequence));
+      const last = new Map(told.map((message) => [message.streamId, message.brokerSequence]));
       // The log may hold other tests' streams.
-      const ours = told.filter(({ streamId }) => streams.includes(streamId));
-      expect(ours.map((message) => message.brokerSequence)).toEqual(wanted);
+      expect(streams.map((streamId) => last.get(streamId)).toSorted((left, right) => left! - right!)).toEqual(
+        wanted,
+      );
     });
 
     it("tells all last messages where they are many and large, in pages that are bounded", async () => {
@@ -269,9 +272,8 @@ export function partitionLogContract(name: string, open: () => Promise<LogUnderT
         streams.map((streamId) => streamLog.append(outgoing({ streamId, expectedLastSequence: 0, payload }))),
       );
       const told = await lastOf(log, partition);
-      const ours = told.filter(({ streamId }) => streams.includes(streamId));
-      expect(new Set(ours.map((message) => message.streamId))).toEqual(new Set(streams));
-      expect(ours).toHaveLength(streams.length);
+      const toldStreams = new Set(told.map((message) => message.streamId));
+      expect(streams.filter((streamId) => !toldStreams.has(streamId))).toEqual([]);
     });
 
     it("takes the same rejected element twice without complaint, whatever its reason and bytes are", async () => {
