@@ -191,8 +191,8 @@ export class Stream implements AsyncIterable<StreamChunk> {
         options: this.#options,
         reader,
         changed: (state, error) => this.#change(state, error),
-        over: (error) => {
-          if (error === null) reader.takeEnd(null);
+        over: (error, status) => {
+          if (error === null) reader.takeEnd(null, status);
           else this.#fail(error);
         },
         carryOn: (follow) => {
