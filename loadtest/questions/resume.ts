@@ -1,5 +1,6 @@
 import { startStack, type Stack } from "@sluice/deploy";
 import type { Command } from "commander";
+import type { FrameSource } from "../actors/frame-source.ts";
 import type { RawPublisher } from "../actors/raw-publisher.ts";
 import type { Resumption, ResumingReaders } from "../actors/resuming-readers.ts";
 import { Actor } from "../src/actor.ts";
@@ -27,6 +28,11 @@ interface Case {
   atOnce: number;
   readers: number;
   chunks: number;
+}
+
+interface CaseOptions {
+  prefix: string;
+  chunkBytes: number;
 }
 
 const READER_PROCESSES = 2;
@@ -77,52 +83,70 @@ async function measureResume(options: ResumeOptions): Promise<void> {
     env: { ingest: { MAX_STREAM_CHUNKS: "1000000" } },
   });
   const rows: Row[] = [];
-  for (const [index, each] of cases.entries()) {
-    const row = await measureCase(stack, each, { ...options, prefix: `resume${index}` });
+  const add = (row: Row): void => {
     console.log(JSON.stringify(row));
     rows.push(row);
+  };
+  for (const [index, each] of cases.entries()) {
+    const caseOptions = { chunkBytes: options.chunkBytes, prefix: `resume${index}` };
+    add(await measureCase(stack, each, caseOptions));
+    if (each.atOnce > 1 && each.streams === 1)
+      add(
+        await measureFloor({ ...each, name: `${each.atOnce} at once, of a bare HTTP server` }, caseOptions),
+      );
   }
   report({
     question: "resume",
     settings: { ...options, readerProcesses: READER_PROCESSES, edges: 1, ingest: 1 },
     rows,
     notes: [
+      "a bare HTTP server: node:http with a fixed answer of as many chunks; the floor under the case above it, in the column `edge`",
       "from the client's connect to the first and to the last of the missed chunks being read; the streams are open",
       "µs: CPU time (user and system) per replayed chunk; of a reader who comes back for a hundred, a hundredth of all it costs",
     ],
   });
 }
 
-async function measureCase(
-  stack: Stack,
-  { name, streams, atOnce, readers, chunks }: Case,
-  options: { prefix: string; chunkBytes: number },
-): Promise<Row> {
+async function measureCase(stack: Stack, { streams, ...each }: Case, options: CaseOptions): Promise<Row> {
   await using publisher = Actor.start<RawPublisher>("raw-publisher.ts");
-  await using clients = new AsyncDisposableStack();
-  const processes = Math.min(READER_PROCESSES, atOnce);
-  const actors = Array.from({ length: processes }, () =>
-    clients.use(Actor.start<ResumingReaders>("resuming-readers.ts")),
-  );
   const { prefix, chunkBytes } = options;
   const workload: Workload = { prefix, streams, chunksPerMessage: CHUNKS_PER_MESSAGE, chunkBytes };
   await publisher.call("open", { natsUrl: stack.natsUrl, workload });
-  const messages = streams * Math.ceil(chunks / CHUNKS_PER_MESSAGE + 1);
+  const messages = streams * Math.ceil(each.chunks / CHUNKS_PER_MESSAGE + 1);
   const chunksPerSecond = PUBLISHED_PER_SECOND;
   const durationMs = (messages * CHUNKS_PER_MESSAGE * 1000) / chunksPerSecond;
   await publisher.call("run", { chunksPerSecond, durationMs });
   const head = Math.floor(messages / streams) * CHUNKS_PER_MESSAGE;
+  return await measureReplays(stack.edgeUrl, each, processesOf(stack), (reader) => ({
+    streamId: streamIdOf(workload, reader % streams),
+    // Not all at the same place, or one page would do for all.
+    after: Math.max(0, head - each.chunks - (reader % CHUNKS_PER_MESSAGE)),
+  }));
+}
 
+/** The same bytes, ready in the memory of a bare HTTP server: what machine, Node and clients take of the time. */
+async function measureFloor(each: Omit<Case, "streams">, { chunkBytes }: CaseOptions): Promise<Row> {
+  await using source = Actor.start<FrameSource>("frame-source.ts");
+  const url = await source.call("open", { chunks: each.chunks, chunkBytes });
+  return await measureReplays(url, each, { edge: [source.pid] }, () => ({ streamId: "s", after: 0 }));
+}
+
+async function measureReplays(
+  edgeUrl: string,
+  { name, atOnce, readers, chunks }: Omit<Case, "streams">,
+  processes: Record<string, number[]>,
+  resumptionOf: (reader: number) => Resumption,
+): Promise<Row> {
+  await using clients = new AsyncDisposableStack();
+  const actors = Array.from({ length: Math.min(READER_PROCESSES, atOnce) }, () =>
+    clients.use(Actor.start<ResumingReaders>("resuming-readers.ts")),
+  );
   const runAll = async (count: number) => {
-    const resumptions = Array.from({ length: count }, (_, reader): Resumption => {
-      // Not all at the same place, or one page would do for all.
-      const after = Math.max(0, head - chunks - (reader % CHUNKS_PER_MESSAGE));
-      return { streamId: streamIdOf(workload, reader % streams), after };
-    });
+    const resumptions = Array.from({ length: count }, (_, reader) => resumptionOf(reader));
     return Promise.all(
       actors.map((actor, index) =>
         actor.call("run", {
-          edgeUrl: stack.edgeUrl,
+          edgeUrl,
           resumptions: resumptions.filter((_, position) => position % actors.length === index),
           count: chunks,
           atOnce: atOnce / actors.length,
@@ -137,7 +161,7 @@ async function measureCase(
   const first = new Latencies();
   const whole = new Latencies();
   let [seconds, bytes, faults] = [0, 0, 0];
-  const meter = UsageMeter.start({ ...processesOf(stack), readers: actors.map(({ pid }) => pid) });
+  const meter = UsageMeter.start({ ...processes, readers: actors.map(({ pid }) => pid) });
   for (let done = 0; done < readers; done += atOnce) {
     const reports = await runAll(Math.min(atOnce, readers - done));
     for (const each of reports) {
