@@ -126,10 +126,11 @@ describe.skipIf(chromium === null)("in a real browser", () => {
   test.concurrent("Escape stops an answer, but not where it was meant for a field", async ({ expect }) => {
     await using context = await real.browser.newContext();
     const tab = await ChatTab.open(context, pages.gatewayUrl);
-    await tab.ask(QUESTION);
+    const streamId = await tab.ask(QUESTION);
     const before = await tab.waitPast(10);
     await tab.page.locator("#prompt").press("Escape");
     await tab.waitPast(before + TOKENS_PER_SECOND);
+    expect(await pages.statusOf(streamId)).toBe("open");
     await tab.page.getByRole("button", { name: "Plain" }).press("Escape");
     await tab.waitFor("stopped");
   });
