@@ -86,7 +86,7 @@ function writing(name: string): (args: string) => AIMessageChunk {
 }
 
 /** A graph's stream of these messages. */
-async function* saying(...messages: BaseMessage[]) {
+async function* saying(...messages: object[]) {
   for (const message of messages) yield ["messages", [message, {}]];
 }
 
@@ -246,6 +246,20 @@ describe("fromLangGraph", () => {
       ["tool_result", { tool_call_id: "call_one", name: null, result: "1", is_error: false }],
       // By the graph's end.
       ["tool_call_completed", { tool_call_id: "call_two", name: "weather", arguments: { city: "Rom" } }],
+      expect.arrayContaining(["Complete"]),
+    ]);
+  });
+
+  it("takes messages as LangGraph's server sends them", async () => {
+    const piece = (content: string) => ({
+      type: "AIMessageChunk",
+      id: "run-1",
+      content,
+      tool_call_chunks: [],
+    });
+    expect(await hear(fromLangGraph(saying(piece("It "), piece("rains."))))).toEqual([
+      ["Text", "It "],
+      ["Text", "rains."],
       expect.arrayContaining(["Complete"]),
     ]);
   });

@@ -20,6 +20,12 @@ export function fromLangGraph(
   return adapt(stream, settings, (chunks) => new GraphMapping(chunks));
 }
 
+/** As LangGraph's server says what its pieces are. */
+const SERVER_TYPES = new Map<unknown, string>([
+  ["AIMessageChunk", "ai"],
+  ["ToolMessageChunk", "tool"],
+]);
+
 class GraphMapping implements Mapping<unknown> {
   readonly #chunks: AnswerChunks;
   readonly #messages: MessageReader;
@@ -46,7 +52,7 @@ class GraphMapping implements Mapping<unknown> {
 
   *#message(message: unknown): Generator<ChunkDraft> {
     const { id, type, tool_call_id: callId } = recordOf(message);
-    const kind = type ?? kindOf(message);
+    const kind = SERVER_TYPES.get(type) ?? type ?? kindOf(message);
     if (kind === "tool") {
       yield* this.#messages.endCaller(callId);
       yield this.#messages.toolMessage(message);
