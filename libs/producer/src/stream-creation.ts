@@ -1,4 +1,4 @@
-import { StreamError, type StreamLog } from "@sluice/core";
+import { StreamError, type StreamLog, type StreamStatus } from "@sluice/core";
 import { streamOptionsSchema, type StreamOptions } from "@sluice/protocol";
 import type { HandleMode } from "./publisher.ts";
 import type { Confirmation } from "./stream-handle.ts";
@@ -36,6 +36,21 @@ export function encodeOptions({ options, cancelWhenAbandonedSeconds }: CreateOpt
   );
 }
 
+/**
+ * A stream's record outlives its messages: by the log alone its id could be used again, and nobody would get what is sent.
+ * What the log still has it tells itself, also whether it is of a creation that is repeated.
+ * @throws StreamError STREAM_EXISTS, STREAM_DELETED
+ */
+export async function demandNotOutlived(
+  log: Pick<StreamLog, "lastMessage">,
+  statusOnRecord: ((streamId: string) => Promise<StreamStatus | null>) | undefined,
+  streamId: string,
+): Promise<void> {
+  const status = (await statusOnRecord?.(streamId)) ?? null;
+  if (status !== null && (await log.lastMessage(streamId)) === null)
+    throw usedBefore(streamId, status === "deleted");
+}
+
 /** What a creation failed with, in the caller's terms: the log only knows that something stands there. */
 export async function whyNotCreated(
   log: Pick<StreamLog, "lastMessage">,
@@ -46,8 +61,11 @@ export async function whyNotCreated(
     error instanceof StreamError && ["FENCED", "STREAM_ENDED", "STREAM_DELETED"].includes(error.code);
   if (!isTaken) return error;
   const last = await log.lastMessage(streamId);
-  if (last?.control === "delete") {
-    return new StreamError("STREAM_DELETED", `stream ${streamId} was deleted: choose another id`);
-  }
-  return new StreamError("STREAM_EXISTS", `stream ${streamId} exists: open it, or choose another id`);
+  return usedBefore(streamId, last?.control === "delete");
+}
+
+function usedBefore(streamId: string, isDeleted: boolean): StreamError {
+  return isDeleted
+    ? new StreamError("STREAM_DELETED", `stream ${streamId} was deleted: choose another id`)
+    : new StreamError("STREAM_EXISTS", `stream ${streamId} exists: open it, or choose another id`);
 }

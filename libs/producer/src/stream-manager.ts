@@ -9,6 +9,7 @@ import {
   type ReaderCensus,
   type ReceiptFeed,
   type StreamLog,
+  type StreamStatus,
 } from "@sluice/core";
 import { Cancellation } from "./cancellation.ts";
 import { ClusterPressure } from "./cluster-pressure.ts";
@@ -17,7 +18,13 @@ import { NOTHING, StreamPublisher, type Batch, type HandleMode } from "./publish
 import type { RateLimit } from "./rate-limit.ts";
 import { ReceiptDesk } from "./receipt-desk.ts";
 import { DEFAULT_SETTINGS, type ProducerSettings } from "./settings.ts";
-import { encodeOptions, whyNotCreated, type CreateOptions, type OpenOptions } from "./stream-creation.ts";
+import {
+  demandNotOutlived,
+  encodeOptions,
+  whyNotCreated,
+  type CreateOptions,
+  type OpenOptions,
+} from "./stream-creation.ts";
 import { StreamHandle, type Confirmation } from "./stream-handle.ts";
 import {
   headOf,
@@ -40,6 +47,8 @@ export interface StreamManagerOptions {
   readerCensus?: Pick<ReaderCensus, "hasReader">;
   /** Where the cluster's pressure is heard; without it nothing but the log itself slows a producer down. */
   pressureFeed?: Pick<PressureFeed, "subscribePressure">;
+  /** How a stream stands of which the log may have lost all; null: not known. Without it such an id is created again, for nobody. */
+  statusOnRecord?: (streamId: string) => Promise<StreamStatus | null>;
   /** How chunks are confirmed. */
   receiptFeed?: ReceiptFeed;
   /** Closes what the log stands on, once all handles are closed. */
@@ -86,6 +95,9 @@ export class StreamManager implements AsyncDisposable {
     this.#check(streamId);
     const options = encodeOptions(request);
     await this.#space.demandRoom();
+    // A random one is new.
+    if (request.streamId !== undefined)
+      await demandNotOutlived(this.#log, this.#options.statusOnRecord, streamId);
     // Exclusive in any case: a shared one would go on where somebody else has created the stream.
     const beatIntervalMs = this.#beatIntervalMs(mode);
     const creator = this.#publisher(streamId, "exclusive", NOT_CREATED, {
