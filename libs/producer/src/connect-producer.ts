@@ -9,7 +9,6 @@ import {
   NatsStreamLog,
   type NatsLink,
 } from "@sluice/broker-nats";
-import { partitionOf } from "@sluice/core";
 import type { ProducerSettings } from "./settings.ts";
 import { StreamManager } from "./stream-manager.ts";
 
@@ -22,9 +21,6 @@ export interface ConnectOptions {
   /** How long to wait for a server, and then for ingest to have made the log, ms each; 30 s if absent. */
   connectTimeoutMs?: number;
 }
-
-// Without an owner, its creation is the log's alone to decide.
-const RECORD_TIMEOUT_MS = 2_000;
 
 /**
  * Connects to NATS; the manager's `close` ends the connection. Reconnects by itself.
@@ -47,17 +43,10 @@ export async function createManager(
   { settings = {}, connectTimeoutMs = 30_000 }: Pick<ConnectOptions, "settings" | "connectTimeoutMs"> = {},
   closeLog: () => Promise<void> = () => Promise.resolve(),
 ): Promise<StreamManager> {
-  const log = new NatsStreamLog(link, await awaitLog(link, connectTimeoutMs));
-  const liveFeed = new NatsLiveFeed(link);
   return new StreamManager({
-    log,
+    log: new NatsStreamLog(link, await awaitLog(link, connectTimeoutMs)),
     settings,
-    liveFeed,
-    statusOnRecord: async (streamId) => {
-      const partition = partitionOf(streamId, log.partitions);
-      const answer = await liveFeed.requestRebuild(partition, streamId, RECORD_TIMEOUT_MS);
-      return answer?.kind === "restored" ? answer.status : null;
-    },
+    liveFeed: new NatsLiveFeed(link),
     cancelFeed: new NatsCancelFeed(link),
     readerCensus: new NatsReaderCensus(link),
     pressureFeed: new NatsPressureFeed(link),

@@ -1,4 +1,4 @@
-import { StreamError, type StreamLog, type StreamStatus } from "@sluice/core";
+import { partitionOf, StreamError, type ReceiptFeed, type StreamLog } from "@sluice/core";
 import { streamOptionsSchema, type StreamOptions } from "@sluice/protocol";
 import type { HandleMode } from "./publisher.ts";
 import type { Confirmation } from "./stream-handle.ts";
@@ -18,6 +18,9 @@ export interface CreateOptions extends OpenOptions {
   /** The stream is cancelled when nobody has read it for so long, 5 s to a day; by default it never is for want of readers. */
   cancelWhenAbandonedSeconds?: number;
 }
+
+// An owner answers in milliseconds; where there is none, NATS says so at once.
+const RECORD_TIMEOUT_MS = 2_000;
 
 /** What the creating message carries; null: nothing. @throws StreamError INVALID_REQUEST */
 export function encodeOptions({ options, cancelWhenAbandonedSeconds }: CreateOptions): string | null {
@@ -42,13 +45,14 @@ export function encodeOptions({ options, cancelWhenAbandonedSeconds }: CreateOpt
  * @throws StreamError STREAM_EXISTS, STREAM_DELETED
  */
 export async function demandNotOutlived(
-  log: Pick<StreamLog, "lastMessage">,
-  statusOnRecord: ((streamId: string) => Promise<StreamStatus | null>) | undefined,
+  log: Pick<StreamLog, "lastMessage" | "partitions">,
+  receiptFeed: Pick<ReceiptFeed, "askHead"> | undefined,
   streamId: string,
 ): Promise<void> {
-  const status = (await statusOnRecord?.(streamId)) ?? null;
-  if (status !== null && (await log.lastMessage(streamId)) === null)
-    throw usedBefore(streamId, status === "deleted");
+  const head = await receiptFeed?.askHead(partitionOf(streamId, log.partitions), streamId, RECORD_TIMEOUT_MS);
+  // Without an owner that knows, the log decides alone.
+  if (head === null || head === undefined) return;
+  if ((await log.lastMessage(streamId)) === null) throw usedBefore(streamId, head.status === "deleted");
 }
 
 /** What a creation failed with, in the caller's terms: the log only knows that something stands there. */

@@ -1,5 +1,5 @@
 import { StreamError, type StreamStatus } from "@sluice/core";
-import { MemoryLog, MemoryStreamLog } from "@sluice/testing";
+import { MemoryLog, MemoryReceiptFeed, MemoryStreamLog } from "@sluice/testing";
 import { beforeEach, expect, test } from "vitest";
 import { StreamManager } from "./index.ts";
 
@@ -38,19 +38,21 @@ test("an id can be given, but not twice, in whatever mode and after whatever end
 });
 
 test("an id of which only the record is left can't be given again; what the log still has it tells itself", async () => {
-  const record = new Map<string, StreamStatus>([
+  const records = new Map<string, StreamStatus>([
     ["ended", "completed"],
     ["gone", "deleted"],
     ["mine", "open"],
   ]);
   const asked: string[] = [];
-  manager = new StreamManager({
-    log: streamLog,
-    statusOnRecord: async (streamId) => {
+  const receiptFeed = new MemoryReceiptFeed();
+  for (let partition = 0; partition < streamLog.partitions; partition++) {
+    receiptFeed.answerHeads(partition, async (streamId) => {
       asked.push(streamId);
-      return record.get(streamId) ?? null;
-    },
-  });
+      const status = records.get(streamId);
+      return status === undefined ? null : { sequence: 3, brokerSequence: 9, status };
+    });
+  }
+  manager = new StreamManager({ log: streamLog, receiptFeed });
   await expect(manager.createStream({ streamId: "ended" })).rejects.toMatchObject({ code: "STREAM_EXISTS" });
   await expect(manager.createStream({ streamId: "gone" })).rejects.toMatchObject({ code: "STREAM_DELETED" });
   expect(log.messages).toEqual([]);

@@ -9,7 +9,6 @@ import {
   type ReaderCensus,
   type ReceiptFeed,
   type StreamLog,
-  type StreamStatus,
 } from "@sluice/core";
 import { Cancellation } from "./cancellation.ts";
 import { ClusterPressure } from "./cluster-pressure.ts";
@@ -47,9 +46,7 @@ export interface StreamManagerOptions {
   readerCensus?: Pick<ReaderCensus, "hasReader">;
   /** Where the cluster's pressure is heard; without it nothing but the log itself slows a producer down. */
   pressureFeed?: Pick<PressureFeed, "subscribePressure">;
-  /** How a stream stands of which the log may have lost all; null: not known. Without it such an id is created again, for nobody. */
-  statusOnRecord?: (streamId: string) => Promise<StreamStatus | null>;
-  /** How chunks are confirmed. */
+  /** How chunks are confirmed, and ids known that were used before the log's time. */
   receiptFeed?: ReceiptFeed;
   /** Closes what the log stands on, once all handles are closed. */
   closeLog?: () => Promise<void>;
@@ -97,7 +94,7 @@ export class StreamManager implements AsyncDisposable {
     await this.#space.demandRoom();
     // A random one is new.
     if (request.streamId !== undefined)
-      await demandNotOutlived(this.#log, this.#options.statusOnRecord, streamId);
+      await demandNotOutlived(this.#log, this.#options.receiptFeed, streamId);
     // Exclusive in any case: a shared one would go on where somebody else has created the stream.
     const beatIntervalMs = this.#beatIntervalMs(mode);
     const creator = this.#publisher(streamId, "exclusive", NOT_CREATED, {
