@@ -70,7 +70,7 @@ export class StreamLife {
   readonly #abandoned: AbandonedStreams;
   readonly #tickMs: number;
   readonly #sweepIntervalMs: number;
-  /** Looks and ends, one at a time. */
+  /** Ends, one at a time. Nothing else waits here: to bring back what a flush took can take minutes. */
   readonly #turn = new Mutex();
   /** Streams whose end waits, is under way, or is in the log and not applied yet: each is ended once. */
   readonly #ending = new Set<string>();
@@ -197,7 +197,7 @@ export class StreamLife {
   /** A new owner has heard nobody yet: the record of each stream says what there is to be listened for. */
   #load(): void {
     this.#isLoading = true;
-    this.#do(async () => {
+    void this.#try(async () => {
       try {
         for await (const page of this.#openStreams()) {
           const { cache } = this.#options;
@@ -205,6 +205,7 @@ export class StreamLife {
           for (const [index, { streamId }] of page.entries()) {
             // One by one: readers' streams are to be brought back, too.
             const info = infos[index] ?? (await this.#broughtBack(streamId));
+            if (this.#isClosed) return;
             if (info !== null && info.head.status === "open") this.#takeUp(info, performance.now());
           }
         }
@@ -258,7 +259,7 @@ export class StreamLife {
     const { settings, now } = this.#options;
     this.#isSweeping = true;
     const idleSinceMs = now() - settings.idleLimitMs;
-    this.#do(async () => {
+    void this.#try(async () => {
       try {
         for await (const page of this.#openStreams()) {
           for (const { streamId, updatedMs } of page) {
@@ -273,10 +274,12 @@ export class StreamLife {
   }
 
   async #endIdle(streamId: string, idleSinceMs: number): Promise<void> {
-    const { ender, cache, rebuild, settings } = this.#options;
+    const { cache, rebuild, settings } = this.#options;
     const error = `Nothing was written to this stream for ${settings.idleLimitMs / 1000} seconds.`;
     const end = { code: "IDLE_TIMEOUT", error } as const;
-    const outcome = await ender.endSilent(streamId, end, (info) => info.updatedMs <= idleSinceMs);
+    const outcome = await this.#inTurn((ender) =>
+      ender.endSilent(streamId, end, (info) => info.updatedMs <= idleSinceMs),
+    );
     if (outcome !== "unlisted") return;
     // Its record is lost. What the log brings back is ended in the next round; of what it doesn't know nothing is left.
     await rebuild(streamId);
@@ -286,27 +289,29 @@ export class StreamLife {
   #end(streamId: string, end: (ender: StreamEnder) => Promise<EndOutcome>): void {
     if (this.#ending.has(streamId)) return;
     this.#ending.add(streamId);
-    this.#do(async () => {
+    void this.#try(async () => {
       let outcome: EndOutcome = "overtaken";
       try {
-        outcome = await end(this.#options.ender);
+        outcome = await this.#inTurn(end);
       } finally {
         if (outcome !== "ended") this.#ending.delete(streamId);
       }
     });
   }
 
+  /** Once closed, ends are the next owner's. */
+  #inTurn(end: (ender: StreamEnder) => Promise<EndOutcome>): Promise<EndOutcome> {
+    return this.#turn.run(async () => (this.#isClosed ? "overtaken" : end(this.#options.ender)));
+  }
+
   /** Where log or cache are away, the next tick, message or round tries again. */
-  #do(task: () => Promise<void>): void {
-    void this.#turn.run(async () => {
-      if (this.#isClosed) return;
-      try {
-        await task();
-      } catch (error) {
-        if (!(error instanceof StreamError)) throw error;
-        this.#options.logger.warn({ err: error }, "streams can't be ended now");
-      }
-    });
+  async #try(task: () => Promise<void>): Promise<void> {
+    try {
+      await task();
+    } catch (error) {
+      if (!(error instanceof StreamError)) throw error;
+      this.#options.logger.warn({ err: error }, "streams can't be ended now");
+    }
   }
 
   async *#openStreams(): AsyncGenerator<readonly ListedStream[]> {
