@@ -12,8 +12,8 @@ const MAX_SESSIONS = 4;
 
 /**
  * The last message of each stream of a partition, up to the partition's last one as the log's leader has it now.
- * Where a session is lost the next one goes on behind what was told: nothing that is a stream's last stands before that.
- * @throws StreamError LOG_UNAVAILABLE where sessions are lost again and again
+ * Where a session is lost or ends too early the next one goes on behind what was told: nothing that is a stream's last stands before that.
+ * @throws StreamError LOG_UNAVAILABLE where that happens again and again
  */
 export async function* readLastMessages(
   link: NatsLink,
@@ -28,7 +28,10 @@ export async function* readLastMessages(
         told = page.at(-1)?.brokerSequence ?? told;
         yield page;
       }
-      return;
+      // Short of its end, too, where the rest has left the log meanwhile; or the replica lags for longer than a pull lasts.
+      const rest = await reads.firstAfter(partitionSubjects(partition), told);
+      if (rest === null || rest.brokerSequence > upTo) return;
+      throw logUnavailable("read last messages", "a replica lags behind");
     } catch (error) {
       const isLost = error instanceof StreamError && error.code === "LOG_UNAVAILABLE";
       if (!isLost || sessions === MAX_SESSIONS) throw error;
