@@ -185,7 +185,7 @@ test("a wish outlives its owner: the next one finds it in the record", async () 
   await expect.poll(() => bench.endOf("s"), DEADLINE).toMatchObject(cancelled);
 });
 
-test("a wish outlives a flush of the cache while its owner lives", async () => {
+test("a wish outlives its record while its owner lives", async () => {
   await using bench = start();
   bench.ingest();
   const { handle } = await bench.producer().manager.createStream({ streamId: "s" });
