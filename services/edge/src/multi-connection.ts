@@ -135,6 +135,8 @@ export class MultiConnection {
       if (this.#streams.get(streamId) === followed) {
         if (previous === undefined) this.#streams.delete(streamId);
         else this.#streams.set(streamId, previous);
+        // The others may have ended meanwhile, and the response not, for this one. One that carries nothing waits for more.
+        if (this.#streams.size > 0) this.#endWhenOver();
       }
       throw error;
     }
