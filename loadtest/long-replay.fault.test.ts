@@ -56,7 +56,8 @@ test("replays of 100,000 chunks come in pages, from the cache and brought back f
   });
   expect(await redis.deleteKeys([metaKeyOf(streamId), chunksKeyOf(streamId)])).toBe(2);
   const fromLog = await growthDuring(edgePid, readAll);
-  console.info(`the edge grew by ${[fromCache, fromLog].map((bytes) => Math.round(bytes / 2 ** 20))} MiB`);
+  const inMib = (bytes: number): number => Math.round(bytes / 2 ** 20);
+  console.info(`the edge grew by ${inMib(fromCache)} MiB from the cache, ${inMib(fromLog)} from the log`);
   expect(fromCache).toBeLessThan(MAX_GROWTH_BYTES);
   expect(fromLog).toBeLessThan(MAX_GROWTH_BYTES);
   expect(await gaugeOf(stack.service("ingest-1").url, "sluice_ingest_rebuilds_total")).toBeGreaterThan(0);

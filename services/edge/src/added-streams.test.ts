@@ -112,7 +112,7 @@ describe("a stream", () => {
         // Published while it is being added: it comes from the page or live, not from both.
         await first.ingest.publish("b", ["x"]);
         const statuses = (await Promise.all(adding)).map(({ status }) => status);
-        expect(statuses.toSorted()).toEqual([204, 409]);
+        expect(new Set(statuses)).toEqual(new Set([204, 409]));
         await has(reader, "b", head);
         expect((await change(first, "DELETE", id, "b")).status).toBe(204);
         await reader.until("it to be dropped", () => noticesOf(reader).at(-1)?.state === "dropped");

@@ -4,7 +4,7 @@ import { describe, expect, test, vi } from "vitest";
 import { HeadChecks } from "./head-checks.ts";
 import { DEFAULT_EDGE_SETTINGS } from "./settings.ts";
 import type { StreamFeed } from "./stream-feed.ts";
-import { startBench } from "./test-bench.ts";
+import { sequencesTo, startBench } from "./test-bench.ts";
 
 describe("the periodic check", () => {
   const INTERVAL_MS = DEFAULT_EDGE_SETTINGS.headCheckIntervalMs;
@@ -44,7 +44,8 @@ describe("the periodic check", () => {
     let most = 0;
     for (; nowMs < 4 * INTERVAL_MS; nowMs += step) {
       // Some before it begins, others at any time while it goes round.
-      for (let count = nowMs === 0 ? 300 : 2; count > 0 && nowMs <= INTERVAL_MS; count--) {
+      const coming = nowMs === 0 ? 300 : nowMs <= INTERVAL_MS ? 2 : 0;
+      for (const _ of sequencesTo(coming)) {
         const streamId = `stream-${feeds.length}`;
         const checkHead = async (): Promise<void> => void looksMs.get(streamId)?.push(nowMs + step);
         joinedMs.set(streamId, nowMs);

@@ -42,7 +42,7 @@ export interface EdgeSettings {
   retryMs: number;
   /**
    * A connection older than this (each by up to a fifth more or less) is ended, and its reader comes again: so load evens
-   * out after pods were added. 0: none is.
+   * out after pods were added, and a client that froze on a quiet stream is held no longer. 0: none is.
    */
   maxConnectionAgeMs: number;
   /** How long another pod, or all of them, may take to answer about their connections. */
