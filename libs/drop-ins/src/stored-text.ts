@@ -6,7 +6,8 @@ import type { StreamStatus } from "@sluice/core";
 const STATUS_TIMEOUT_MS = 10_000;
 // Ingest takes milliseconds; where it is away, readers wait and nobody is kept from writing.
 const KNOWN_TIMEOUT_MS = 5_000;
-const KNOWN_INTERVAL_MS = 5;
+const FIRST_LOOK_MS = 5;
+const MAX_LOOK_MS = 250;
 // Readers of a stream that is surely in the log.
 const WAIT_SECONDS = 30;
 
@@ -23,12 +24,18 @@ export async function statusOf(edgeUrl: string, streamId: string): Promise<Strea
   throw new Error(`the edge can't tell of stream ${streamId}: ${body.detail ?? response.status}`);
 }
 
-/** Resolves once the edge knows a stream that was created, or after a bound: it is in the log in any case. */
+/** Resolves once the edge knows a stream that was created, or after a bound: it is in the log in any case. Never rejects. */
 export async function untilKnown(edgeUrl: string, streamId: string): Promise<void> {
   const deadlineMs = performance.now() + KNOWN_TIMEOUT_MS;
-  while (performance.now() < deadlineMs) {
-    if ((await statusOf(edgeUrl, streamId)) !== null) return;
-    await delay(KNOWN_INTERVAL_MS);
+  for (
+    let pauseMs = FIRST_LOOK_MS;
+    performance.now() < deadlineMs;
+    pauseMs = Math.min(2 * pauseMs, MAX_LOOK_MS)
+  ) {
+    // An edge that can't say, as it starts or drains, may be able to a little later.
+    const status = await statusOf(edgeUrl, streamId).catch(() => null);
+    if (status !== null) return;
+    await delay(pauseMs);
   }
 }
 

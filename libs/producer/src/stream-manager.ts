@@ -17,7 +17,13 @@ import { NOTHING, StreamPublisher, type Batch, type HandleMode } from "./publish
 import type { RateLimit } from "./rate-limit.ts";
 import { ReceiptDesk } from "./receipt-desk.ts";
 import { DEFAULT_SETTINGS, type ProducerSettings } from "./settings.ts";
-import { encodeOptions, whyNotCreated, type CreateOptions, type OpenOptions } from "./stream-creation.ts";
+import {
+  demandNotOutlived,
+  encodeOptions,
+  whyNotCreated,
+  type CreateOptions,
+  type OpenOptions,
+} from "./stream-creation.ts";
 import { StreamHandle, type Confirmation } from "./stream-handle.ts";
 import {
   headOf,
@@ -40,7 +46,7 @@ export interface StreamManagerOptions {
   readerCensus?: Pick<ReaderCensus, "hasReader">;
   /** Where the cluster's pressure is heard; without it nothing but the log itself slows a producer down. */
   pressureFeed?: Pick<PressureFeed, "subscribePressure">;
-  /** How chunks are confirmed. */
+  /** How chunks are confirmed, and ids known that were used before the log's time. */
   receiptFeed?: ReceiptFeed;
   /** Closes what the log stands on, once all handles are closed. */
   closeLog?: () => Promise<void>;
@@ -86,6 +92,9 @@ export class StreamManager implements AsyncDisposable {
     this.#check(streamId);
     const options = encodeOptions(request);
     await this.#space.demandRoom();
+    // A random one is new.
+    if (request.streamId !== undefined)
+      await demandNotOutlived(this.#log, this.#options.receiptFeed, streamId);
     // Exclusive in any case: a shared one would go on where somebody else has created the stream.
     const beatIntervalMs = this.#beatIntervalMs(mode);
     const creator = this.#publisher(streamId, "exclusive", NOT_CREATED, {

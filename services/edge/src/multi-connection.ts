@@ -129,7 +129,7 @@ export class MultiConnection {
       this.#dropped.delete(streamId);
       this.#tell(streamId, { state: "following", sequence: followed.subscriber.cursor });
       if (opening === "ready") this.#start(followed);
-      else this.#end(streamId, followed, { state: "ended", sequence: followed.subscriber.cursor });
+      else this.#end(streamId, followed, endNotice(followed.subscriber));
     } catch (error) {
       followed.subscriber.leave();
       if (this.#streams.get(streamId) === followed) {
@@ -183,7 +183,7 @@ export class MultiConnection {
     const refusal = refusalOf(opening, streamId);
     const notice: StreamNotice =
       refusal === null
-        ? { state: "ended", sequence: subscriber.cursor }
+        ? endNotice(subscriber)
         : { state: "refused", code: refusal.code, detail: refusal.message };
     this.#end(streamId, followed, notice);
     return false;
@@ -211,7 +211,7 @@ export class MultiConnection {
           await connection.drained();
           return work();
         }),
-      finish: () => this.#end(subscriber.streamId, followed, { state: "ended", sequence: subscriber.cursor }),
+      finish: () => this.#end(subscriber.streamId, followed, endNotice(subscriber)),
       giveUp: () => connection.end(),
     };
   }
@@ -258,6 +258,11 @@ export class MultiConnection {
     if (count < MAX_STREAMS_PER_CONNECTION && fitsEventId(this.#listed.length, [...others, streamId])) return;
     throw new StreamError("INVALID_REQUEST", "no more streams fit on this connection: open another");
   }
+}
+
+/** `status`: for who doesn't get the chunk that says it. */
+function endNotice({ cursor, endStatus }: Subscriber): StreamNotice {
+  return { state: "ended", sequence: cursor, ...(endStatus !== null && { status: endStatus }) };
 }
 
 function refusalOf(opening: Opening, streamId: string): StreamError | null {

@@ -104,6 +104,7 @@ describe("a response", () => {
     await bench.ingest.publish("s", [], "completed");
     const response = await fetch(`${bench.url}/streams/s/events`, { headers: { "Last-Event-ID": "6" } });
     expect(response.status).toBe(204);
+    expect(response.headers.get("sluice-status")).toBe("completed");
     const reader = await bench.open("/streams/s/events", { "Last-Event-ID": "5" });
     await reader.untilEnd();
     expect(reader.sequences).toEqual([6]);

@@ -5,7 +5,12 @@ import { queryNumber, readPosition, readsCompact } from "./cursor.ts";
 import { SoleOutlet } from "./outlet.ts";
 import { Patience } from "./patience.ts";
 import { openConnection, readCoalesceMs } from "./response-connection.ts";
-import { CONNECTION_ID_HEADER, RESUME_TOKEN_HEADER, setStreamHeaders } from "./response-headers.ts";
+import {
+  CONNECTION_ID_HEADER,
+  RESUME_TOKEN_HEADER,
+  setStreamHeaders,
+  STATUS_HEADER,
+} from "./response-headers.ts";
 import { assertOpen, type RouteParts } from "./route-parts.ts";
 import type { Opening, Subscriber } from "./subscriber.ts";
 
@@ -39,6 +44,7 @@ export async function serveOne(
     if (opening === "at-end") {
       // The one answer after which EventSource doesn't come again.
       response.setHeader("Cache-Control", "no-cache");
+      if (subscriber.endStatus !== null) response.setHeader(STATUS_HEADER, subscriber.endStatus);
       response.status(204).end();
       return;
     }
