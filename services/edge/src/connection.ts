@@ -172,6 +172,8 @@ export class Connection {
 
   #write(): void {
     const socket = this.#socket;
+    // Drained in the turn for which a write was scheduled: the end is under way already.
+    if (socket.writableEnded) return;
     if (this.#isEnding) socket.cork();
     if (this.#queue.length > 0) this.#writeQueue();
     if (this.#isEnding && this.#isChunked) socket.write(LAST_CHUNK);

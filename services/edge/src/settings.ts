@@ -54,7 +54,12 @@ export interface EdgeSettings {
   maxConnections: number;
   /** Most streams followed at once; each is a NATS subscription. */
   maxStreams: number;
-  /** Connections that one address may open: a second, and at once. 0: no limit. */
+  /** Most readers, long polls too, that wait for streams that nobody knows yet. One more is refused. */
+  maxWaiting: number;
+  /**
+   * Connections that one address may open: a second, and at once. 0: no limit. An id that nobody knows counts as another
+   * one.
+   */
   connectsPerSecond: number;
   connectBurst: number;
   /** Above: no new connections, not ready. */
@@ -95,6 +100,7 @@ export const DEFAULT_EDGE_SETTINGS: Readonly<EdgeSettings> = Object.freeze({
   trustedProxies: 0,
   maxConnections: 20_000,
   maxStreams: 20_000,
+  maxWaiting: 1_000,
   connectsPerSecond: 0,
   connectBurst: 100,
   softRssBytes: 1_024 * MIB,
