@@ -129,6 +129,11 @@ export class Producer {
   kill(): void {
     this.#isKilled = true;
   }
+
+  /** Its network is back. */
+  revive(): void {
+    this.#isKilled = false;
+  }
 }
 
 export async function samples(registry: Registry, name: string): Promise<unknown[]> {

@@ -43,6 +43,22 @@ test("a silence that is told is told again only after another one", () => {
   expect(watch.takeSilent(30_000)).toEqual(["s"]);
 });
 
+test("a silence that was told is over with a beat, with a message, with a pause of the listener, and with the stream", () => {
+  const watch = new ProducerWatch(MIN_TIMEOUT_MS);
+  const isOverAfter = (change: () => void): boolean => {
+    watch.watch("s", 5_000, 7, 0);
+    expect(watch.takeSilent(15_000)).toEqual(["s"]);
+    expect(watch.isSilentSince("s", 15_000)).toBe(true);
+    change();
+    return !watch.isSilentSince("s", 15_000);
+  };
+  expect(isOverAfter(() => watch.heard("s", 7, 15_001))).toBe(true);
+  expect(isOverAfter(() => watch.heard("s", 6, 15_001))).toBe(false);
+  expect(isOverAfter(() => watch.watch("s", 5_000, 8, 15_001))).toBe(true);
+  expect(isOverAfter(() => watch.startAnew(15_001))).toBe(true);
+  expect(isOverAfter(() => watch.forget("s"))).toBe(true);
+});
+
 test("after a pause of the listener every silence begins anew", () => {
   const watch = new ProducerWatch(MIN_TIMEOUT_MS);
   watch.watch("s", 5_000, 7, 0);

@@ -71,4 +71,10 @@ export class ProducerWatch {
     }
     return silent;
   }
+
+  /** Whether nothing was heard, nor begun anew, since it was told as silent at that time. */
+  isSilentSince(streamId: string, toldMs: number): boolean {
+    const watched = this.#watched.get(streamId);
+    return watched !== undefined && watched.heardMs <= toldMs;
+  }
 }

@@ -37,6 +37,36 @@ test("a stream whose producer dies ends as PRODUCER_LOST; one whose producer liv
   ]);
 });
 
+test("a producer that is heard again before its end has had its turn lives on", async () => {
+  await using bench = start();
+  bench.ingest();
+  const [dead, producer] = [bench.producer(), bench.producer()];
+  await dead.manager.createStream({ streamId: "dead" });
+  dead.kill();
+  // From then on nobody but who is to end it asks for a record.
+  await expect.poll(() => bench.endOf("dead"), DEADLINE).toMatchObject(lost);
+  const { handle } = await producer.manager.createStream({ streamId: "s" });
+  await expect.poll(() => bench.cache.readInfo("s"), DEADLINE).not.toBeNull();
+  const readInfo = bench.cache.readInfo.bind(bench.cache);
+  const { promise: held, resolve: letOn } = Promise.withResolvers<void>();
+  let [asked, answered, beats] = [0, 0, 0];
+  bench.cache.readInfo = async (streamId) => {
+    asked++;
+    await held;
+    answered++;
+    return readInfo(streamId);
+  };
+  producer.kill();
+  await expect.poll(() => asked, DEADLINE).toBeGreaterThan(0);
+  bench.closeAfterwards(bench.openFeed().subscribeBeats(() => beats++));
+  producer.revive();
+  await expect.poll(() => beats, DEADLINE).toBeGreaterThan(1);
+  letOn();
+  await expect.poll(() => answered, DEADLINE).toBeGreaterThan(1);
+  await setImmediate();
+  expect((await handle.sendText("still here")).sequence).toBe(1);
+});
+
 test("a producer that dies before its first chunk is missed, too", async () => {
   await using bench = start();
   bench.ingest();

@@ -186,7 +186,7 @@ export class StreamLife {
     else {
       void this.#abandoned.look(nowMs);
       if (lagMs() > CAUGHT_UP_MS) this.#watch.startAnew(nowMs);
-      else for (const streamId of this.#watch.takeSilent(nowMs)) this.#endLost(streamId);
+      else for (const streamId of this.#watch.takeSilent(nowMs)) this.#endLost(streamId, nowMs);
     }
 
     if (nowMs - this.#sweptMs < this.#sweepIntervalMs || this.#isSweeping) return;
@@ -240,14 +240,15 @@ export class StreamLife {
     return this.#options.cache.readInfo(streamId);
   }
 
-  #endLost(streamId: string): void {
+  /** @param toldMs when it was found to be silent: its turn may come much later */
+  #endLost(streamId: string, toldMs: number): void {
     const error = "The producer of this stream has been silent for too long.";
     this.#end(streamId, async (ender) => {
       if ((await this.#options.cache.readInfo(streamId)) === null) await this.#broughtBack(streamId);
       let beats = false;
       const outcome = await ender.endSilent(streamId, { code: "PRODUCER_LOST", error }, (info) => {
         beats = info.beatIntervalMs !== null;
-        return beats;
+        return beats && this.#watch.isSilentSince(streamId, toldMs);
       });
       if (!beats) this.#watch.forget(streamId);
       return outcome;
