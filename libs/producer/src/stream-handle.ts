@@ -56,6 +56,7 @@ export interface StreamHandleOptions {
  * All sends reject with a StreamError:
  * - INVALID_CHUNK (`details.field`), CHUNK_TOO_LARGE: this chunk alone; nothing was sent.
  * - BACKPRESSURE_EXCEEDED: the buffer stayed full; this chunk alone, surely not sent.
+ * - CONNECTION: the process has closed its connection, so that nothing can be confirmed; surely not sent.
  * - LOG_UNAVAILABLE, LOG_FULL: with `details.may_be_stored`. Everything that waited behind it fails too and is surely not
  *   stored, so that the log never holds a later chunk without an earlier one. The handle can be used again: what is
  *   not in the log by the time that the next send is stored never will be.
