@@ -4,7 +4,13 @@ import { connectNats } from "@sluice/broker-nats";
 import { startFaultProxy, startNats, type ServerHandle } from "@sluice/testing";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { ObservedLog } from "./log-under-fault.ts";
-import { connectProducer, createManager, type ProducerSettings, type StreamHandle, type StreamManager } from "./index.ts";
+import {
+  connectProducer,
+  createManager,
+  type ProducerSettings,
+  type StreamHandle,
+  type StreamManager,
+} from "./index.ts";
 
 let server: ServerHandle;
 let log: ObservedLog;

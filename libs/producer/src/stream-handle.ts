@@ -172,7 +172,8 @@ export class StreamHandle implements AsyncDisposable {
    * Sends what a source gives, as fast as it comes and the buffer takes it, and ends the stream: `completed` with the source,
    * unless its last chunk is an end already; `cancelled` where `signal` aborts; with an Error chunk where the source fails.
    * The source is hung up on as soon as nothing more of it can be sent.
-   * @throws what the source threw, once the Error chunk is durable; the StreamError of a chunk that couldn't be sent
+   * @throws what the source threw, once the Error chunk is durable; the StreamError of a chunk that couldn't be sent; where
+   * all were stored but not all confirmed, UNCONFIRMED once the stream has ended
    */
   pipe(source: PipeSource, options: PipeOptions = {}): Promise<PipeOutcome> {
     return pipe(source, this, options);
