@@ -42,7 +42,7 @@ export interface StreamHandleOptions {
   readerCensus: Pick<ReaderCensus, "hasReader"> | null;
   maxMessageBytes: number;
   /** Null: it doesn't beat. */
-  beat: ((brokerSequence: number) => void) | null;
+  beat: ((brokerSequence: number | null) => void) | null;
   onClose: () => void;
 }
 
@@ -88,7 +88,7 @@ export class StreamHandle implements AsyncDisposable {
     if (beat === null) return;
     // Unreferenced: an open handle is no reason for a process to live.
     this.#pulse = setInterval(() => {
-      if (publisher.end === null) beat(publisher.position.brokerSequence);
+      if (publisher.end === null) void publisher.lastStored().then(beat);
       else clearInterval(this.#pulse);
     }, settings.beatIntervalMs).unref();
   }
