@@ -83,7 +83,10 @@ export class StreamHandle implements AsyncDisposable {
         this.#pulse?.refresh();
         if (publisher.end !== null) cancellation.close();
       },
-      onOvertaken: (end) => cancellation.abort(end),
+      onOvertaken: (end) => {
+        cancellation.abort(end);
+        cancellation.close();
+      },
     });
     if (beat === null) return;
     // Unreferenced: an open handle is no reason for a process to live.
