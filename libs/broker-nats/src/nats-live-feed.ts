@@ -132,8 +132,8 @@ export class NatsLiveFeed implements LiveFeed {
       publishLive(this.#link, message.reply, JSON.stringify(answer));
   }
 
-  publishBeat(streamId: string, brokerSequence: number): void {
-    publishLive(this.#link, beatSubject(streamId), String(brokerSequence));
+  publishBeat(streamId: string, brokerSequence: number | null): void {
+    publishLive(this.#link, beatSubject(streamId), String(brokerSequence ?? ""));
   }
 
   subscribeBeats(handler: (streamId: string, brokerSequence: number | null) => void): Subscription {

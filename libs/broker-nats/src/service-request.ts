@@ -1,10 +1,12 @@
-import type { Msg } from "@nats-io/nats-core";
-import type { Subscription } from "@sluice/core";
+import type { Msg, Subscription as NatsSubscription, SubscriptionOptions } from "@nats-io/nats-core";
+import { StreamError, type Subscription } from "@sluice/core";
+import { isNeverSent } from "./log-errors.ts";
 import type { NatsLink } from "./nats-connection.ts";
 
 /**
  * Messages of core NATS, synchronously, in order of arrival. What a handler throws is a broken invariant and surfaces as an
  * uncaught exception; thrown into the client, it would only tear the connection down.
+ * @throws StreamError CONNECTION where the connection is closed or closing
  */
 export function subscribe(
   link: NatsLink,
@@ -13,7 +15,7 @@ export function subscribe(
   options: { queue?: string } = {},
 ): Subscription {
   let isClosed = false;
-  const subscription = link.connection.subscribe(subject, {
+  const subscription = open(link, subject, {
     ...options,
     callback: (error, message) => {
       if (error !== null || isClosed) return;
@@ -32,6 +34,15 @@ export function subscribe(
       subscription.unsubscribe();
     },
   };
+}
+
+function open({ connection }: NatsLink, subject: string, options: SubscriptionOptions): NatsSubscription {
+  try {
+    return connection.subscribe(subject, options);
+  } catch (cause) {
+    if (!isNeverSent(cause)) throw cause;
+    throw new StreamError("CONNECTION", "the connection to NATS is closed", { cause });
+  }
 }
 
 /** Answers a request, with JSON or emptily. A message that asks for no answer gets none. */

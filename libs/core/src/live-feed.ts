@@ -57,10 +57,10 @@ export interface LiveFeed {
   answerRebuilds(partition: number, handler: (streamId: string) => Promise<RebuildAnswer>): Subscription;
 
   /**
-   * A producer lives. @param brokerSequence of its last acknowledged message, by which a beat of one that was replaced
-   * meanwhile is told apart
+   * A producer lives. @param brokerSequence of its last message in the log, by which a beat of one that was replaced
+   * meanwhile is told apart; null where it doesn't know that now
    */
-  publishBeat(streamId: string, brokerSequence: number): void;
+  publishBeat(streamId: string, brokerSequence: number | null): void;
   /** The beats of all streams. `brokerSequence` null: the producer didn't say. */
   subscribeBeats(handler: (streamId: string, brokerSequence: number | null) => void): Subscription;
 

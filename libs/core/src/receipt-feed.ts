@@ -21,6 +21,7 @@ export interface ReceiptInbox extends Subscription {
 export interface ReceiptFeed {
   /** To be called only after the cache holds the message. */
   publishReceipt(receiptTo: string, receipt: Receipt): void;
+  /** @throws StreamError CONNECTION where the connection has been closed */
   openInbox(handler: (number: number, receipt: Receipt) => void): ReceiptInbox;
 
   /** Where the stream stands in the cache, by its partition's owner; null: no answer within `timeoutMs`, or it isn't there. */

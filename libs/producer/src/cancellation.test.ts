@@ -64,6 +64,16 @@ test("the signal aborts when others have ended the stream, or taken it over", as
   expect(second.reason).toMatchObject({ code: "STREAM_ENDED" });
 });
 
+test("a handle that was replaced hears of no cancel any more: only its successor is given time", async () => {
+  const { handle } = await manager.createStream({ streamId: "s" });
+  expect(handle.signal.aborted).toBe(false);
+  await manager.resume("s");
+  await expect(handle.sendText("late")).rejects.toMatchObject({ code: "FENCED" });
+  expect(handle.signal.aborted).toBe(true);
+  expect(cancelFeed.openSubscriptions).toBe(0);
+  expect(await tell()).toBe(false);
+});
+
 test("a stream that its own worker ends doesn't abort the signal, and neither does closing", async () => {
   const { handle } = await manager.createStream({ streamId: "s" });
   const { signal } = handle;

@@ -188,6 +188,18 @@ test("closing waits for what is to be confirmed", async () => {
   expect(sent.outcome).toMatchObject({ sequence: 1 });
 });
 
+test("where receipts can't be listened for, the send that asks fails and is surely not stored; the handle goes on", async () => {
+  const openInbox = vi.spyOn(feed, "openInbox").mockImplementationOnce(() => {
+    throw new StreamError("CONNECTION", "closed");
+  });
+  const [sent, behind] = [watch(handle.send(text("a"), sequenced)), watch(handle.sendText("with it"))];
+  await turn();
+  expect([sent.outcome, behind.outcome]).toMatchObject([{ code: "CONNECTION" }, { code: "CONNECTION" }]);
+  expect(openInbox).toHaveBeenCalledOnce();
+  expect(await handle.sendText("b")).toMatchObject({ sequence: 1 });
+  await handle.close();
+});
+
 test("without a way to hear of receipts nothing can be confirmed, and a send that asks is refused", async () => {
   const deaf = new StreamManager({ log: new MemoryStreamLog(log) });
   const { handle: plain } = await deaf.createStream();

@@ -1,7 +1,8 @@
 import { StreamError, type ChunkType } from "@sluice/core";
 import { decodeMessage, MAX_CHUNK_BYTES } from "@sluice/protocol";
-import { MemoryCancelFeed, MemoryLog, MemoryStreamLog } from "@sluice/testing";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { MemoryCancelFeed, MemoryLog, MemoryReceiptFeed, MemoryStreamLog } from "@sluice/testing";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { pipe } from "./pipe.ts";
 import { StreamManager, type PipeItem, type StreamHandle } from "./index.ts";
 
 let log: MemoryLog;
@@ -204,4 +205,77 @@ test("tells readers that the stream is cut where the log was away for too long, 
     { type: "Error", error: "the stream is cut here: the log is full", code: "LOG_FULL" },
   ]);
   expect(source.isHungUp).toBe(true);
+});
+
+/** The stream, for one whose chunks are to be confirmed while nobody confirms. */
+async function openUnconfirmed(): Promise<StreamHandle> {
+  await manager.close();
+  const settings = { confirmTimeoutMs: 20 };
+  manager = new StreamManager({ log: streamLog, cancelFeed, receiptFeed: new MemoryReceiptFeed(), settings });
+  return manager.resume("s", { confirm: "sequenced" });
+}
+
+test("goes on where chunks are stored but not confirmed, and says so once the end is written", async () => {
+  handle = await openUnconfirmed();
+  const gate = Promise.withResolvers<void>();
+  const source = new Source(["a"], () => gate.promise);
+  const piping = handle.pipe(source);
+  await expect(handle.sendText("by the way")).rejects.toMatchObject({ code: "UNCONFIRMED" });
+  expect(source.isHungUp).toBe(false);
+  gate.resolve();
+  await expect(piping).rejects.toMatchObject({ code: "UNCONFIRMED" });
+  expect(stored()).toEqual([...texts("by the way", "a"), { type: "Complete", summary: null }]);
+});
+
+test("a pipe is over when all its chunks are confirmed, the first as well as the last", async () => {
+  let sent = 0;
+  const unconfirmed = new StreamError("UNCONFIRMED", "not in time");
+  const late = Promise.withResolvers<never>();
+  const { signal } = new AbortController();
+  const target = {
+    signal,
+    send: () => (sent++ === 0 ? late.promise : Promise.resolve()),
+    ready: () => Promise.resolve(),
+  };
+  const piping = pipe(new Source(["a", "b"]), target, { end: false });
+  setImmediate(() => late.reject(unconfirmed));
+  await expect(piping).rejects.toBe(unconfirmed);
+  expect(sent).toBe(2);
+});
+
+test("a source that fails after an unconfirmed chunk is what the worker hears of, and readers too", async () => {
+  handle = await openUnconfirmed();
+  const failure = new Error("slow down");
+  await expect(handle.pipe(new Source(["a"], () => Promise.reject(failure)))).rejects.toBe(failure);
+  expect(stored().at(-1)).toMatchObject({ type: "Error", code: "SOURCE_FAILED" });
+});
+
+test("an end that the log doesn't take is not the source's failure", async () => {
+  const append = streamLog.append.bind(streamLog);
+  let appends = 0;
+  streamLog.append = (message) =>
+    appends++ === 1 ? Promise.reject(new StreamError("LOG_FULL", "the log is full")) : append(message);
+  await expect(handle.pipe(new Source(["a"]))).rejects.toMatchObject({ code: "LOG_FULL" });
+  expect(stored().at(-1)).toMatchObject({ type: "Error", code: "LOG_FULL" });
+});
+
+test("asks a source for nothing more once a chunk has failed: what it would have thrown ends no process", async () => {
+  await manager.close();
+  const settings = { publishTimeoutMs: 20, retryDelayMs: 1, bufferSize: 2, backpressureThreshold: 0.5 };
+  manager = new StreamManager({ log: streamLog, settings });
+  handle = await manager.openStream("s", { mode: "shared" });
+  log.setReachable(false);
+  let asked = 0;
+  const failed = vi.spyOn(handle, "send");
+  const source: AsyncIterable<PipeItem> = {
+    [Symbol.asyncIterator]: () => ({
+      next: async () => {
+        asked++;
+        return { done: false, value: "x" };
+      },
+    }),
+  };
+  await expect(handle.pipe(source)).rejects.toMatchObject({ code: "LOG_UNAVAILABLE" });
+  // The last send is the Error chunk's.
+  expect(asked).toBe(failed.mock.calls.length - 1);
 });

@@ -37,36 +37,34 @@ export async function pipe(
   options: PipeOptions,
 ): Promise<PipeOutcome> {
   const piping = new Piping(source, target);
-  try {
-    const ownEnd = await piping.run();
-    if (ownEnd !== null) return { status: ownEnd, chunks: piping.count };
-    if (options.end === false) return { status: "open", chunks: piping.count };
-    await target.send({ type: "Complete", summary: options.summary ?? null });
-    return { status: "completed", chunks: piping.count };
-  } catch (error) {
-    return breakOff(error, piping, target, options);
-  }
+  const status = await carry(piping, options).catch((error: unknown) => breakOff(error, piping, options));
+  if (piping.unconfirmed !== null) throw piping.unconfirmed;
+  return { status, chunks: piping.count };
 }
 
-async function breakOff(
-  failure: unknown,
-  piping: Piping,
-  target: PipeTarget,
-  options: PipeOptions,
-): Promise<PipeOutcome> {
+async function carry(piping: Piping, options: PipeOptions): Promise<StreamStatus> {
+  const ownEnd = await piping.run();
+  if (ownEnd !== null) return ownEnd;
+  if (options.end === false) return "open";
+  await piping.say({ type: "Complete", summary: options.summary ?? null });
+  return "completed";
+}
+
+async function breakOff(failure: unknown, piping: Piping, options: PipeOptions): Promise<StreamStatus> {
   const isCancelled = failure instanceof StreamError && failure.code === "CANCELLED";
-  if (options.end === false && isCancelled) return { status: "open", chunks: piping.count };
+  if (options.end === false && isCancelled) return "open";
   if (options.end === false) throw failure;
-  const last = lastWords(failure, piping.loss, options);
+  const { loss } = piping;
+  const last = lastWords(failure, loss, options);
   if (last === null) throw failure;
   try {
-    await target.send(last);
+    await piping.say(last);
   } catch (error) {
     // What was lost is what the worker has to hear of; else that its readers can't be told.
-    if (piping.loss !== null || !(error instanceof StreamError)) throw failure;
+    if (loss !== null || !(error instanceof StreamError)) throw failure;
     throw new StreamError(error.code, error.message, { cause: failure, details: { ...error.details } });
   }
-  if (isCancelled) return { status: "cancelled", chunks: piping.count };
+  if (isCancelled) return "cancelled";
   throw failure;
 }
 
@@ -88,9 +86,12 @@ function lastWords(error: unknown, loss: StreamError | null, options: PipeOption
 /** One source on its way: at most as many chunks unanswered as the handle's buffer takes in without waiting. */
 class Piping {
   count = 0;
+  /** Stored all the same, so that the stream goes on: to be told when it has ended. */
+  unconfirmed: StreamError | null = null;
   readonly #target: PipeTarget;
   readonly #reading: Reading;
-  #last: Promise<unknown> = Promise.resolve();
+  /** All that was sent has settled. */
+  #settled: Promise<void> = Promise.resolve();
   #failure: { error: unknown } | null = null;
   #interrupt: ((reason: unknown) => void) | undefined;
 
@@ -114,8 +115,8 @@ class Piping {
     let isWhole = false;
     try {
       for (;;) {
-        await this.#unlessStopped(this.#target.ready());
-        const { done, value } = await this.#unlessStopped(this.#reading.next());
+        await this.#unlessStopped(() => this.#target.ready());
+        const { done, value } = await this.#unlessStopped(() => this.#reading.next());
         if (done === true) break;
         const chunk: ChunkType | ChunkDraft =
           typeof value === "string" ? { type: "Text", content: value } : value;
@@ -135,27 +136,40 @@ class Piping {
     }
   }
 
+  /** Resolves when the chunk is stored, and confirmed or not where that was asked for. */
+  async say(chunk: ChunkType | ChunkDraft): Promise<void> {
+    try {
+      await this.#target.send(chunk);
+    } catch (error) {
+      if (!(error instanceof StreamError && error.code === "UNCONFIRMED")) {
+        this.#failure ??= { error };
+        throw error;
+      }
+      this.unconfirmed ??= error;
+    }
+  }
+
   #send(chunk: ChunkType | ChunkDraft): void {
     this.count++;
-    this.#last = this.#target.send(chunk).catch((error: unknown) => {
+    const sending = this.say(chunk).catch((error: unknown) => {
       this.count--;
-      this.#failure ??= { error };
       this.#interrupt?.(error);
     });
+    this.#settled = this.#settled.then(() => sending);
   }
 
   async #settle(): Promise<void> {
-    await this.#last;
+    await this.#settled;
     if (this.#failure !== null) throw this.#failure.error;
   }
 
   /** A race that leaves nothing behind, however many chunks there are. */
-  async #unlessStopped<T>(work: Promise<T>): Promise<T> {
+  async #unlessStopped<T>(start: () => Promise<T>): Promise<T> {
     if (this.#failure !== null) throw this.#failure.error;
     this.#target.signal.throwIfAborted();
     return new Promise((resolve, reject) => {
       this.#interrupt = reject;
-      work.then(resolve, reject);
+      start().then(resolve, reject);
     });
   }
 }

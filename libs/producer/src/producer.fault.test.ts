@@ -1,9 +1,16 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
+import { connectNats } from "@sluice/broker-nats";
 import { startFaultProxy, startNats, type ServerHandle } from "@sluice/testing";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { ObservedLog } from "./log-under-fault.ts";
-import { connectProducer, type ProducerSettings, type StreamHandle, type StreamManager } from "./index.ts";
+import {
+  connectProducer,
+  createManager,
+  type ProducerSettings,
+  type StreamHandle,
+  type StreamManager,
+} from "./index.ts";
 
 let server: ServerHandle;
 let log: ObservedLog;
@@ -180,6 +187,20 @@ test("shared handles of two processes append to one stream without losing or dou
 function textPair(writer: number, number: number) {
   return ["a", "b"].map((half) => ({ type: "Text" as const, content: `${writer}/${number}${half}` }));
 }
+
+test("a worker that drains its connection has what it sends after refused, confirmed or not, and can close", async () => {
+  const link = await connectNats({ servers: server.url, name: "worker" });
+  const manager = await createManager(link, { settings: { publishTimeoutMs: 200 } });
+  const { streamId, handle } = await manager.createStream();
+  await handle.sendText("before");
+  const drained = link.connection.drain();
+  const confirmed = handle.send({ type: "Text", content: "after" }, { confirm: "sequenced" });
+  await expect(confirmed).rejects.toMatchObject({ code: "CONNECTION" });
+  await expect(handle.sendText("after")).rejects.toMatchObject({ code: "LOG_UNAVAILABLE" });
+  await manager.close();
+  await drained;
+  expect(await log.readTexts(streamId)).toEqual(["before"]);
+});
 
 test("a deleted stream leaves its tombstone, which the id can't be used beside", async () => {
   const manager = await connect();

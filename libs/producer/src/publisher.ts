@@ -3,6 +3,7 @@ import {
   type EndStatus,
   type LogAppendOutcome,
   type OutgoingMessage,
+  type StoredMessage,
   type StreamLog,
 } from "@sluice/core";
 import { Deadline } from "./deadline.ts";
@@ -71,6 +72,8 @@ type ClaimedMessage = OutgoingMessage & { expectedLastSequence: number };
 export class StreamPublisher {
   readonly #options: PublisherOptions;
   #position: StreamPosition;
+  /** The log may hold a message of ours after the position. */
+  #isInDoubt = false;
   #frozenCount = 0;
   #end: StreamError | null = null;
 
@@ -90,6 +93,23 @@ export class StreamPublisher {
   }
 
   /**
+   * Broker sequence of our last message in the log, one that was given up in doubt included; null where the log doesn't
+   * tell now. Settles nothing, so that it can be asked at any time.
+   */
+  async lastStored(): Promise<number | null> {
+    const { log, streamId } = this.#options;
+    const { brokerSequence } = this.#position;
+    if (!this.#isInDoubt) return brokerSequence;
+    try {
+      const found = await log.firstAfter(streamId, brokerSequence);
+      return found !== null && this.#isOurs(found) ? found.brokerSequence : brokerSequence;
+    } catch (error) {
+      if (!(error instanceof StreamError)) throw error;
+      return null;
+    }
+  }
+
+  /**
    * Stores a batch; resolves when it is durable. To be called again only after it has settled.
    * @throws StreamError FENCED, STREAM_ENDED, STREAM_DELETED: for good, and the batch is not stored
    * @throws StreamError LOG_UNAVAILABLE after `publishTimeoutMs`, LOG_FULL, CHUNK_TOO_LARGE. Where
@@ -105,7 +125,7 @@ export class StreamPublisher {
     for (let failures = 0; this.#end === null;) {
       const outcome = await this.#append(message, deadline);
       if (outcome.kind === "refused") throw refusal(outcome.error, mayBeStored);
-      if (outcome.kind === "unknown") mayBeStored = true;
+      if (outcome.kind === "unknown") mayBeStored = this.#isInDoubt = true;
 
       const place = await this.#lookUp(message, outcome, deadline);
       if (place.kind === "stored") return this.#acknowledge(batch, place.brokerSequence);
@@ -152,7 +172,7 @@ export class StreamPublisher {
     outcome: Exclude<AppendOutcome, { kind: "refused" }>,
     deadline: Deadline,
   ): Promise<Place> {
-    const { log, streamId, mode, handleId } = this.#options;
+    const { log, streamId, mode } = this.#options;
     if (outcome.kind === "stored") return outcome;
     const absent = { kind: "absent", cause: outcome.kind === "conflict" ? null : outcome.cause } as const;
     if (outcome.kind === "unsent") return absent;
@@ -163,9 +183,8 @@ export class StreamPublisher {
       if (found.messageId === message.messageId)
         return { kind: "stored", brokerSequence: found.brokerSequence };
 
-      const isOurs = found.messageId?.startsWith(`${handleId}:`) === true;
       const position = positionAfter(found);
-      if (isOurs || position.status !== "open") return this.#moveTo(position);
+      if (this.#isOurs(found) || position.status !== "open") return this.#moveTo(position);
       if (mode === "exclusive") return this.#fence("somebody else writes to it now", headOf(position));
       const last = await deadline.race(log.lastMessage(streamId), late);
       return this.#moveTo(last === null ? position : positionAfter(last));
@@ -187,8 +206,13 @@ export class StreamPublisher {
     return this.#fence("the log has lost what was last acknowledged", {});
   }
 
+  #isOurs({ messageId }: StoredMessage): boolean {
+    return messageId?.startsWith(`${this.#options.handleId}:`) === true;
+  }
+
   #moveTo(position: StreamPosition): Place {
     this.#position = position;
+    this.#isInDoubt = false;
     this.#end = refusalAt(this.#options.streamId, position);
     return { kind: "moved", cause: null };
   }

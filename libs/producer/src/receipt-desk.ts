@@ -36,7 +36,7 @@ export class ReceiptDesk {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** To be settled with `firstOf` or `forget`. */
+  /** To be settled with `firstOf` or `forget`. @throws StreamError CONNECTION where none can arrive any more */
   expect(streamId: string): ExpectedReceipt {
     this.#inbox ??= this.#feed.openInbox((number, receipt) => this.#waiting.get(number)?.(receipt));
     const number = ++this.#asked;

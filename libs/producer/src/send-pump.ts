@@ -89,15 +89,18 @@ export class SendPump {
   async #pump(): Promise<void> {
     // Lets what is sent in one go travel in one message.
     await Promise.resolve();
-    for (let next = this.#queue.next; next !== null; next = this.#queue.next) {
-      let units: SendUnit[] = [];
-      await this.#options.throttle.pass(next, (room) => {
-        units = this.#take(room);
-        return loadOf(units);
-      });
-      await this.#publish(units);
+    try {
+      for (let next = this.#queue.next; next !== null; next = this.#queue.next) {
+        let units: SendUnit[] = [];
+        await this.#options.throttle.pass(next, (room) => {
+          units = this.#take(room);
+          return loadOf(units);
+        });
+        await this.#publish(units);
+      }
+    } finally {
+      this.#running = null;
     }
-    this.#running = null;
   }
 
   #take(room: Load): SendUnit[] {
@@ -108,21 +111,26 @@ export class SendPump {
   async #publish(units: SendUnit[]): Promise<void> {
     const { publisher, receipts, streamId, onStored, onOvertaken } = this.#options;
     const isConfirmed = units.some((unit) => unit.isConfirmed);
-    const expected = isConfirmed && receipts !== null ? receipts.expect(streamId) : null;
-    const batch = batchOf(units, expected?.address);
+    let expected: ExpectedReceipt | null = null;
+    let batch: Batch;
+    let stored: StoredBatch;
     this.#isEnding = units.some((unit) => unit.hasEnd);
     try {
-      const stored = await publisher.publish(batch);
-      onStored();
-      acknowledge(units, stored, (unit) => !unit.isConfirmed);
-      if (expected !== null) this.#confirm(expected, units, stored, batch);
+      if (isConfirmed && receipts !== null) expected = receipts.expect(streamId);
+      batch = batchOf(units, expected?.address);
+      stored = await publisher.publish(batch);
     } catch (error) {
       expected?.forget();
       for (const unit of units) unit.reject(error);
       this.#queue.rejectAll(withoutDoubt(error));
       if (publisher.end !== null) onOvertaken(publisher.end);
+      return;
+    } finally {
+      this.#isEnding = false;
     }
-    this.#isEnding = false;
+    acknowledge(units, stored, (unit) => !unit.isConfirmed);
+    if (expected !== null) this.#confirm(expected, units, stored, batch);
+    onStored();
   }
 
   /** Beside the next message, not before it. */

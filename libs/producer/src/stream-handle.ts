@@ -42,7 +42,7 @@ export interface StreamHandleOptions {
   readerCensus: Pick<ReaderCensus, "hasReader"> | null;
   maxMessageBytes: number;
   /** Null: it doesn't beat. */
-  beat: ((brokerSequence: number) => void) | null;
+  beat: ((brokerSequence: number | null) => void) | null;
   onClose: () => void;
 }
 
@@ -56,6 +56,7 @@ export interface StreamHandleOptions {
  * All sends reject with a StreamError:
  * - INVALID_CHUNK (`details.field`), CHUNK_TOO_LARGE: this chunk alone; nothing was sent.
  * - BACKPRESSURE_EXCEEDED: the buffer stayed full; this chunk alone, surely not sent.
+ * - CONNECTION: the process has closed its connection, so that nothing can be confirmed; surely not sent.
  * - LOG_UNAVAILABLE, LOG_FULL: with `details.may_be_stored`. Everything that waited behind it fails too and is surely not
  *   stored, so that the log never holds a later chunk without an earlier one. The handle can be used again: what is
  *   not in the log by the time that the next send is stored never will be.
@@ -82,12 +83,15 @@ export class StreamHandle implements AsyncDisposable {
         this.#pulse?.refresh();
         if (publisher.end !== null) cancellation.close();
       },
-      onOvertaken: (end) => cancellation.abort(end),
+      onOvertaken: (end) => {
+        cancellation.abort(end);
+        cancellation.close();
+      },
     });
     if (beat === null) return;
     // Unreferenced: an open handle is no reason for a process to live.
     this.#pulse = setInterval(() => {
-      if (publisher.end === null) beat(publisher.position.brokerSequence);
+      if (publisher.end === null) void publisher.lastStored().then(beat);
       else clearInterval(this.#pulse);
     }, settings.beatIntervalMs).unref();
   }
@@ -171,7 +175,8 @@ export class StreamHandle implements AsyncDisposable {
    * Sends what a source gives, as fast as it comes and the buffer takes it, and ends the stream: `completed` with the source,
    * unless its last chunk is an end already; `cancelled` where `signal` aborts; with an Error chunk where the source fails.
    * The source is hung up on as soon as nothing more of it can be sent.
-   * @throws what the source threw, once the Error chunk is durable; the StreamError of a chunk that couldn't be sent
+   * @throws what the source threw, once the Error chunk is durable; the StreamError of a chunk that couldn't be sent; where
+   * all were stored but not all confirmed, UNCONFIRMED once the stream has ended
    */
   pipe(source: PipeSource, options: PipeOptions = {}): Promise<PipeOutcome> {
     return pipe(source, this, options);

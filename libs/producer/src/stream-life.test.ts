@@ -1,22 +1,40 @@
 import type { StreamLog } from "@sluice/core";
 import { MemoryLog, MemoryStreamLog } from "@sluice/testing";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { StreamManager } from "./index.ts";
+import { StreamManager, type StreamHandle } from "./index.ts";
 
 const BEAT_INTERVAL_MS = 1_000;
 
 let log: MemoryLog;
-let beats: { streamId: string; brokerSequence: number }[];
+let beats: { streamId: string; brokerSequence: number | null }[];
 let manager: StreamManager;
 
 function managerOf(streamLog: StreamLog, settings = {}): StreamManager {
-  const publishBeat = (streamId: string, brokerSequence: number): void =>
+  const publishBeat = (streamId: string, brokerSequence: number | null): void =>
     void beats.push({ streamId, brokerSequence });
   return new StreamManager({
     log: streamLog,
     liveFeed: { publishBeat },
     settings: { beatIntervalMs: BEAT_INTERVAL_MS, publishTimeoutMs: 200, retryDelayMs: 1, ...settings },
   });
+}
+
+/** Has a send fail without anybody knowing whether it is stored: its first attempt is lost, then the log is away. */
+async function sendInDoubt(
+  streamLog: MemoryStreamLog,
+  handle: StreamHandle,
+  lose: () => void,
+): Promise<void> {
+  lose();
+  const append = streamLog.append.bind(streamLog);
+  const appending = vi.spyOn(streamLog, "append").mockImplementationOnce(async (message) => {
+    const outcome = await append(message);
+    log.setReachable(false);
+    return outcome;
+  });
+  await expect(handle.sendText("doubtful")).rejects.toMatchObject({ details: { may_be_stored: true } });
+  appending.mockRestore();
+  log.setReachable(true);
 }
 
 beforeEach(() => {
@@ -36,12 +54,36 @@ test("an open handle beats each interval after its last stored message, with tha
   const { brokerSequence } = await handle.sendText("a sign of life, too");
   vi.advanceTimersByTime(BEAT_INTERVAL_MS - 1);
   expect(beats).toEqual([]);
-  vi.advanceTimersByTime(1);
-  vi.advanceTimersByTime(BEAT_INTERVAL_MS);
+  await vi.advanceTimersByTimeAsync(1);
+  await vi.advanceTimersByTimeAsync(BEAT_INTERVAL_MS);
   expect(beats).toEqual([
     { streamId: "s", brokerSequence },
     { streamId: "s", brokerSequence },
   ]);
+});
+
+test("after a send in doubt a handle beats with what the log has of it, whether that was stored or not", async () => {
+  const streamLog = new MemoryStreamLog(log);
+  const { handle } = await managerOf(streamLog, { publishTimeoutMs: 20 }).createStream({ streamId: "s" });
+  for (const lose of [() => streamLog.loseMessages(1), () => streamLog.loseAcks(1)]) {
+    await sendInDoubt(streamLog, handle, lose);
+    beats = [];
+    log.setReachable(false);
+    await vi.advanceTimersByTimeAsync(BEAT_INTERVAL_MS);
+    log.setReachable(true);
+    await vi.advanceTimersByTimeAsync(BEAT_INTERVAL_MS);
+    expect(beats.map(({ brokerSequence }) => brokerSequence)).toEqual([null, log.lastSequence]);
+  }
+  expect(log.messages).toHaveLength(2);
+});
+
+test("a handle in doubt that was replaced meanwhile doesn't beat for its successor", async () => {
+  const streamLog = new MemoryStreamLog(log);
+  const { handle } = await managerOf(streamLog, { publishTimeoutMs: 20 }).createStream({ streamId: "s" });
+  await sendInDoubt(streamLog, handle, () => streamLog.loseMessages(1));
+  await new StreamManager({ log: streamLog }).openStream("s");
+  await vi.advanceTimersByTimeAsync(BEAT_INTERVAL_MS);
+  expect(beats).toEqual([{ streamId: "s", brokerSequence: log.messages[0]!.brokerSequence }]);
 });
 
 test("every message of an exclusive handle promises to beat, from the creating one on; a shared one's does not", async () => {

@@ -14,7 +14,7 @@ export class MemoryLiveBus {
   /** Ranges, and frames of heartbeats. */
   readonly live = new Topic<LiveRange | Uint8Array>();
   readonly tails = new Topic<TailAnnouncement>();
-  readonly beats = new Topic<{ streamId: string; brokerSequence: number }>();
+  readonly beats = new Topic<{ streamId: string; brokerSequence: number | null }>();
   readonly barriers = new Topic<() => void>();
   readonly rebuilds = new Map<number, Set<RebuildHandler>>();
 
@@ -113,7 +113,7 @@ export class MemoryLiveFeed implements LiveFeed {
     return { close: () => void handlers.delete(entry) };
   }
 
-  publishBeat(streamId: string, brokerSequence: number): void {
+  publishBeat(streamId: string, brokerSequence: number | null): void {
     if (this.#isConnected && !this.#bus.isDropped())
       this.#bus.beats.publish("", { streamId, brokerSequence });
   }

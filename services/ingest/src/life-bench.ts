@@ -119,7 +119,7 @@ export class Producer {
   #isKilled = false;
 
   constructor(log: StreamLog, feed: LiveFeed) {
-    const publishBeat = (streamId: string, brokerSequence: number): void => {
+    const publishBeat = (streamId: string, brokerSequence: number | null): void => {
       if (!this.#isKilled) feed.publishBeat(streamId, brokerSequence);
     };
     const settings = { beatIntervalMs: BEAT_INTERVAL_MS, publishTimeoutMs: 500, retryDelayMs: 1 };
