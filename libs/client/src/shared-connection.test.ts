@@ -27,7 +27,7 @@ function startScriptedEdge() {
     say: (text: string): void => say(text),
     notice: (stream_id: string, state: string, sequence: number): void =>
       say(`event: stream\ndata: ${JSON.stringify({ stream_id, state, sequence })}\n\n`),
-    async fetch(input: unknown, init: RequestInit = {}): Promise<Response> {
+    fetch: async (input: unknown, init: RequestInit = {}): Promise<Response> => {
       const url = new URL(String(input));
       const position = new Headers(init.headers).get("Last-Event-ID");
       const id = url.pathname.split("/").at(-1);

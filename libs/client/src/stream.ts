@@ -199,7 +199,10 @@ export class Stream implements AsyncIterable<StreamChunk> {
           else this.#fail(error);
         },
         carryOn: (follow) => {
-          if (!isOver(this.#state)) this.#leave = follow(follower);
+          if (isOver(this.#state)) return;
+          this.#leave = follow(follower);
+          // A listener may have closed it meanwhile.
+          if (isOver(this.#state)) this.#leave();
         },
         room: () => this.#room(),
       };
