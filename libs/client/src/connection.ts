@@ -21,7 +21,8 @@ export interface ConnectionReader {
   readonly request: () => { url: string; lastEventId: string | null; waitMs: number };
   /** @param error why it waits, if it isn't that a server ended the connection */
   readonly changed: (state: ConnectionState, error: SluiceError | null) => void;
-  readonly opened: (headers: Headers) => void;
+  /** @param signal aborted as soon as what was opened is over */
+  readonly opened: (headers: Headers, signal: AbortSignal) => void;
   /** @throws SluiceError what came can't be used: it comes again from the reader's position */
   readonly take: (frame: Frame) => void;
   /** Reading waits for this while the reader has more than it can take. */
@@ -146,7 +147,7 @@ export class Connection {
         "CONNECTION",
         "this fetch can't stream: give one that can (in React Native: expo/fetch)",
       );
-    reader.opened(response.headers);
+    reader.opened(response.headers, signal);
     reader.changed("open", null);
     await this.#readBody(response.body, signal);
     return null;

@@ -1,6 +1,6 @@
 import { chunkFrame } from "@sluice/testing";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { createClient } from "./index.ts";
+import { createClient, type ClientOptions } from "./index.ts";
 
 beforeEach(() => {
   vi.spyOn(Math, "random").mockReturnValue(0);
@@ -16,7 +16,7 @@ const eventually = (isTrue: () => boolean): Promise<boolean> =>
 const encoder = new TextEncoder();
 
 /** An edge that says what it is told to, and answers changes when it is told to. */
-function startScriptedEdge() {
+function startScriptedEdge(options: Partial<ClientOptions> = {}) {
   let say = (_text: string): void => {};
   const edge = {
     /** `GET ?stream_id=a @ 1.2`, `POST a?from=1`, `DELETE a`. */
@@ -54,7 +54,7 @@ function startScriptedEdge() {
     };
     return new Response(body, { headers });
   }
-  const client = createClient({ edgeUrl: "http://edge", share: true, fetch: edge.fetch });
+  const client = createClient({ edgeUrl: "http://edge", share: true, fetch: edge.fetch, ...options });
   return { edge, client };
 }
 
@@ -91,4 +91,40 @@ test("a stream that came back before the server knew that it had left is sent an
   edge.say(completeOf("slow", 1_501));
   expect(await chunks.next()).toMatchObject({ value: { sequence: 1_501 } });
   await eventually(() => slow.state === "ended");
+});
+
+test("a change that is never answered ends with its connection, and is no hindrance on the next", async () => {
+  const { edge, client } = startScriptedEdge();
+  const streams = ["a", "b", "c"].map((id) => client.stream(id));
+  const open = (index: number): Promise<boolean> => eventually(() => streams[index]?.state === "open");
+  streams[0]?.on("chunk", () => {});
+  await open(0);
+  edge.holds = true;
+  streams[1]?.on("chunk", () => {});
+  await eventually(() => edge.held.length === 1);
+  edge.cut();
+  await open(1);
+  edge.holds = false;
+  streams[2]?.on("chunk", () => {});
+  await eventually(() => edge.requests.length === 4);
+  edge.notice("c", "following", 0);
+  await open(2);
+  expect(edge.requests).toEqual([
+    "GET ?stream_id=a",
+    "POST b?from=1",
+    "GET ?stream_id=a&stream_id=b",
+    "POST c?from=1",
+  ]);
+});
+
+test("a change that is not answered in time costs the connection", async () => {
+  vi.spyOn(Date, "now").mockReturnValue(1_000_000);
+  const { edge, client } = startScriptedEdge({ heartbeatMs: 60 });
+  const [first, second] = ["a", "b"].map((id) => client.stream(id));
+  first?.on("chunk", () => {});
+  await eventually(() => first?.state === "open");
+  edge.holds = true;
+  second?.on("chunk", () => {});
+  await eventually(() => second?.state === "open");
+  expect(edge.requests).toEqual(["GET ?stream_id=a", "POST b?from=1", "GET ?stream_id=a&stream_id=b"]);
 });
