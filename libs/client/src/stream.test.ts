@@ -92,6 +92,34 @@ describe("a stream", () => {
     await eventually(() => edge.open.size === 0);
   });
 
+  test.each([
+    ["before its first turn", false],
+    ["while it waits for the next", true],
+  ])("is closed by leaving its loop %s", async (_when, isWaiting) => {
+    edge.hasEnded = false;
+    edge.treatments = [{ stays: true }];
+    const stream = clientOf().stream("s");
+    const chunks = stream[Symbol.asyncIterator]();
+    const pending = isWaiting ? chunks.next() : null;
+    await eventually(() => stream.state === "open");
+    expect(await chunks.return?.()).toEqual({ done: true });
+    expect(stream.state).toBe("closed");
+    expect((await pending)?.done ?? true).toBe(true);
+    expect((await chunks.next()).done).toBe(true);
+    await eventually(() => edge.open.size === 0);
+  });
+
+  test("is closed by cancelling a ReadableStream that was made of it and never read", async () => {
+    edge.frames = Array.from({ length: 5_000 }, (_, index) => textFrame(index + 1, "x"));
+    edge.treatments = [{ stays: true }];
+    const stream = clientOf().stream("s");
+    const made = ReadableStream.from(stream);
+    await eventually(() => (stream.cursor ?? 0) >= 1_000);
+    await made.cancel();
+    expect(stream.state).toBe("closed");
+    await eventually(() => edge.open.size === 0);
+  });
+
   test("goes on in spite of a listener that throws, which is heard of", async () => {
     edge.frames = HELLO;
     const thrown: unknown[] = [];

@@ -135,13 +135,19 @@ export class Stream implements AsyncIterable<StreamChunk> {
     let queue: StreamChunk[] = [];
     let wake = (): void => {};
     const key = {};
-    const stops = [
+    const listeners = [
       this.on("chunk", (chunk) => {
         if (queue.push(chunk) >= MAX_QUEUED_CHUNKS) this.#full.add(key);
         wake();
       }),
       this.on("state", () => wake()),
     ];
+    const leave = (): void => {
+      this.close();
+      this.#hasRoom(key);
+      for (const takeOff of listeners) takeOff();
+      queue = [];
+    };
     const take = async function* (this: Stream): AsyncGenerator<StreamChunk, void, undefined> {
       try {
         for (;;) {
@@ -155,12 +161,17 @@ export class Stream implements AsyncIterable<StreamChunk> {
         }
         if (this.#state === "failed" && this.#error !== null) throw this.#error;
       } finally {
-        for (const stop of stops) stop();
-        this.#hasRoom(key);
-        this.close();
+        leave();
       }
     };
-    return take.call(this);
+    const chunks = take.call(this);
+    // A generator that waits, or hasn't begun, hears of it too late, or never.
+    const endOfChunks = chunks.return.bind(chunks);
+    chunks.return = (value) => {
+      leave();
+      return endOfChunks(value);
+    };
+    return chunks;
   }
 
   /** Asks the producer to stop. The stream then ends as any other does. @throws SluiceError */
