@@ -106,6 +106,26 @@ test.each([
   expect(stored).toEqual(before);
 });
 
+test("a text of an earlier page that lost its end is read again, and is whole", async () => {
+  edge.frames = FRAMES.slice(0, 2);
+  edge.treatments = [{ stays: true }];
+  const before = openPage();
+  before.on("text", () => {});
+  await eventually(() => before.textSoFar === "Hello, world" && stored.size > 0);
+  before.close();
+  const data = { stream_id: "s", reset: true, cursor: 2, head: 1, reason: "cursor_ahead" };
+  edge.frames = [{ from: 3, to: 3, text: `id: 1\nevent: gap\ndata: ${JSON.stringify(data)}\n\n` }];
+  const after = openPage();
+  after.on(
+    "gap",
+    () =>
+      (edge.frames = [FRAMES[0], chunkFrame(2, { type: "Complete", summary: null })].flatMap(
+        (frame) => frame ?? [],
+      )),
+  );
+  expect(await after.text()).toBe("Hello");
+});
+
 test("a hole in the text is remembered, too", async () => {
   const gap = 'id: 1\nevent: gap\ndata: {"stream_id":"s","from":1,"to":1,"reason":"expired"}\n\n';
   edge.frames = [{ from: 1, to: 1, text: gap }, ...FRAMES.slice(1)];

@@ -276,6 +276,20 @@ describe("what is missing", () => {
     expect(text).toBe("ac");
   });
 
+  test("after a reset within joined chunks is read again from where they began", async () => {
+    const data = { stream_id: "s", reset: true, cursor: 5, head: 3, reason: "cursor_ahead" };
+    const reset = { from: 6, to: 6, text: `id: 3\nevent: gap\ndata: ${JSON.stringify(data)}\n\n` };
+    const joined = (first_sequence: number, to: number, content: string): HostileFrame =>
+      chunkFrame(to, { type: "Text", content }, { first_sequence });
+    edge.frames = [textFrame(1, "a"), joined(2, 5, "bcde"), reset];
+    const { seen, text } = await read({ compact: true }, () => {
+      edge.frames = [textFrame(1, "a"), joined(2, 3, "bc"), textFrame(4, "x"), completeFrame(5)];
+    });
+    expect(seen).toEqual(["1", "5", "reset 1", "3", "4", "5"]);
+    expect(text).toBe("abcx");
+    expect(edge.requests[1]).toBe("GET /streams/s/events?compact=1 @ 1");
+  });
+
   test("overlapping a gap is told once", async () => {
     const gap = (from: number, to: number): HostileFrame => {
       const data = { stream_id: "s", from, to, reason: "expired" };

@@ -3,7 +3,7 @@ import type { Gap, StreamChunk, StreamEnd } from "./chunks.ts";
 import type { ConnectionState } from "./connection.ts";
 import { Emitter } from "./emitter.ts";
 import { startCursor, type Follower, type Leave, type RequestOptions } from "./follower.ts";
-import type { Memory, Remembered } from "./memory.ts";
+import type { Memory } from "./memory.ts";
 import { SluiceError } from "./sluice-error.ts";
 import { StreamReader } from "./stream-reader.ts";
 import { TextSoFar } from "./text-so-far.ts";
@@ -58,8 +58,6 @@ export class Stream implements AsyncIterable<StreamChunk> {
   #leave: Leave = () => {};
   #text: TextSoFar | null = null;
   #hasGaps = false;
-  /** Up to here an earlier page had read. */
-  #recalled = 0;
   /** Loops that have more than they can take, and what to call when that has changed. */
   readonly #full = new Set<object>();
   #tellOfRoom = (): void => {};
@@ -187,19 +185,14 @@ export class Stream implements AsyncIterable<StreamChunk> {
     this.#isStarted = true;
     queueMicrotask(() => {
       if (isOver(this.#state)) return;
-      const remembered = this.#recall();
-      const reader = new StreamReader(this.id, remembered?.cursor ?? startCursor(this.#options), {
+      const reader = new StreamReader(this.id, startCursor(this.#options), {
         chunk: (chunk) => this.#takeChunk(chunk),
         gap: (gap) => this.#takeGap(gap),
         heartbeat: (chunk) => this.#events.emit("heartbeat", chunk),
         end: (status, chunk) => this.#finishEnded({ status, chunk }),
       });
       this.#reader = reader;
-      if (remembered?.end !== undefined) {
-        reader.hasEnded = true;
-        this.#finishEnded({ status: remembered.end, chunk: null });
-        return;
-      }
+      if (this.#recall(reader)) return;
       const follower: Follower = {
         id: this.id,
         options: this.#options,
@@ -227,16 +220,17 @@ export class Stream implements AsyncIterable<StreamChunk> {
     return this.#text === null || (from ?? tail ?? resumeToken) !== undefined ? null : this.#host.memory;
   }
 
-  /** Where an earlier page was. */
-  #recall(): Remembered | null {
+  /** Goes on where an earlier page was. @returns whether that was the end */
+  #recall(reader: StreamReader): boolean {
     const remembered = this.#memory?.recall(this.id) ?? null;
-    if (remembered !== null) {
-      this.#hasGaps = remembered.hasGaps;
-      this.#recalled = remembered.cursor;
-      this.#text?.add(remembered.cursor, remembered.text);
-      this.#events.emit("text", remembered.text);
-    }
-    return remembered;
+    if (remembered === null) return false;
+    const { cursor, text, hasGaps, end } = remembered;
+    reader.recall(cursor);
+    this.#hasGaps = hasGaps;
+    this.#text?.add(cursor, text);
+    this.#events.emit("text", text);
+    if (end !== undefined) reader.takeEnd(null, end);
+    return reader.hasEnded;
   }
 
   #collectText(): TextSoFar {
@@ -271,8 +265,7 @@ export class Stream implements AsyncIterable<StreamChunk> {
       this.#text.cutAfter(gap.head);
       this.#events.emit("text", this.#text.value);
     }
-    // The text of an earlier page can't be cut, it goes as a whole.
-    this.#hasGaps ||= gap.reset !== true || gap.head < this.#recalled;
+    this.#hasGaps ||= gap.reset !== true;
     this.#events.emit("gap", gap);
     this.#remember();
   }
