@@ -8,6 +8,7 @@ export interface StreamChunk extends Chunk {
 /**
  * Sequences that can't be had. `skipped` is what no server announced: it was asked for again, several times, and was left
  * out each time. With `reset` the stream is shorter than what was read of it: discard what came after `head`.
+ * Where joined chunks were read, that is before the first of them: what is left comes again.
  */
 export type Gap =
   | { stream_id: string; from: number; to: number; reason: "expired" | "new_era" | "skipped"; reset?: never }

@@ -1,6 +1,6 @@
 import type { EndStatus } from "@sluice/core";
 import { backOffMs } from "./back-off.ts";
-import { refusalOf, type Http } from "./http.ts";
+import { refusalOf, unlessAborted, type Http } from "./http.ts";
 import { connectionError, SluiceError } from "./sluice-error.ts";
 import { createSseReader, type Frame } from "./sse.ts";
 import { isOffline, onWake } from "./wake.ts";
@@ -21,7 +21,8 @@ export interface ConnectionReader {
   readonly request: () => { url: string; lastEventId: string | null; waitMs: number };
   /** @param error why it waits, if it isn't that a server ended the connection */
   readonly changed: (state: ConnectionState, error: SluiceError | null) => void;
-  readonly opened: (headers: Headers) => void;
+  /** @param signal aborted as soon as what was opened is over */
+  readonly opened: (headers: Headers, signal: AbortSignal) => void;
   /** @throws SluiceError what came can't be used: it comes again from the reader's position */
   readonly take: (frame: Frame) => void;
   /** Reading waits for this while the reader has more than it can take. */
@@ -108,43 +109,48 @@ export class Connection {
 
   /** One request. @returns what went wrong; null: nothing, the server ended it */
   async #read(): Promise<SluiceError | null> {
-    const reader = this.#reader;
     const attempt = (this.#attempt = new AbortController());
     this.#skipsWait = false;
     try {
-      reader.changed("connecting", null);
-      const { url, lastEventId, waitMs } = reader.request();
-      this.#expectWithin(this.#settings.heartbeatMs + waitMs);
-      const headers = {
-        Accept: "text/event-stream",
-        // Named, we are told 503 where an EventSource must be let down gently.
-        "Sluice-Client": "js",
-        ...(lastEventId !== null && { "Last-Event-ID": lastEventId }),
-      };
-      const response = await this.#settings.http.send("GET", url, headers, attempt.signal);
-      if (attempt.signal.aborted) return null;
-      if (!response.ok) return await refusalOf(response);
-      if (response.status === 204) {
-        this.#finish(null, response.headers.get("Sluice-Status") as EndStatus | null);
-        return null;
-      }
-      const type = response.headers.get("Content-Type") ?? "";
-      if (!type.startsWith("text/event-stream")) return connectionError(`not an event stream but ${type}`);
-      if (response.body === null)
-        return new SluiceError(
-          "CONNECTION",
-          "this fetch can't stream: give one that can (in React Native: expo/fetch)",
-        );
-      reader.opened(response.headers);
-      reader.changed("open", null);
-      await this.#readBody(response.body, attempt.signal);
-      return null;
+      return await unlessAborted(attempt.signal, () => this.#ask(attempt.signal));
     } catch (error) {
       return error instanceof SluiceError ? error : connectionError(String(error), error);
     } finally {
       this.#silentFromMs = Infinity;
       attempt.abort();
     }
+  }
+
+  /** Once it is aborted, nobody waits for it, and it changes nothing. */
+  async #ask(signal: AbortSignal): Promise<SluiceError | null> {
+    const reader = this.#reader;
+    reader.changed("connecting", null);
+    const { url, lastEventId, waitMs } = reader.request();
+    this.#expectWithin(this.#settings.heartbeatMs + waitMs);
+    const headers = {
+      Accept: "text/event-stream",
+      // Named, we are told 503 where an EventSource must be let down gently.
+      "Sluice-Client": "js",
+      ...(lastEventId !== null && { "Last-Event-ID": lastEventId }),
+    };
+    const response = await this.#settings.http.send("GET", url, headers, signal);
+    if (signal.aborted) return null;
+    if (!response.ok) return refusalOf(response);
+    if (response.status === 204) {
+      this.#finish(null, response.headers.get("Sluice-Status") as EndStatus | null);
+      return null;
+    }
+    const type = response.headers.get("Content-Type") ?? "";
+    if (!type.startsWith("text/event-stream")) return connectionError(`not an event stream but ${type}`);
+    if (response.body === null)
+      return new SluiceError(
+        "CONNECTION",
+        "this fetch can't stream: give one that can (in React Native: expo/fetch)",
+      );
+    reader.opened(response.headers, signal);
+    reader.changed("open", null);
+    await this.#readBody(response.body, signal);
+    return null;
   }
 
   async #readBody(body: ReadableStream<Uint8Array>, signal: AbortSignal): Promise<void> {
@@ -158,10 +164,11 @@ export class Connection {
       onRetry: (ms) => (this.#retryMs = ms),
     });
     const bytes = body.getReader();
+    signal.addEventListener("abort", () => void bytes.cancel().catch(() => {}));
     while (!signal.aborted) {
       this.#expectWithin(heartbeatMs * SILENT_INTERVALS);
       const { done, value } = await bytes.read();
-      if (done) return;
+      if (done || signal.aborted) return;
       // A quiet connection has succeeded as well, once it has lasted.
       if (Date.now() > aliveMs) this.#failures = 0;
       feed(value);

@@ -1,4 +1,4 @@
-import { SluiceError } from "./sluice-error.ts";
+import { connectionError, SluiceError } from "./sluice-error.ts";
 
 export type HeadersSource = () => HeadersLike | Promise<HeadersLike>;
 type HeadersLike = ConstructorParameters<typeof Headers>[0];
@@ -25,6 +25,14 @@ export function createHttp(fetch: typeof globalThis.fetch, source?: HeadersSourc
       return ask();
     },
   };
+}
+
+/** What comes of work that may hang, deaf to its signal. @throws SluiceError CONNECTION as soon as that is aborted */
+export function unlessAborted<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    signal.addEventListener("abort", () => reject(connectionError("no answer")));
+    work().then(resolve, reject);
+  });
 }
 
 /** What an answer that isn't a success says. Proxies answer as well, without our problem documents. */

@@ -199,6 +199,31 @@ describe("silence", () => {
     nowMs += 20;
     await end(stream);
   });
+
+  test("ends what doesn't listen: headers that never come, and a fetch that can't be aborted", async () => {
+    let nowMs = 1_000_000;
+    vi.spyOn(Date, "now").mockImplementation(() => nowMs);
+    const never = new Promise<never>(() => {});
+    const headers = vi.fn<() => Promise<Record<string, string>>>().mockResolvedValue({});
+    headers.mockReturnValueOnce(never);
+    const cancelled = vi.fn<() => void>();
+    const fetch = vi.fn<typeof globalThis.fetch>().mockImplementation(globalThis.fetch);
+    const body = new ReadableStream({ cancel: cancelled });
+    fetch.mockReturnValueOnce(never);
+    fetch.mockResolvedValueOnce(new Response(body, { headers: { "Content-Type": "text/event-stream" } }));
+    const { stream } = read({ heartbeatMs: 60, headers, fetch });
+    for (const [called, times] of [
+      [headers, 1],
+      [fetch, 1],
+      [fetch, 2],
+    ] as const) {
+      await eventually(() => called.mock.calls.length === times);
+      await eventually(() => stream.state === (times === 2 ? "open" : "connecting"));
+      nowMs += 200;
+    }
+    await end(stream);
+    expect(cancelled).toHaveBeenCalledTimes(1);
+  });
 });
 
 /** What of a page the client looks at. */
@@ -270,6 +295,28 @@ describe("a page", () => {
     page.goOnline();
     expect((await new Promise<SluiceError>((resolve) => stream.on("error", resolve))).status).toBe(500);
     expect(edge.requests).toHaveLength(2);
+  });
+
+  test("is left alone by a stream that was closed, though its headers never came", async () => {
+    const listening = new Set<unknown>();
+    vi.stubGlobal("addEventListener", (_type: string, listener: unknown) => listening.add(listener));
+    vi.stubGlobal("removeEventListener", (_type: string, listener: unknown) => listening.delete(listener));
+    const clear = vi.spyOn(globalThis, "clearInterval");
+    const { stream } = read({ headers: () => new Promise(() => {}) });
+    await eventually(() => stream.state === "connecting");
+    expect(listening.size).toBe(2);
+    stream.close();
+    await eventually(() => clear.mock.calls.length === 1);
+    expect(listening.size).toBe(0);
+  });
+
+  test("has no more to do for a stream that is closed as it begins to connect", async () => {
+    const asked = vi.fn<typeof globalThis.fetch>().mockReturnValue(new Promise(() => {}));
+    const clear = vi.spyOn(globalThis, "clearInterval");
+    const { stream } = read({ fetch: asked });
+    stream.on("state", (state) => state === "connecting" && stream.close());
+    await eventually(() => clear.mock.calls.length === 1);
+    expect(stream.state).toBe("closed");
   });
 
   test("that changes its network leaves a connection which nobody closes", async () => {

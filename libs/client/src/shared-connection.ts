@@ -1,7 +1,7 @@
 import type { EndStatus } from "@sluice/core";
 import { Connection, type ConnectionSettings, type ConnectionState } from "./connection.ts";
 import { requestQuery, withQuery, type Follower, type Leave } from "./follower.ts";
-import { refusalOf } from "./http.ts";
+import { refusalOf, unlessAborted } from "./http.ts";
 import { SluiceError } from "./sluice-error.ts";
 import type { Frame } from "./sse.ts";
 
@@ -34,9 +34,8 @@ export class SharedConnection {
   /** Whose frames count. */
   #heard = new Map<string, Follower>();
   #connection: Connection | null = null;
-  /** Of the open connection; null while there is none. */
-  #connectionId: string | null = null;
-  #isChanging = false;
+  /** The last that was open. */
+  #opened: Opened | null = null;
 
   constructor(host: SharedHost, isCompact: boolean) {
     this.#host = host;
@@ -50,7 +49,9 @@ export class SharedConnection {
     return this.#wanted.size < MAX_STREAMS && characters <= MAX_ID_CHARACTERS;
   }
 
-  join(follower: Follower): Leave {
+  join(stream: Follower): Leave {
+    // Each joining is another one: who comes back is not who left, to whom the server may still be sending.
+    const follower = { ...stream };
     this.#wanted.set(follower.id, follower);
     follower.changed("connecting", null);
     // In the next microtask, when all streams of this moment are here.
@@ -71,13 +72,15 @@ export class SharedConnection {
   #settle(): void {
     if (this.#wanted.size === 0) this.#close();
     else if (this.#connection === null) this.#open();
-    else if (this.#connectionId !== null && !this.#isChanging) void this.#change();
+    else if (this.#opened?.isChanging === false) void this.#change(this.#opened);
   }
 
   #open(): void {
     this.#connection = new Connection(this.#host.settings, {
       request: () => this.#request(),
-      opened: (headers) => (this.#connectionId = headers.get("Sluice-Connection-Id")),
+      opened: (headers, signal) => {
+        this.#opened = { id: headers.get("Sluice-Connection-Id"), signal, isChanging: false };
+      },
       changed: (state, error) => this.#changed(state, error),
       take: (frame) => this.#take(frame),
       over: (error) => this.#over(error),
@@ -88,7 +91,6 @@ export class SharedConnection {
   #close(): void {
     this.#connection?.close();
     this.#connection = null;
-    this.#connectionId = null;
     this.#carried.clear();
     this.#heard.clear();
   }
@@ -98,7 +100,6 @@ export class SharedConnection {
     const wait = Math.max(...wanted.map(({ options }) => options.wait ?? 0));
     const cursors = wanted.map(({ reader }) => reader.cursor ?? 0);
     const ids = wanted.map(({ id }) => `stream_id=${id}`).join("&");
-    this.#connectionId = null;
     this.#heard.clear();
     this.#carried = new Map(this.#wanted);
     return {
@@ -113,7 +114,6 @@ export class SharedConnection {
 
   #changed(state: ConnectionState, error: SluiceError | null): void {
     if (state !== "open") {
-      this.#connectionId = null;
       for (const follower of this.#wanted.values()) follower.changed(state, error);
       return;
     }
@@ -152,42 +152,49 @@ export class SharedConnection {
   }
 
   /** One change at a time, until server and wishes agree. */
-  async #change(): Promise<void> {
-    this.#isChanging = true;
-    const connectionId = this.#connectionId;
-    const url = `${this.#host.edgeUrl}/connections/${connectionId}/streams/`;
+  async #change(opened: Opened): Promise<void> {
+    opened.isChanging = true;
     try {
-      while (this.#connectionId === connectionId) {
+      while (!opened.signal.aborted) {
         const dropped = [...this.#carried.values()].find((follower) => !this.#isWanted(follower));
         const added = [...this.#wanted.values()].find(({ id }) => !this.#carried.has(id));
-        if (dropped !== undefined) await this.#drop(url, dropped);
-        else if (added !== undefined) await this.#add(url, added);
+        if (dropped !== undefined) {
+          await this.#ask(opened, "DELETE", dropped.id);
+          this.#carried.delete(dropped.id);
+        } else if (added !== undefined) await this.#add(opened, added);
         else break;
       }
     } catch {
-      if (this.#connectionId === connectionId) this.#connection?.restart();
+      if (!opened.signal.aborted) this.#connection?.restart();
     }
-    this.#isChanging = false;
-    if (this.#connectionId !== connectionId) this.#settle();
-  }
-
-  async #drop(url: string, follower: Follower): Promise<void> {
-    await this.#host.settings.http.send("DELETE", url + follower.id, {});
-    if (this.#carried.get(follower.id) === follower) this.#carried.delete(follower.id);
+    opened.isChanging = false;
   }
 
   /** @throws SluiceError it can only be had by opening the connection anew */
-  async #add(url: string, follower: Follower): Promise<void> {
+  async #add(opened: Opened, follower: Follower): Promise<void> {
     const { id, options, reader } = follower;
     this.#carried.set(id, follower);
-    const start = { from: (reader.cursor ?? 0) + 1 };
-    const response = await this.#host.settings.http.send("POST", withQuery(url + id, start), {});
-    if (response.ok) return;
-    const refusal = await refusalOf(response);
+    const refusal = await this.#ask(opened, "POST", withQuery(id, { from: (reader.cursor ?? 0) + 1 }));
+    if (refusal === null) return;
     const isAnswer = refusal.code === "STREAM_NOT_FOUND" || refusal.code === "STREAM_DELETED";
     if (!isAnswer || options.wait !== undefined) throw refusal;
     this.#carried.delete(id);
     follower.over(refusal);
+  }
+
+  /** One change. What hangs is taken for a connection that is dead. @throws SluiceError the connection is over */
+  async #ask({ id, signal }: Opened, method: string, stream: string): Promise<SluiceError | null> {
+    const { http, heartbeatMs } = this.#host.settings;
+    const url = `${this.#host.edgeUrl}/connections/${id}/streams/${stream}`;
+    const overdue = setTimeout(() => this.#connection?.restart(), heartbeatMs);
+    try {
+      return await unlessAborted(signal, async () => {
+        const response = await http.send(method, url, {}, signal);
+        return response.ok ? null : refusalOf(response);
+      });
+    } finally {
+      clearTimeout(overdue);
+    }
   }
 
   /** Nobody waits for the slowest: it is taken off, and comes back where it was. */
@@ -211,6 +218,13 @@ export class SharedConnection {
       else follower.carryOn(this.#host.followAlone);
     }
   }
+}
+
+interface Opened {
+  readonly id: string | null;
+  /** Aborted as soon as it is over. */
+  readonly signal: AbortSignal;
+  isChanging: boolean;
 }
 
 type Notice =

@@ -25,6 +25,8 @@ export class StreamReader {
   readonly #sink: StreamSink;
   /** The last sequence that the application has; null: the server has yet to say where it begins. */
   #cursor: number | null;
+  /** Up to here each sequence came by itself; what came after in pieces can't be cut, should the stream lose its end. */
+  #divisible = Infinity;
   /** How often something was missing after it. */
   #tears = 0;
   hasEnded = false;
@@ -42,6 +44,12 @@ export class StreamReader {
   /** Where the server begins, if it wasn't for us to say. */
   beginAfter(sequence: unknown): void {
     if (this.#cursor === null && isSequence(sequence)) this.#cursor = sequence;
+  }
+
+  /** What an earlier page read counts, as one piece. */
+  recall(cursor: number): void {
+    this.#cursor = cursor;
+    this.#divisible = 0;
   }
 
   /** @throws SluiceError it must be read again from the cursor */
@@ -65,7 +73,9 @@ export class StreamReader {
     const chunk = data as StreamChunk | null;
     // What can't be read was not there: the next one shows the hole.
     if (!isSequence(chunk?.sequence) || !chunk.chunk_type?.type) return;
-    if (!this.#advance(chunk.first_sequence ?? chunk.sequence, chunk.sequence)) return;
+    const { first_sequence: first, sequence } = chunk;
+    if (!this.#advance(first ?? sequence, sequence)) return;
+    if (first !== undefined) this.#divisible = Math.min(this.#divisible, first - 1);
     this.#sink.chunk(chunk);
     const status = endOf(chunk);
     if (status !== null) this.#end(status, chunk);
@@ -79,8 +89,9 @@ export class StreamReader {
     const gap = data as Gap | null;
     if (gap?.reset === true) {
       if (!isSequence(gap.head) || gap.head >= (this.#cursor ?? Infinity)) return;
-      this.#cursor = gap.head;
-      this.#sink.gap(gap);
+      const head = (this.#cursor = Math.min(gap.head, this.#divisible));
+      this.#sink.gap({ ...gap, head });
+      if (head < gap.head) throw connectionError("joined chunks are read again");
     } else if (isSequence(gap?.from) && isSequence(gap.to)) {
       const from = Math.max(gap.from, (this.#cursor ?? 0) + 1);
       if (this.#advance(from, gap.to)) this.#sink.gap({ ...gap, from });

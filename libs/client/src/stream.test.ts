@@ -92,6 +92,34 @@ describe("a stream", () => {
     await eventually(() => edge.open.size === 0);
   });
 
+  test.each([
+    ["before its first turn", false],
+    ["while it waits for the next", true],
+  ])("is closed by leaving its loop %s", async (_when, isWaiting) => {
+    edge.hasEnded = false;
+    edge.treatments = [{ stays: true }];
+    const stream = clientOf().stream("s");
+    const chunks = stream[Symbol.asyncIterator]();
+    const pending = isWaiting ? chunks.next() : null;
+    await eventually(() => stream.state === "open");
+    expect(await chunks.return?.()).toEqual({ done: true });
+    expect(stream.state).toBe("closed");
+    expect((await pending)?.done ?? true).toBe(true);
+    expect((await chunks.next()).done).toBe(true);
+    await eventually(() => edge.open.size === 0);
+  });
+
+  test("is closed by cancelling a ReadableStream that was made of it and never read", async () => {
+    edge.frames = Array.from({ length: 5_000 }, (_, index) => textFrame(index + 1, "x"));
+    edge.treatments = [{ stays: true }];
+    const stream = clientOf().stream("s");
+    const made = ReadableStream.from(stream);
+    await eventually(() => (stream.cursor ?? 0) >= 1_000);
+    await made.cancel();
+    expect(stream.state).toBe("closed");
+    await eventually(() => edge.open.size === 0);
+  });
+
   test("goes on in spite of a listener that throws, which is heard of", async () => {
     edge.frames = HELLO;
     const thrown: unknown[] = [];
@@ -246,6 +274,20 @@ describe("what is missing", () => {
     });
     expect(seen).toEqual(["1", "2", "reset 1", "2", "3"]);
     expect(text).toBe("ac");
+  });
+
+  test("after a reset within joined chunks is read again from where they began", async () => {
+    const data = { stream_id: "s", reset: true, cursor: 5, head: 3, reason: "cursor_ahead" };
+    const reset = { from: 6, to: 6, text: `id: 3\nevent: gap\ndata: ${JSON.stringify(data)}\n\n` };
+    const joined = (first_sequence: number, to: number, content: string): HostileFrame =>
+      chunkFrame(to, { type: "Text", content }, { first_sequence });
+    edge.frames = [textFrame(1, "a"), joined(2, 5, "bcde"), reset];
+    const { seen, text } = await read({ compact: true }, () => {
+      edge.frames = [textFrame(1, "a"), joined(2, 3, "bc"), textFrame(4, "x"), completeFrame(5)];
+    });
+    expect(seen).toEqual(["1", "5", "reset 1", "3", "4", "5"]);
+    expect(text).toBe("abcx");
+    expect(edge.requests[1]).toBe("GET /streams/s/events?compact=1 @ 1");
   });
 
   test("overlapping a gap is told once", async () => {

@@ -3,7 +3,7 @@ import type { Gap, StreamChunk, StreamEnd } from "./chunks.ts";
 import type { ConnectionState } from "./connection.ts";
 import { Emitter } from "./emitter.ts";
 import { startCursor, type Follower, type Leave, type RequestOptions } from "./follower.ts";
-import type { Memory, Remembered } from "./memory.ts";
+import type { Memory } from "./memory.ts";
 import { SluiceError } from "./sluice-error.ts";
 import { StreamReader } from "./stream-reader.ts";
 import { TextSoFar } from "./text-so-far.ts";
@@ -58,8 +58,6 @@ export class Stream implements AsyncIterable<StreamChunk> {
   #leave: Leave = () => {};
   #text: TextSoFar | null = null;
   #hasGaps = false;
-  /** Up to here an earlier page had read. */
-  #recalled = 0;
   /** Loops that have more than they can take, and what to call when that has changed. */
   readonly #full = new Set<object>();
   #tellOfRoom = (): void => {};
@@ -135,13 +133,19 @@ export class Stream implements AsyncIterable<StreamChunk> {
     let queue: StreamChunk[] = [];
     let wake = (): void => {};
     const key = {};
-    const stops = [
+    const listeners = [
       this.on("chunk", (chunk) => {
         if (queue.push(chunk) >= MAX_QUEUED_CHUNKS) this.#full.add(key);
         wake();
       }),
       this.on("state", () => wake()),
     ];
+    const leave = (): void => {
+      this.close();
+      this.#hasRoom(key);
+      for (const takeOff of listeners) takeOff();
+      queue = [];
+    };
     const take = async function* (this: Stream): AsyncGenerator<StreamChunk, void, undefined> {
       try {
         for (;;) {
@@ -155,12 +159,17 @@ export class Stream implements AsyncIterable<StreamChunk> {
         }
         if (this.#state === "failed" && this.#error !== null) throw this.#error;
       } finally {
-        for (const stop of stops) stop();
-        this.#hasRoom(key);
-        this.close();
+        leave();
       }
     };
-    return take.call(this);
+    const chunks = take.call(this);
+    // A generator that waits, or hasn't begun, hears of it too late, or never.
+    const endOfChunks = chunks.return.bind(chunks);
+    chunks.return = (value) => {
+      leave();
+      return endOfChunks(value);
+    };
+    return chunks;
   }
 
   /** Asks the producer to stop. The stream then ends as any other does. @throws SluiceError */
@@ -176,19 +185,14 @@ export class Stream implements AsyncIterable<StreamChunk> {
     this.#isStarted = true;
     queueMicrotask(() => {
       if (isOver(this.#state)) return;
-      const remembered = this.#recall();
-      const reader = new StreamReader(this.id, remembered?.cursor ?? startCursor(this.#options), {
+      const reader = new StreamReader(this.id, startCursor(this.#options), {
         chunk: (chunk) => this.#takeChunk(chunk),
         gap: (gap) => this.#takeGap(gap),
         heartbeat: (chunk) => this.#events.emit("heartbeat", chunk),
         end: (status, chunk) => this.#finishEnded({ status, chunk }),
       });
       this.#reader = reader;
-      if (remembered?.end !== undefined) {
-        reader.hasEnded = true;
-        this.#finishEnded({ status: remembered.end, chunk: null });
-        return;
-      }
+      if (this.#recall(reader)) return;
       const follower: Follower = {
         id: this.id,
         options: this.#options,
@@ -199,7 +203,10 @@ export class Stream implements AsyncIterable<StreamChunk> {
           else this.#fail(error);
         },
         carryOn: (follow) => {
-          if (!isOver(this.#state)) this.#leave = follow(follower);
+          if (isOver(this.#state)) return;
+          this.#leave = follow(follower);
+          // A listener may have closed it meanwhile.
+          if (isOver(this.#state)) this.#leave();
         },
         room: () => this.#room(),
       };
@@ -207,17 +214,23 @@ export class Stream implements AsyncIterable<StreamChunk> {
     });
   }
 
-  /** Where an earlier page was. Of no use to who wants the text and has no text up to there. */
-  #recall(): Remembered | null {
-    const remembered = this.#host.memory?.recall(this.id) ?? null;
-    if (remembered === null || (this.#text !== null && remembered.text === undefined)) return null;
-    this.#hasGaps = remembered.hasGaps;
-    this.#recalled = remembered.cursor;
-    if (this.#text !== null && remembered.text !== undefined) {
-      this.#text.add(remembered.cursor, remembered.text);
-      this.#events.emit("text", remembered.text);
-    }
-    return remembered;
+  /** Only a text from its beginning outlives the page: who reads chunks, or says where to begin, wants what is there. */
+  get #memory(): Memory | null {
+    const { from, tail, resumeToken } = this.#options;
+    return this.#text === null || (from ?? tail ?? resumeToken) !== undefined ? null : this.#host.memory;
+  }
+
+  /** Goes on where an earlier page was. @returns whether that was the end */
+  #recall(reader: StreamReader): boolean {
+    const remembered = this.#memory?.recall(this.id) ?? null;
+    if (remembered === null) return false;
+    const { cursor, text, hasGaps, end } = remembered;
+    reader.recall(cursor);
+    this.#hasGaps = hasGaps;
+    this.#text?.add(cursor, text);
+    this.#events.emit("text", text);
+    if (end !== undefined) reader.takeEnd(null, end);
+    return reader.hasEnded;
   }
 
   #collectText(): TextSoFar {
@@ -252,16 +265,15 @@ export class Stream implements AsyncIterable<StreamChunk> {
       this.#text.cutAfter(gap.head);
       this.#events.emit("text", this.#text.value);
     }
-    // The text of an earlier page can't be cut, it goes as a whole.
-    this.#hasGaps ||= gap.reset !== true || gap.head < this.#recalled;
+    this.#hasGaps ||= gap.reset !== true;
     this.#events.emit("gap", gap);
     this.#remember();
   }
 
   #remember(): void {
-    this.#host.memory?.note(this.id, () => ({
+    this.#memory?.note(this.id, () => ({
       cursor: this.cursor ?? 0,
-      text: this.#text?.value,
+      text: this.textSoFar,
       hasGaps: this.#hasGaps,
       end: this.#end?.status,
     }));
@@ -280,7 +292,7 @@ export class Stream implements AsyncIterable<StreamChunk> {
   #fail(error: SluiceError): void {
     this.#error = error;
     // Otherwise a later page may go on.
-    if (!error.isRetryable) this.#host.memory?.forget(this.id);
+    if (!error.isRetryable) this.#memory?.forget(this.id);
     this.#finish("failed");
     this.#events.emit("error", error);
   }
@@ -289,7 +301,7 @@ export class Stream implements AsyncIterable<StreamChunk> {
     if (isOver(this.#state)) return;
     this.#end = end;
     this.#error = null;
-    if (end.status === "deleted") this.#host.memory?.forget(this.id);
+    if (end.status === "deleted") this.#memory?.forget(this.id);
     else this.#remember();
     this.#finish("ended");
     this.#events.emit("end", end);
@@ -301,7 +313,7 @@ export class Stream implements AsyncIterable<StreamChunk> {
     this.#leave();
     this.#full.clear();
     this.#tellOfRoom();
-    this.#host.memory?.flush();
+    this.#memory?.flush();
     this.#enter(state);
   }
 
