@@ -73,8 +73,8 @@ export class StreamStore<Value> {
   }
 
   #close(): void {
+    this.#throttle.flush();
     this.#stream?.close();
-    this.#throttle.cancel();
   }
 
   #flush(): void {
