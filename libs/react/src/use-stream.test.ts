@@ -228,3 +228,18 @@ describe("a component that comes back", () => {
     expect(textView?.text).toBe("Hello, moon");
   });
 });
+
+test("joined chunks that a reset cuts through are read again", async () => {
+  const joined = chunkFrame(3, { type: "Text", content: "Hello, world!" }, { first_sequence: 1 });
+  edge.frames = [joined];
+  edge.treatments = [{ stays: true }, { stays: true }];
+  await render(createElement(Chunks, { id: "s", options: { compact: true } }));
+  await eventually(() => shown() === "Hello, world!");
+  edge.frames = [chunkFrame(2, { type: "Text", content: "Hello, moon" }, { first_sequence: 1 })];
+  edge.send(resetTo(2));
+  await eventually(() => shown() === "Hello, moon");
+  expect(edge.requests).toEqual([
+    "GET /streams/s/events?compact=1",
+    "GET /streams/s/events?from=1&compact=1",
+  ]);
+});

@@ -70,8 +70,9 @@ function chunkContent(): Content<readonly StreamChunk[]> {
     },
     cutAfter(head) {
       const kept = chunks.findLastIndex(({ sequence }) => sequence <= head) + 1;
-      chunks.length = kept;
-      return head;
+      const [cut] = chunks.splice(kept);
+      // Joined chunks go as a whole.
+      return Math.min(head, (cut?.first_sequence ?? Infinity) - 1);
     },
   };
 }
