@@ -18,7 +18,7 @@ export interface ClientOptions {
   fetch?: typeof globalThis.fetch;
   /** Attempts in a row that may fail before a stream fails; by default it never gives up. */
   maxAttempts?: number;
-  /** Streams go on where they were after the page was loaded anew. True: in this tab's `sessionStorage`. */
+  /** Texts go on where they were after the page was loaded anew; who reads chunks begins where it says. True: in this tab's `sessionStorage`. */
   persist?: StorageLike | boolean;
   /** Streams share connections, of which browsers allow six to a host over HTTP/1.1. */
   share?: boolean;

@@ -1,4 +1,5 @@
 import type { EndStatus } from "@sluice/core";
+import { isSequence } from "./sequence.ts";
 
 /** What `sessionStorage` and `localStorage` are. */
 export interface StorageLike {
@@ -10,8 +11,8 @@ export interface StorageLike {
 /** What a page must find again to go on after it was loaded anew. */
 export interface Remembered {
   cursor: number;
-  /** The text up to there, where it was collected. */
-  text: string | undefined;
+  /** The text up to there. */
+  text: string;
   /** There was a gap before the cursor. */
   hasGaps: boolean;
   /** Not undefined: it has ended, and nothing needs to be asked any more. */
@@ -23,7 +24,7 @@ const MAX_CHARACTERS = 1024 * 1024;
 // What a crash of the page may cost: this much is read once more.
 const SAVE_EVERY_MS = 250;
 
-/** Keeps the positions of streams in a storage: from time to time, at the end, and as the page goes away. */
+/** Keeps texts, and how far they were read, in a storage: from time to time, at the end, and as the page goes away. */
 export class Memory {
   readonly #storage: StorageLike;
   readonly #unsaved = new Map<string, () => Remembered>();
@@ -40,7 +41,7 @@ export class Memory {
   recall(streamId: string): Remembered | null {
     try {
       const remembered = JSON.parse(this.#storage.getItem(keyOf(streamId)) ?? "null") as Remembered | null;
-      return Number.isSafeInteger(remembered?.cursor) ? remembered : null;
+      return isSequence(remembered?.cursor) && typeof remembered.text === "string" ? remembered : null;
     } catch {
       return null;
     }
@@ -69,7 +70,7 @@ export class Memory {
   }
 
   #save(streamId: string, remembered: Remembered): void {
-    if ((remembered.text?.length ?? 0) > MAX_CHARACTERS) {
+    if (remembered.text.length > MAX_CHARACTERS) {
       this.forget(streamId);
       return;
     }

@@ -80,16 +80,30 @@ test("what was saved last is what the page had as it went away", async () => {
   before.close();
 });
 
-test("a text that was not collected before is read from the beginning", async () => {
-  edge.frames = FRAMES.slice(0, 1);
-  edge.treatments = [{ stays: true }];
-  const before = openPage();
-  before.on("chunk", () => {});
-  await eventually(() => before.cursor === 1);
-  before.close();
+test("a stream that is read as chunks is read from its beginning on every page, and stores nothing", async () => {
   edge.frames = FRAMES;
-  expect(stored.size).toBe(1);
+  for (let page = 0; page < 2; page++) {
+    const sequences: number[] = [];
+    for await (const { sequence } of openPage()) sequences.push(sequence);
+    expect(sequences).toEqual([1, 2, 3]);
+  }
+  expect(stored.size).toBe(0);
   expect(await openPage().text()).toBe("Hello, world");
+});
+
+test.each([
+  ["from", { from: 2 }],
+  ["tail", { tail: 2 }],
+  ["resume_token", { resumeToken: btoa("s:1") }],
+])("where %s says to begin, it begins; what is stored stays the whole text's", async (name, start) => {
+  edge.frames = FRAMES;
+  await openPage().text();
+  const before = new Map(stored);
+  const later = openPage(start);
+  later.on("text", () => {});
+  await eventually(() => later.state === "ended");
+  expect(edge.requests[1]).toContain(`?${name}=`);
+  expect(stored).toEqual(before);
 });
 
 test("a hole in the text is remembered, too", async () => {
@@ -111,19 +125,19 @@ test("a text that the storage won't take is read again from its beginning", asyn
 });
 
 test("what only failed for now is remembered, for a page that has more luck", async () => {
-  stored.set("sluice:s", JSON.stringify({ cursor: 1 }));
+  stored.set("sluice:s", JSON.stringify({ cursor: 1, text: "Hello" }));
   edge.treatments = [{ status: 500 }];
   const stream = createClient({ edgeUrl: edge.url, persist: storage, maxAttempts: 0 }).stream("s");
-  stream.on("chunk", () => {});
+  stream.on("text", () => {});
   await eventually(() => stream.state === "failed");
   expect(stored.size).toBe(1);
 });
 
 test("what failed for good is forgotten", async () => {
-  stored.set("sluice:s", JSON.stringify({ cursor: 1 }));
+  stored.set("sluice:s", JSON.stringify({ cursor: 1, text: "Hello" }));
   edge.treatments = [{ status: 404 }];
   const stream = openPage();
-  stream.on("chunk", () => {});
+  stream.on("text", () => {});
   await eventually(() => stream.state === "failed");
   expect(stored.size).toBe(0);
 });

@@ -50,7 +50,9 @@ export class SharedConnection {
     return this.#wanted.size < MAX_STREAMS && characters <= MAX_ID_CHARACTERS;
   }
 
-  join(follower: Follower): Leave {
+  join(stream: Follower): Leave {
+    // Each joining is another one: who comes back is not who left, to whom the server may still be sending.
+    const follower = { ...stream };
     this.#wanted.set(follower.id, follower);
     follower.changed("connecting", null);
     // In the next microtask, when all streams of this moment are here.

@@ -207,14 +207,19 @@ export class Stream implements AsyncIterable<StreamChunk> {
     });
   }
 
-  /** Where an earlier page was. Of no use to who wants the text and has no text up to there. */
+  /** Only a text from its beginning outlives the page: who reads chunks, or says where to begin, wants what is there. */
+  get #memory(): Memory | null {
+    const { from, tail, resumeToken } = this.#options;
+    return this.#text === null || (from ?? tail ?? resumeToken) !== undefined ? null : this.#host.memory;
+  }
+
+  /** Where an earlier page was. */
   #recall(): Remembered | null {
-    const remembered = this.#host.memory?.recall(this.id) ?? null;
-    if (remembered === null || (this.#text !== null && remembered.text === undefined)) return null;
-    this.#hasGaps = remembered.hasGaps;
-    this.#recalled = remembered.cursor;
-    if (this.#text !== null && remembered.text !== undefined) {
-      this.#text.add(remembered.cursor, remembered.text);
+    const remembered = this.#memory?.recall(this.id) ?? null;
+    if (remembered !== null) {
+      this.#hasGaps = remembered.hasGaps;
+      this.#recalled = remembered.cursor;
+      this.#text?.add(remembered.cursor, remembered.text);
       this.#events.emit("text", remembered.text);
     }
     return remembered;
@@ -259,9 +264,9 @@ export class Stream implements AsyncIterable<StreamChunk> {
   }
 
   #remember(): void {
-    this.#host.memory?.note(this.id, () => ({
+    this.#memory?.note(this.id, () => ({
       cursor: this.cursor ?? 0,
-      text: this.#text?.value,
+      text: this.textSoFar,
       hasGaps: this.#hasGaps,
       end: this.#end?.status,
     }));
@@ -280,7 +285,7 @@ export class Stream implements AsyncIterable<StreamChunk> {
   #fail(error: SluiceError): void {
     this.#error = error;
     // Otherwise a later page may go on.
-    if (!error.isRetryable) this.#host.memory?.forget(this.id);
+    if (!error.isRetryable) this.#memory?.forget(this.id);
     this.#finish("failed");
     this.#events.emit("error", error);
   }
@@ -289,7 +294,7 @@ export class Stream implements AsyncIterable<StreamChunk> {
     if (isOver(this.#state)) return;
     this.#end = end;
     this.#error = null;
-    if (end.status === "deleted") this.#host.memory?.forget(this.id);
+    if (end.status === "deleted") this.#memory?.forget(this.id);
     else this.#remember();
     this.#finish("ended");
     this.#events.emit("end", end);
@@ -301,7 +306,7 @@ export class Stream implements AsyncIterable<StreamChunk> {
     this.#leave();
     this.#full.clear();
     this.#tellOfRoom();
-    this.#host.memory?.flush();
+    this.#memory?.flush();
     this.#enter(state);
   }
 
