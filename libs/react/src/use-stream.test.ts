@@ -199,6 +199,19 @@ describe("a component that comes back", () => {
     },
   );
 
+  test("has what came after its last frame was drawn", async () => {
+    vi.stubGlobal("requestAnimationFrame", () => 0);
+    const opened = vi.spyOn(client, "stream");
+    edge.frames = FRAMES;
+    await show("visible");
+    await eventually(() => opened.mock.results.every(({ value }) => /ended|closed/.test(value.state)));
+    await show("hidden");
+    await show("visible");
+    expect(view).toMatchObject({ state: "ended", end: { status: "completed" } });
+    expect(textView).toMatchObject({ state: "ended", text: "Hello, world" });
+    expect(edge.requests).toHaveLength(2);
+  });
+
   test("goes on after a gap, of which it knows once", async () => {
     const gap = 'id: 3\nevent: gap\ndata: {"stream_id":"s","from":2,"to":3,"reason":"expired"}\n\n';
     edge.frames = [text(1, "Hello"), { from: 2, to: 3, text: gap }];
@@ -242,4 +255,20 @@ test("joined chunks that a reset cuts through are read again", async () => {
     "GET /streams/s/events?compact=1",
     "GET /streams/s/events?from=1&compact=1",
   ]);
+});
+
+test("text that was hidden and shown is whole on the next page, too", async () => {
+  const stored = new Map<string, string>();
+  const persist = {
+    getItem: (key: string) => stored.get(key) ?? null,
+    setItem: (key: string, value: string) => void stored.set(key, value),
+    removeItem: (key: string) => void stored.delete(key),
+  };
+  client = createClient({ edgeUrl: edge.url, persist });
+  edge.frames = FRAMES.slice(0, 1);
+  await hideAfter("Hello");
+  edge.frames = FRAMES.slice(0, 2);
+  await hideAfter("Hello, world");
+  edge.frames = FRAMES;
+  expect(await createClient({ edgeUrl: edge.url, persist }).stream("s").text()).toBe("Hello, world");
 });
