@@ -16,7 +16,10 @@ export function followChunks(
 ): ReadableStream<UIMessageChunk> {
   const stream = client.stream(streamId, { wait: WAIT_SECONDS });
   let hasGap = false;
-  stream.on("gap", () => (hasGap = true));
+  stream.on("gap", () => {
+    hasGap = true;
+    stream.close();
+  });
   const chunks = stream[Symbol.asyncIterator]();
 
   return new ReadableStream<UIMessageChunk>({

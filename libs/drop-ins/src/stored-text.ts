@@ -48,7 +48,10 @@ export async function untilKnown(edgeUrl: string, streamId: string): Promise<voi
 export function readText(client: Client, streamId: string, skipCharacters: number): ReadableStream<string> {
   const stream = client.stream(streamId, { compact: true, wait: WAIT_SECONDS });
   let hasGap = false;
-  stream.on("gap", () => (hasGap = true));
+  stream.on("gap", () => {
+    hasGap = true;
+    stream.close();
+  });
   const chunks = stream[Symbol.asyncIterator]();
   let toSkip = skipCharacters;
 

@@ -1,13 +1,12 @@
-// While nobody sees the page, browsers draw no frames.
+// While nobody sees the page, browsers draw no frames: not even one that was asked for before.
 const HIDDEN_MS = 250;
 
 interface Page {
-  document?: { visibilityState: string };
   requestAnimationFrame?: (callback: () => void) => number;
   cancelAnimationFrame?: (handle: number) => void;
 }
 
-/** Runs `work` at the next frame, however often it is asked for until then. */
+/** Runs `work` at the next frame, or where none comes a little later, however often it is asked for until then. */
 export class FrameThrottle {
   readonly #work: () => void;
   #cancel: (() => void) | null = null;
@@ -18,22 +17,20 @@ export class FrameThrottle {
 
   ask(): void {
     if (this.#cancel !== null) return;
-    const run = (): void => {
-      this.#cancel = null;
-      this.#work();
-    };
     const page = globalThis as unknown as Page;
-    if (page.requestAnimationFrame !== undefined && page.document?.visibilityState === "visible") {
-      const handle = page.requestAnimationFrame(run);
-      this.#cancel = () => page.cancelAnimationFrame?.(handle);
-    } else {
-      const timer = setTimeout(run, HIDDEN_MS);
-      this.#cancel = () => clearTimeout(timer);
-    }
+    const timer = setTimeout(() => this.flush(), HIDDEN_MS);
+    const frame = page.requestAnimationFrame?.(() => this.flush());
+    this.#cancel = () => {
+      clearTimeout(timer);
+      if (frame !== undefined) page.cancelAnimationFrame?.(frame);
+    };
   }
 
-  cancel(): void {
-    this.#cancel?.();
+  /** What was asked for is done now. */
+  flush(): void {
+    if (this.#cancel === null) return;
+    this.#cancel();
     this.#cancel = null;
+    this.#work();
   }
 }

@@ -14,17 +14,22 @@ export interface StreamStatus {
   cancel: () => Promise<unknown>;
 }
 
-/** What is kept of a stream's chunks. */
+/** What is kept of a stream, over as many openings of it as there are. */
 export interface Content<Value> {
   readonly value: Value;
-  /** @returns where to begin, if not where the options say */
-  follow(stream: Stream, changed: () => void): void;
-  resumeFrom(cursor: number | null): Pick<StreamOptions, "from">;
+  /** @param cursor up to where there is content already, which this stream goes on from */
+  follow(stream: Stream, cursor: number | null, changed: () => void): void;
+  /**
+   * Takes off what came after `head`, and what it can't be cut out of.
+   * @returns up to where there is content then: after that it must be read again. Null: from the start
+   */
+  cutAfter(head: number): number | null;
 }
 
 /**
  * One stream for `useSyncExternalStore`: open while somebody is subscribed, a new snapshot a frame at most. Subscribed,
- * left and subscribed again in one go (StrictMode does so), it connects once: a stream connects in the next microtask.
+ * left and subscribed again in one go (StrictMode does so), it connects once: a stream connects in the next microtask. One
+ * that comes back later (`<Activity>`) goes on at the cursor.
  */
 export class StreamStore<Value> {
   readonly #client: Client;
@@ -35,6 +40,8 @@ export class StreamStore<Value> {
   readonly #listeners = new Set<() => void>();
   #gaps: readonly Gap[] = [];
   #stream: Stream | null = null;
+  /** Where the streams that were closed had come; null before one knew. */
+  #cursor: number | null = null;
   #snapshot: StreamStatus & { value: Value };
 
   constructor(client: Client, id: string, options: StreamOptions, content: Content<Value>) {
@@ -60,21 +67,37 @@ export class StreamStore<Value> {
   #open(): void {
     const { state } = this.#snapshot;
     if (state === "ended" || state === "failed") return;
-    const cursor = this.#stream?.cursor ?? null;
-    const stream = this.#client.stream(this.#id, { ...this.#options, ...this.#content.resumeFrom(cursor) });
+    const { tail: _tail, resumeToken: _token, ...others } = this.#options;
+    const options = this.#cursor === null ? this.#options : { ...others, from: this.#cursor + 1 };
+    const stream = this.#client.stream(this.#id, options);
     this.#stream = stream;
-    const changed = (): void => this.#throttle.ask();
-    this.#content.follow(stream, changed);
+    const changed = (): void => {
+      if (this.#stream === stream) this.#throttle.ask();
+    };
+    this.#content.follow(stream, this.#cursor, changed);
     stream.on("gap", (gap) => {
       this.#gaps = [...this.#gaps, gap];
       changed();
+      if (gap.reset === true) this.#cutAfter(gap.head);
     });
     stream.on("state", changed);
   }
 
+  #cutAfter(head: number): void {
+    const cursor = this.#content.cutAfter(head);
+    if (cursor === head) return;
+    this.#close();
+    this.#cursor = cursor;
+    this.#open();
+  }
+
   #close(): void {
-    this.#stream?.close();
-    this.#throttle.cancel();
+    const stream = this.#stream;
+    // Later it can't be told any more how it stood.
+    this.#throttle.flush();
+    this.#cursor = stream?.cursor ?? this.#cursor;
+    this.#stream = null;
+    stream?.close();
   }
 
   #flush(): void {

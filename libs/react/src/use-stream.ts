@@ -1,4 +1,4 @@
-import type { Client, Stream, StreamChunk, StreamOptions } from "@sluice/client";
+import type { Client, StreamChunk, StreamOptions } from "@sluice/client";
 import { useMemo, useSyncExternalStore } from "react";
 import { useSluiceClient } from "./sluice-provider.ts";
 import { IDLE, StreamStore, type Content, type StreamStatus } from "./stream-store.ts";
@@ -56,41 +56,48 @@ function noStore<Value>(value: Value) {
 
 const NO_CHUNKS: readonly StreamChunk[] = [];
 
-/** A component that comes back goes on with what it had. */
 function chunkContent(): Content<readonly StreamChunk[]> {
   const chunks: StreamChunk[] = [];
   return {
     get value() {
       return [...chunks];
     },
-    follow(stream: Stream, changed) {
+    follow(stream, _cursor, changed) {
       stream.on("chunk", (chunk) => {
         chunks.push(chunk);
         changed();
       });
-      stream.on("gap", (gap) => {
-        if (gap.reset !== true) return;
-        const kept = chunks.findLastIndex(({ sequence }) => sequence <= gap.head);
-        chunks.length = kept + 1;
-      });
     },
-    resumeFrom: (cursor) => (cursor === null || chunks.length === 0 ? {} : { from: cursor + 1 }),
+    cutAfter(head) {
+      const kept = chunks.findLastIndex(({ sequence }) => sequence <= head) + 1;
+      const [cut] = chunks.splice(kept);
+      // Joined chunks go as a whole.
+      return Math.min(head, (cut?.first_sequence ?? Infinity) - 1);
+    },
   };
 }
 
-/** The client has the text, also what an earlier page had read of it. */
+/** The client has the text of the stream that is open, also what an earlier page had read of it. */
 function textContent(): Content<string> {
   let text = "";
+  /** From here on it is the client's. */
+  let begin = 0;
   return {
     get value() {
       return text;
     },
-    follow(stream: Stream, changed) {
+    follow(stream, cursor, changed) {
+      const earlier = text;
+      begin = cursor ?? 0;
       stream.on("text", (whole) => {
-        text = whole;
+        text = earlier + whole;
         changed();
       });
     },
-    resumeFrom: () => ({}),
+    cutAfter(head) {
+      if (head >= begin) return head;
+      text = "";
+      return null;
+    },
   };
 }
