@@ -1,5 +1,4 @@
 import type { EndStatus } from "@sluice/core";
-import { isSequence } from "./sequence.ts";
 
 /** What `sessionStorage` and `localStorage` are. */
 export interface StorageLike {
@@ -41,7 +40,7 @@ export class Memory {
   recall(streamId: string): Remembered | null {
     try {
       const remembered = JSON.parse(this.#storage.getItem(keyOf(streamId)) ?? "null") as Remembered | null;
-      return isSequence(remembered?.cursor) && typeof remembered.text === "string" ? remembered : null;
+      return typeof remembered?.text === "string" ? remembered : null;
     } catch {
       return null;
     }
