@@ -18,7 +18,7 @@ import { ReplayMeter } from "./replay-meter.ts";
 import type { FeedListener, StreamFeed } from "./stream-feed.ts";
 
 /** What a reader who has just come is to be told. */
-export type Opening = "unknown" | "deleted" | "at-end" | "ready";
+export type Opening = "deleted" | "at-end" | "ready";
 
 /** How a reader wants a stream. */
 export interface Reading {
@@ -93,17 +93,17 @@ export class Subscriber implements FeedListener {
   }
 
   /**
-   * Finds out how to answer the request, before anything is sent. Repeatable.
+   * Finds out how to answer the request, before anything is sent; null: there is no such stream. Repeatable.
    * @param keepsPage the page that is read for it is the first one sent; else it is read when its turn comes
    * @throws StreamError CACHE_UNAVAILABLE, CONNECTION: can't be told now
    */
-  async open(keepsPage = true): Promise<Opening> {
+  async open(keepsPage = true): Promise<Opening | null> {
     const { lookUp } = this.#context;
     await this.#feed.confirmed();
-    if (!(await this.#findStart())) return "unknown";
+    if (!(await this.#findStart())) return null;
     this.#merge.onPageRequested();
     const page = await lookUp.find(this.streamId, this.#merge.cursor, keepsPage ? undefined : HEAD_ONLY);
-    if (page === null) return "unknown";
+    if (page === null) return null;
     this.#feed.isKnown = true;
     this.#noteStatus(page);
     if (page.status === "deleted") return "deleted";
