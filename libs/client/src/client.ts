@@ -27,7 +27,7 @@ export interface ClientOptions {
 }
 
 export interface Client {
-  /** Connects at the first use. @throws SluiceError INVALID_STREAM_ID, INVALID_RESUME_TOKEN */
+  /** Connects at the first use. An id is 1 to 128 of `A-Z a-z 0-9 _ -`. @throws SluiceError INVALID_STREAM_ID, INVALID_RESUME_TOKEN */
   stream(streamId: string, options?: StreamOptions): Stream;
   /** Asks for a stream to be stopped. @returns how it stands: `open` until its producer has stopped. @throws SluiceError */
   cancel(streamId: string): Promise<"open" | EndStatus>;
@@ -77,8 +77,7 @@ export function createClient(options: ClientOptions): Client {
 
   return {
     stream(streamId, streamOptions = {}) {
-      if (!/^[\w-]{1,128}$/.test(streamId))
-        throw new SluiceError("INVALID_STREAM_ID", "a stream id is 1 to 128 of A-Za-z0-9_-");
+      if (!/^[\w-]{1,128}$/.test(streamId)) throw new SluiceError("INVALID_STREAM_ID", "not a stream id");
       if (streamOptions.resumeToken !== undefined && startCursor(streamOptions) === null)
         throw new SluiceError("INVALID_RESUME_TOKEN", "not a resume token");
       return new Stream(streamId, streamOptions, { memory, follow, cancel });

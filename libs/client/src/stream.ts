@@ -234,7 +234,7 @@ export class Stream implements AsyncIterable<StreamChunk> {
   }
 
   #collectText(): TextSoFar {
-    if (this.#text === null && this.#reader !== null) throw new Error("ask for text before it is read");
+    if (this.#text === null && this.#reader !== null) throw new Error("ask for text at first");
     return (this.#text ??= new TextSoFar());
   }
 
