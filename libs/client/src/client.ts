@@ -27,7 +27,7 @@ export interface ClientOptions {
 }
 
 export interface Client {
-  /** Connects at the first use. @throws SluiceError INVALID_STREAM_ID, INVALID_RESUME_TOKEN */
+  /** Connects at the first use. An id is 1 to 128 of `A-Z a-z 0-9 _ -`. @throws SluiceError INVALID_STREAM_ID, INVALID_RESUME_TOKEN */
   stream(streamId: string, options?: StreamOptions): Stream;
   /** Asks for a stream to be stopped. @returns how it stands: `open` until its producer has stopped. @throws SluiceError */
   cancel(streamId: string): Promise<"open" | EndStatus>;
@@ -35,8 +35,10 @@ export interface Client {
 
 const HEARTBEAT_MS = 30_000;
 
+const baseOf = (url: string): string => url.replace(/\/+$/, "");
+
 export function createClient(options: ClientOptions): Client {
-  const edgeUrl = options.edgeUrl.replace(/\/+$/, "");
+  const edgeUrl = baseOf(options.edgeUrl);
   // Browsers refuse a fetch that was taken off its window.
   const http = createHttp(options.fetch ?? ((...request) => globalThis.fetch(...request)), options.headers);
   const settings: ConnectionSettings = {
@@ -51,7 +53,8 @@ export function createClient(options: ClientOptions): Client {
     settings,
     followAlone: (follower) => followAlone(edgeUrl, settings, follower),
     followShared: (follower) => {
-      if (follower.reader.cursor === null) return host.followAlone(follower);
+      // Only the server knows where it begins, or that it can't.
+      if ((follower.reader.cursor ?? -1) < 0) return host.followAlone(follower);
       let connection = shared.find((each) => each.hasRoomFor(follower));
       if (connection === undefined) {
         connection = new SharedConnection(host, follower.options.compact ?? false);
@@ -65,7 +68,7 @@ export function createClient(options: ClientOptions): Client {
   const cancel = async (streamId: string): Promise<"open" | EndStatus> => {
     const response = await http.send(
       "POST",
-      `${options.gatewayUrl ?? edgeUrl}/streams/${streamId}/cancel`,
+      `${baseOf(options.gatewayUrl ?? edgeUrl)}/streams/${streamId}/cancel`,
       {},
     );
     if (!response.ok) throw await refusalOf(response);
@@ -74,10 +77,9 @@ export function createClient(options: ClientOptions): Client {
 
   return {
     stream(streamId, streamOptions = {}) {
-      if (!/^[\w-]{1,128}$/.test(streamId))
-        throw new SluiceError("INVALID_STREAM_ID", "a stream id is 1 to 128 of A-Z a-z 0-9 _ -");
+      if (!/^[\w-]{1,128}$/.test(streamId)) throw new SluiceError("INVALID_STREAM_ID", "not a stream id");
       if (streamOptions.resumeToken !== undefined && startCursor(streamOptions) === null)
-        throw new SluiceError("INVALID_RESUME_TOKEN", "a resume token is base64 of <stream id>:<sequence>");
+        throw new SluiceError("INVALID_RESUME_TOKEN", "not a resume token");
       return new Stream(streamId, streamOptions, { memory, follow, cancel });
     },
     cancel,

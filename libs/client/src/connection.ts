@@ -92,7 +92,7 @@ export class Connection {
       if (this.#isClosed || this.#skipsWait) continue;
       const isFinal = problem?.isRetryable === false || (!isOffline() && ++this.#failures > maxAttempts);
       if (isFinal) {
-        this.#finish(problem ?? connectionError("the server keeps ending the connection"));
+        this.#finish(problem ?? connectionError("no answer"));
       } else {
         this.#reader.changed("waiting", problem);
         await this.#wait(problem?.retryAfterMs ?? 0);
@@ -143,10 +143,7 @@ export class Connection {
     const type = response.headers.get("Content-Type") ?? "";
     if (!type.startsWith("text/event-stream")) return connectionError(`not an event stream but ${type}`);
     if (response.body === null)
-      return new SluiceError(
-        "CONNECTION",
-        "this fetch can't stream: give one that can (in React Native: expo/fetch)",
-      );
+      return new SluiceError("CONNECTION", "this fetch can't stream; in React Native, expo/fetch can");
     reader.opened(response.headers, signal);
     reader.changed("open", null);
     await this.#readBody(response.body, signal);

@@ -44,20 +44,11 @@ export function startCursor({ from, tail, resumeToken }: StartOptions): number |
   return tail === undefined ? 0 : null;
 }
 
-type Query = Record<string, string | number | undefined>;
+type Query = { [Name in keyof RequestOptions]: RequestOptions[Name] | undefined };
 
-/** What says where a stream begins of which nothing has come yet. */
-export function startQuery({ from, tail, resumeToken }: StartOptions): Query {
-  return { resume_token: resumeToken, from, tail };
-}
-
-/** What else a request asks for. */
-export function requestQuery({ compact, wait }: RequestOptions): Query {
-  return { compact: compact === true ? 1 : undefined, wait };
-}
-
-/** Members that are undefined are left out. */
-export function withQuery(url: string, query: Query): string {
+/** Options that are undefined are left out. */
+export function withQuery(url: string, { resumeToken, from, tail, compact, wait }: Query): string {
+  const query = { resume_token: resumeToken, from, tail, compact: compact === true ? 1 : undefined, wait };
   const pairs = Object.entries(query).filter(([, value]) => value !== undefined);
   const text = pairs.map(([name, value]) => `${name}=${encodeURIComponent(value ?? "")}`).join("&");
   return text === "" ? url : `${url}${url.includes("?") ? "&" : "?"}${text}`;

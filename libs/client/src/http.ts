@@ -1,6 +1,7 @@
 import { connectionError, SluiceError } from "./sluice-error.ts";
 
-export type HeadersSource = () => HeadersLike | Promise<HeadersLike>;
+/** @param wasRefused what it gave for this request was answered with a 401: an application's cache must not give it again */
+export type HeadersSource = (wasRefused: boolean) => HeadersLike | Promise<HeadersLike>;
 type HeadersLike = ConstructorParameters<typeof Headers>[0];
 
 export interface Http {
@@ -14,15 +15,15 @@ export interface Http {
 export function createHttp(fetch: typeof globalThis.fetch, source?: HeadersSource): Http {
   return {
     async send(method, url, own, signal) {
-      const ask = async (): Promise<Response> => {
-        const headers = new Headers(await source?.());
+      const ask = async (wasRefused: boolean): Promise<Response> => {
+        const headers = new Headers(await source?.(wasRefused));
         for (const [name, value] of Object.entries(own)) headers.set(name, value);
-        return fetch(url, { method, headers, cache: "no-store", ...(signal && { signal }) });
+        return fetch(url, { method, headers, cache: "no-store", signal: signal ?? null });
       };
-      const response = await ask();
+      const response = await ask(false);
       if (response.status !== 401 || source === undefined) return response;
       void response.body?.cancel();
-      return ask();
+      return ask(true);
     },
   };
 }
@@ -39,15 +40,11 @@ export function unlessAborted<T>(signal: AbortSignal, work: () => Promise<T>): P
 export async function refusalOf(response: Response): Promise<SluiceError> {
   const { status } = response;
   const problem = (await response.json().catch(() => null)) as { code?: string; detail?: string } | null;
-  return new SluiceError(
-    problem?.code ?? `HTTP_${status}`,
-    problem?.detail ?? `the server answered ${status}`,
-    {
-      status,
-      isRetryable: status >= 500 || [408, 425, 429].includes(status),
-      retryAfterMs: retryAfterMs(response.headers.get("Retry-After")),
-    },
-  );
+  return new SluiceError(problem?.code ?? `HTTP_${status}`, problem?.detail ?? `HTTP ${status}`, {
+    status,
+    isRetryable: status >= 500 || [408, 425, 429].includes(status),
+    retryAfterMs: retryAfterMs(response.headers.get("Retry-After")),
+  });
 }
 
 /** Seconds or a date. */

@@ -1,5 +1,4 @@
 import type { EndStatus } from "@sluice/core";
-import { isSequence } from "./sequence.ts";
 
 /** What `sessionStorage` and `localStorage` are. */
 export interface StorageLike {
@@ -41,7 +40,7 @@ export class Memory {
   recall(streamId: string): Remembered | null {
     try {
       const remembered = JSON.parse(this.#storage.getItem(keyOf(streamId)) ?? "null") as Remembered | null;
-      return isSequence(remembered?.cursor) && typeof remembered.text === "string" ? remembered : null;
+      return typeof remembered?.text === "string" ? remembered : null;
     } catch {
       return null;
     }
@@ -70,15 +69,16 @@ export class Memory {
   }
 
   #save(streamId: string, remembered: Remembered): void {
-    if (remembered.text.length > MAX_CHARACTERS) {
-      this.forget(streamId);
-      return;
-    }
+    // An older position would go with an older text, so both must go.
+    this.forget(streamId);
+    if (remembered.text.length > MAX_CHARACTERS) return;
     try {
       this.#storage.setItem(keyOf(streamId), JSON.stringify(remembered));
     } catch {
-      // Full. An older position would go with an older text, so both must go.
-      this.forget(streamId);
+      // Full: of what is stored, the other streams' texts can be had again.
+      const others = Object.keys(this.#storage).filter((key) => key.startsWith(keyOf("")));
+      for (const key of others) this.#storage.removeItem(key);
+      if (others.length > 0) this.#save(streamId, remembered);
     }
   }
 }
@@ -90,7 +90,10 @@ export function openMemory(persist: StorageLike | boolean | undefined): Memory |
   if (typeof persist === "object") return new Memory(persist);
   if (persist !== true) return null;
   try {
-    return new Memory(globalThis.sessionStorage);
+    const storage = globalThis.sessionStorage;
+    // Throws where there is none, or none may be used.
+    storage.getItem("");
+    return new Memory(storage);
   } catch {
     return null;
   }

@@ -1,5 +1,5 @@
 import { Connection, type ConnectionSettings } from "./connection.ts";
-import { requestQuery, startCursor, startQuery, withQuery, type Follower, type Leave } from "./follower.ts";
+import { startCursor, withQuery, type Follower, type Leave } from "./follower.ts";
 import { sequenceOfToken } from "./sequence.ts";
 
 /** A connection for this stream alone. */
@@ -10,11 +10,11 @@ export function followAlone(edgeUrl: string, settings: ConnectionSettings, follo
     request() {
       // Once there is a position of our own, the query with the old one is left out.
       const isResumed = reader.cursor !== startCursor(options);
-      const query = { ...(!isResumed && startQuery(options)), ...requestQuery(options) };
+      const { compact, wait } = options;
       return {
-        url: withQuery(`${edgeUrl}/streams/${id}/events`, query),
+        url: withQuery(`${edgeUrl}/streams/${id}/events`, isResumed ? { compact, wait } : options),
         lastEventId: isResumed ? String(reader.cursor) : null,
-        waitMs: (options.wait ?? 0) * 1000,
+        waitMs: (wait ?? 0) * 1000,
       };
     },
     opened(headers) {

@@ -144,6 +144,29 @@ test("a text that the storage won't take is read again from its beginning", asyn
   expect(stored.size).toBe(0);
 });
 
+test("a storage that is full gives up the texts of other streams, and nothing of the application's", async () => {
+  const page: Record<string, string> = { "sluice:old": "{}", "sluice:older": "{}", theirs: "kept" };
+  // Its entries are its own properties, as those of a page's storage are.
+  const full = Object.create({
+    getItem: (key: string) => page[key] ?? null,
+    setItem: (key: string, value: string) => {
+      if (Object.keys(page).length === 3) throw new Error("QuotaExceededError");
+      page[key] = full[key] = value;
+    },
+    removeItem: (key: string) => {
+      delete page[key];
+      delete full[key];
+    },
+  }) as StorageLike & Record<string, string>;
+  Object.assign(full, page);
+  storage = full;
+  edge.frames = FRAMES;
+  await openPage().text();
+  expect(Object.keys(page)).toEqual(["theirs", "sluice:s"]);
+  expect(await openPage().text()).toBe("Hello, world");
+  expect(edge.requests).toHaveLength(1);
+});
+
 test("what only failed for now is remembered, for a page that has more luck", async () => {
   stored.set("sluice:s", JSON.stringify({ cursor: 1, text: "Hello" }));
   edge.treatments = [{ status: 500 }];

@@ -127,14 +127,15 @@ describe("the attempts", () => {
     expect(performance.now() - startedMs).toBeGreaterThan(290);
   });
 
-  test("ask for headers each time; after a 401 once more at once, and then it is final", async () => {
+  test("ask for headers each time; after a 401 once more at once, saying so, and then it is final", async () => {
     let token = 0;
-    const headers = async () => ({ Authorization: `Bearer ${++token}` });
+    const headers = vi.fn(async (_wasRefused: boolean) => ({ Authorization: `Bearer ${++token}` }));
     edge.treatments = [{ status: 401 }, { status: 500 }, { status: 401 }, { status: 401 }];
     expect(await read({ headers }).failure).toMatchObject({ status: 401, code: "HTTP_401" });
     expect(edge.headers.map(({ authorization }) => authorization)).toEqual(
       [1, 2, 3, 4].map((n) => `Bearer ${n}`),
     );
+    expect(headers.mock.calls).toEqual([[false], [true], [false], [true]]);
   });
 
   test("go on where headers can't be had for now", async () => {

@@ -128,3 +128,11 @@ test("a change that is not answered in time costs the connection", async () => {
   await eventually(() => second?.state === "open");
   expect(edge.requests).toEqual(["GET ?stream_id=a", "POST b?from=1", "GET ?stream_id=a&stream_id=b"]);
 });
+
+test("a stream that begins before its first sequence is refused by the server, and no hindrance for others", async () => {
+  const { edge, client } = startScriptedEdge();
+  client.stream("a").on("chunk", () => {});
+  client.stream("b", { from: 0 }).on("chunk", () => {});
+  await eventually(() => edge.requests.length === 2);
+  expect(edge.requests.toSorted()).toEqual(["GET ?from=0", "GET ?stream_id=a"]);
+});

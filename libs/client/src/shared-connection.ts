@@ -1,6 +1,6 @@
 import type { EndStatus } from "@sluice/core";
 import { Connection, type ConnectionSettings, type ConnectionState } from "./connection.ts";
-import { requestQuery, withQuery, type Follower, type Leave } from "./follower.ts";
+import { withQuery, type Follower, type Leave } from "./follower.ts";
 import { refusalOf, unlessAborted } from "./http.ts";
 import { SluiceError } from "./sluice-error.ts";
 import type { Frame } from "./sse.ts";
@@ -45,8 +45,8 @@ export class SharedConnection {
   /** Whether this stream can be read here, beside those that are. */
   hasRoomFor({ id, options }: Follower): boolean {
     if (this.#wanted.has(id) || (options.compact ?? false) !== this.#isCompact) return false;
-    const characters = [...this.#wanted.keys()].reduce((sum, each) => sum + each.length, id.length);
-    return this.#wanted.size < MAX_STREAMS && characters <= MAX_ID_CHARACTERS;
+    const ids = [...this.#wanted.keys(), id];
+    return ids.length <= MAX_STREAMS && ids.join("").length <= MAX_ID_CHARACTERS;
   }
 
   join(stream: Follower): Leave {
@@ -103,10 +103,10 @@ export class SharedConnection {
     this.#heard.clear();
     this.#carried = new Map(this.#wanted);
     return {
-      url: withQuery(
-        `${this.#host.edgeUrl}/streams/events?${ids}`,
-        requestQuery({ compact: this.#isCompact, ...(wait > 0 && { wait }) }),
-      ),
+      url: withQuery(`${this.#host.edgeUrl}/streams/events?${ids}`, {
+        compact: this.#isCompact,
+        wait: wait > 0 ? wait : undefined,
+      }),
       lastEventId: Math.max(...cursors) > 0 ? cursors.map((cursor) => cursor.toString(36)).join(".") : null,
       waitMs: wait * 1000,
     };

@@ -91,7 +91,7 @@ export class StreamReader {
       if (!isSequence(gap.head) || gap.head >= (this.#cursor ?? Infinity)) return;
       const head = (this.#cursor = Math.min(gap.head, this.#divisible));
       this.#sink.gap({ ...gap, head });
-      if (head < gap.head) throw connectionError("joined chunks are read again");
+      if (head < gap.head) throw connectionError("reset");
     } else if (isSequence(gap?.from) && isSequence(gap.to)) {
       const from = Math.max(gap.from, (this.#cursor ?? 0) + 1);
       if (this.#advance(from, gap.to)) this.#sink.gap({ ...gap, from });

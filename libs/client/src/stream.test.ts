@@ -154,6 +154,12 @@ describe("a stream", () => {
     await expect(clientOf().stream("s").text()).rejects.toMatchObject({ code: "INCOMPLETE" });
   });
 
+  test("is cancelled at the gateway, however its address is written", async () => {
+    const fetch = vi.fn<typeof globalThis.fetch>().mockResolvedValue(Response.json({ status: "open" }));
+    expect(await clientOf({ gatewayUrl: "http://gateway/", fetch }).cancel("s")).toBe("open");
+    expect(fetch.mock.calls[0]?.[0]).toBe("http://gateway/streams/s/cancel");
+  });
+
   test("tells that it was deleted", async () => {
     const text = 'id: 2\nevent: deleted\ndata: {"stream_id":"s","sequence":2}\n\n';
     edge.frames = [textFrame(1, "Hello"), { from: 2, to: 2, text }];

@@ -234,19 +234,19 @@ export class Stream implements AsyncIterable<StreamChunk> {
   }
 
   #collectText(): TextSoFar {
-    if (this.#text === null && this.#reader !== null) throw new Error("ask for text before it is read");
+    if (this.#text === null && this.#reader !== null) throw new Error("ask for text at first");
     return (this.#text ??= new TextSoFar());
   }
 
   #textProblem(): SluiceError | null {
     if (this.#state === "failed") return this.#error;
-    if (this.#state === "closed") return new SluiceError("CLOSED", "closed before its end");
-    const { status, chunk } = this.#end ?? { status: null, chunk: null };
-    if (chunk?.chunk_type.type === "Error")
-      return new SluiceError(chunk.chunk_type.code, chunk.chunk_type.error);
-    if (status !== null && status !== "completed")
+    if (this.#state === "closed") return new SluiceError("CLOSED", "closed");
+    const type = this.#end?.chunk?.chunk_type;
+    if (type?.type === "Error") return new SluiceError(type.code, type.error);
+    const status = this.#end?.status ?? "completed";
+    if (status !== "completed")
       return new SluiceError(`STREAM_${status.toUpperCase()}`, `the stream was ${status}`);
-    if (this.#hasGaps) return new SluiceError("INCOMPLETE", "part of it can't be had");
+    if (this.#hasGaps) return new SluiceError("INCOMPLETE", "it has gaps");
     return null;
   }
 
