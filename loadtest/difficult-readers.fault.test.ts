@@ -18,8 +18,10 @@ const SMALL: Workload = { prefix: "small", streams: 1, chunksPerMessage: 1, chun
 
 /** All at their bounds at once would be 256 MiB of buffers that wait for a socket. */
 const MAX_GROWTH_BYTES = 100 * 1024 * 1024;
-/** Other processes share the machine: the latency of one run is no measure. A loop that is held up by readers isn't within it. */
-const MAX_LATENCY_MS = 1_000;
+/** Where before it is hardly more than the machine's own jitter. One write to all 1,100 that held the loop up would take longer. */
+const MIN_LATENCY_BOUND_MS = 40;
+/** Other processes share the machine and disturb a run or two. Readers who cost the others time do so in each. */
+const MEASUREMENTS = 4;
 
 const EDGE_ENV = {
   // Those who stay frozen are sent away within the test.
@@ -70,11 +72,14 @@ test("1,000 frozen and 100 slow readers cost the edge little memory and the fast
   const before = await fastLatency();
 
   while ((await countLagging(edge.url)) < FROZEN) await publishLarge(30, 500);
-  const [during] = await Promise.all([fastLatency(), publishLarge(10, 2_000)]);
+  const bound = Math.max(MIN_LATENCY_BOUND_MS, 3 * before);
+  let during = Infinity;
+  for (let count = 0; count < MEASUREMENTS && during > bound; count++)
+    [during] = await Promise.all([fastLatency(), publishLarge(10, 2_000)]);
   const grown = residentBytes(edge.pid ?? 0) - bytesBefore;
   console.info(`${head} chunks, ${Math.round(grown / 2 ** 20)} MiB more, p99 ${before} → ${during} ms`);
   expect(grown).toBeLessThan(MAX_GROWTH_BYTES);
-  expect(during).toBeLessThan(Math.max(MAX_LATENCY_MS, 3 * before));
+  expect(during).toBeLessThanOrEqual(bound);
 
   // What the first of them held is free then, so the kernel takes all there is for others: not everyone stalls.
   await expect.poll(() => metric("stalled_total"), WAIT).toBeGreaterThan(FROZEN / 4);
@@ -82,7 +87,10 @@ test("1,000 frozen and 100 slow readers cost the edge little memory and the fast
     await readers.call("thaw", null);
     await expect.poll(async () => (await readers.call("report", null)).lowestSequence, WAIT).toBe(head);
   }
-  const report = await frozen.call("report", null);
-  expect(report.faults + (await slow.call("report", null)).faults).toBe(0);
-  expect(report.resumed).toBeGreaterThan(FROZEN / 4);
+  const ofFrozen = await frozen.call("report", null);
+  const ofSlow = await slow.call("report", null);
+  expect([ofFrozen.faults, ofSlow.faults]).toEqual([0, 0]);
+  expect(ofFrozen.resumed).toBeGreaterThan(FROZEN / 4);
+  // Slow isn't frozen: nobody who takes a little now and then was sent away.
+  expect(ofSlow.resumed).toBe(0);
 });

@@ -2,7 +2,7 @@ import { connectProducer, type StreamManager } from "@sluice/producer";
 import { VerifyingReader } from "@sluice/testing";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { gaugeOf, startStack, type Stack } from "./stack.ts";
+import { gaugeOf, startStack, sumOver, type Stack } from "./stack.ts";
 
 const STREAMS = 60;
 const READERS_PER_STREAM = 34;
@@ -87,3 +87,45 @@ test("a rolling restart of three edges under 2,040 connections loses nothing, an
     expect(reader.chunks).toBe(lengths[Math.floor(index / READERS_PER_STREAM)]);
   }
 }, 180_000);
+
+test("edges whose event loops are behind send more chunks with each write", async () => {
+  const { handle } = await producer.createStream({ streamId: "behind" });
+  const readers = Array.from({ length: 12 }, () => {
+    return new VerifyingReader({ edgeUrl: () => stack.edgeUrl, streamId: handle.streamId, query: "wait=20" });
+  });
+  const reading = Promise.all(readers.map((reader) => reader.run()));
+  let head = 0;
+  const publish = async (): Promise<void> => {
+    for (let count = 0; count < 400; count++, head++) {
+      await handle.sendText("x");
+      await delay(2);
+    }
+  };
+  const chunksPerWrite = async (work: () => Promise<void>): Promise<number> => {
+    const count = (what: string): Promise<number> => sumOver(stack, "edge", `sluice_edge_${what}_total`);
+    const [chunks, writes] = [await count("chunks_sent"), await count("writes")];
+    await work();
+    const haveAll = (): boolean => readers.every(({ lastSequence }) => lastSequence === head);
+    await expect.poll(haveAll, { timeout: 30_000 }).toBe(true);
+    return ((await count("chunks_sent")) - chunks) / ((await count("writes")) - writes);
+  };
+  await handle.sendText("the first");
+  head++;
+  await expect.poll(() => readers.every(({ lastSequence }) => lastSequence === 1)).toBe(true);
+
+  const free = await chunksPerWrite(publish);
+  const behind = await chunksPerWrite(async () => {
+    const published = publish().then(() => true);
+    // A loop that is held up for 120 ms at a time, between which it hardly gets to run.
+    while (!(await Promise.race([published, delay(10, false)]))) {
+      await Promise.all(EDGES.map((name) => stack.service(name).pause()));
+      await delay(120);
+      await Promise.all(EDGES.map((name) => stack.service(name).resume()));
+    }
+  });
+  console.info(`chunks a write: ${free.toFixed(1)}, of a loop that is held up: ${behind.toFixed(1)}`);
+  expect(behind).toBeGreaterThan(4 * free);
+  await handle.sendComplete("done");
+  await reading;
+  expect(readers.flatMap(({ problems, gaps }) => [...problems, ...gaps])).toEqual([]);
+});

@@ -1,3 +1,6 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { connectNats } from "@sluice/broker-nats";
 import { createResumableStreamContext } from "@sluice/drop-ins/resumable-stream";
 import { connectProducer, type StreamManager } from "@sluice/producer";
 import { Redis } from "ioredis";
@@ -225,6 +228,56 @@ describe("a context like resumable-stream's", () => {
     source.end();
     expect(await texts).toEqual(Array.from({ length: 5 }, () => "once"));
     expect(source.made).toBe(1);
+  });
+
+  it("knows a finished stream by its record, when the log has long forgotten it", async () => {
+    const source = speaker();
+    const text = textOf(await ours.resumableStream("long-ago", source.makeStream));
+    source.end();
+    await text;
+    await finished(ours, "long-ago");
+    const link = await connectNats({ servers: stack.natsUrl, name: "time" });
+    const purged = await link.jetStreamManager.streams.purge("CHUNKS", {
+      filter: "chunk.*.resumable-stream--long-ago",
+    });
+    await link.close();
+    expect(purged.purged).toBeGreaterThan(0);
+
+    const anew = speaker();
+    expect(await ours.resumableStream("long-ago", anew.makeStream)).toBeNull();
+    expect(anew.made).toBe(0);
+    await expect(producer.createStream({ streamId: "resumable-stream--long-ago" })).rejects.toMatchObject({
+      code: "STREAM_EXISTS",
+    });
+    const second = textOf(await ours.createNewResumableStream("long-ago", anew.makeStream));
+    anew.say("again");
+    anew.end();
+    expect([await second, anew.made]).toEqual(["again", 1]);
+  });
+
+  it("writes the stream though no edge can say for now whether it is known", async () => {
+    const refusing = createServer((_request, response) => {
+      asked++;
+      response.writeHead(503, { "content-type": "text/html" }).end("<h1>draining</h1>");
+    });
+    let asked = 0;
+    await new Promise<void>((resolve) => refusing.listen(0, "127.0.0.1", resolve));
+    const { port } = refusing.address() as AddressInfo;
+    const elsewhere = createResumableStreamContext({
+      producer,
+      edgeUrl: `http://127.0.0.1:${port}`,
+      waitUntil: (promise) => void written.push(promise),
+    });
+    const source = speaker();
+    await (await elsewhere.resumableStream("unseen", source.makeStream))?.cancel();
+    source.say("all of it");
+    source.end();
+    await Promise.all(written);
+    refusing.close();
+    expect(asked).toBeGreaterThan(1);
+    await finished(ours, "unseen");
+    const told = await fetch(`${stack.edgeUrl}/streams/resumable-stream--unseen/chunks`);
+    expect(await told.text()).toContain("all of it");
   });
 
   it("outlives the process that wrote it: another one resumes it", async () => {

@@ -123,6 +123,18 @@ describe.skipIf(chromium === null)("in a real browser", () => {
     expect(await other.text()).toBe(text);
   });
 
+  test.concurrent("Escape stops an answer, but not where it was meant for a field", async ({ expect }) => {
+    await using context = await real.browser.newContext();
+    const tab = await ChatTab.open(context, pages.gatewayUrl);
+    const streamId = await tab.ask(QUESTION);
+    const before = await tab.waitPast(10);
+    await tab.page.locator("#prompt").press("Escape");
+    await tab.waitPast(before + TOKENS_PER_SECOND);
+    expect(await pages.statusOf(streamId)).toBe("open");
+    await tab.page.getByRole("button", { name: "Plain" }).press("Escape");
+    await tab.waitFor("stopped");
+  });
+
   test.concurrent("a stream that nobody knows is said to be unknown", async ({ expect }) => {
     await using context = await real.browser.newContext();
     for (const id of ["nobody-knows", "no%20id%20at%20all"]) {

@@ -3,6 +3,10 @@ import { AnswerChunks } from "./answer-chunks.ts";
 import { failureOf, SourceFailure } from "./source-failure.ts";
 import { readSource, type Source } from "./read-source.ts";
 
+// After the end of an answer comes at most its bill. Without this bound a server that then neither says more nor hangs up keeps
+// the answer open.
+const LAST_WORD_MS = 5_000;
+
 export interface AdapterOptions {
   /**
    * Once it aborts, the library's stream is hung up on and the chunks end with an Error chunk: its code is the reason's `code`
@@ -28,7 +32,7 @@ export interface Mapping<Item> {
   take(item: Item): Iterable<ChunkDraft>;
   /** It has sent the end itself: nothing more is read. */
   readonly isEnded?: boolean;
-  /** Whether a connection that breaks now breaks off nothing but the bill. */
+  /** Whether a connection that breaks or falls silent now breaks off nothing but the bill. */
   readonly isWhole?: boolean;
   /** What is still to be said after the last item, the Complete chunk last. */
   finish(): Iterable<ChunkDraft>;
@@ -57,18 +61,25 @@ async function* run<Item>(
   mapping: Mapping<Item>,
 ): AsyncGenerator<ChunkDraft, void, undefined> {
   const { signal, onError } = options;
+  const silence = new AbortController();
+  const signals = signal === undefined ? [silence.signal] : [signal, silence.signal];
+  let timer: NodeJS.Timeout | undefined;
   let failure: unknown;
   try {
-    for await (const item of readSource<Item>(source, signal)) {
+    for await (const item of readSource<Item>(source, AbortSignal.any(signals))) {
+      clearTimeout(timer);
       yield* mapping.take(item);
       if (mapping.isEnded === true) return;
+      if (mapping.isWhole === true) timer = setTimeout(() => silence.abort(), LAST_WORD_MS);
     }
     yield* mapping.finish();
     return;
   } catch (error) {
     failure = error;
+  } finally {
+    clearTimeout(timer);
   }
-  if (mapping.isWhole === true && !(failure instanceof SourceFailure)) {
+  if (mapping.isWhole === true && !isReported(failure)) {
     yield* mapping.finish();
     return;
   }
@@ -77,6 +88,11 @@ async function* run<Item>(
   if (signal?.aborted === true || isAbort(reason)) yield chunks.error(stopOf(reason));
   else if (reason instanceof SourceFailure) yield chunks.error(reason);
   else yield chunks.error(options.failureOf?.(reason) ?? failureOf(reason, options.what));
+}
+
+/** The server has said that the answer failed, which silence doesn't. */
+function isReported(failure: unknown): boolean {
+  return failure instanceof SourceFailure && failure.code !== "LLM_TIMEOUT";
 }
 
 /** What to tell readers of an answer that its own producer stopped. */

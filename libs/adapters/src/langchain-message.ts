@@ -44,13 +44,32 @@ export class MessageReader {
     this.count(message);
   }
 
+  /** After the last piece of the run that made this call, as whoever answers it has all of it. */
+  endCaller(callId: unknown): ChunkDraft[] {
+    const key = isText(callId) ? this.#toolCalls.openKey(callId) : undefined;
+    return key === undefined ? [] : this.#toolCalls.completeAll(key.slice(0, key.lastIndexOf(".") + 1));
+  }
+
+  endAll(): ChunkDraft[] {
+    return this.#toolCalls.completeAll();
+  }
+
+  /** It has its calls ready-made; in pieces they come as `tool_call_chunks`. */
+  isWhole(message: unknown): boolean {
+    const { tool_calls: calls, tool_call_chunks: pieces } = recordOf(message);
+    return Array.isArray(calls) && calls.length > 0 && !(Array.isArray(pieces) && pieces.length > 0);
+  }
+
+  /** Its run has said all but, maybe, what it cost. */
+  isLast(message: unknown): boolean {
+    return isText(finishReasonOf(message));
+  }
+
   count(message: unknown): void {
     const { usage_metadata, response_metadata } = recordOf(message);
     const facts = recordOf(response_metadata);
-    const [model, reason] = [
-      facts["model_name"] ?? facts["model"],
-      facts["finish_reason"] ?? facts["stop_reason"],
-    ];
+    const model = facts["model_name"] ?? facts["model"];
+    const reason = finishReasonOf(message);
     if (isText(model)) this.#chunks.model = model;
     if (isText(reason)) this.#chunks.finishReason = reason;
     const usage = tokenUsageOf(recordOf(usage_metadata));
@@ -87,6 +106,11 @@ export class MessageReader {
   #idOf(id: unknown): string {
     return isText(id) ? id : `call_${this.#toolCalls.count}`;
   }
+}
+
+function finishReasonOf(message: unknown): unknown {
+  const { finish_reason, stop_reason } = recordOf(recordOf(message)["response_metadata"]);
+  return finish_reason ?? stop_reason;
 }
 
 function tokenUsageOf(usage: Record<string, unknown>): TokenUsage | null {

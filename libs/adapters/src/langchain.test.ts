@@ -1,6 +1,12 @@
 import { dispatchCustomEvent } from "@langchain/core/callbacks/dispatch";
 import { BaseChatModel } from "@langchain/core/language_models/chat_models";
-import { AIMessage, AIMessageChunk, HumanMessage, type BaseMessage } from "@langchain/core/messages";
+import {
+  AIMessage,
+  AIMessageChunk,
+  HumanMessage,
+  ToolMessage,
+  type BaseMessage,
+} from "@langchain/core/messages";
 import { ChatGenerationChunk, type ChatResult } from "@langchain/core/outputs";
 import { RunnableLambda } from "@langchain/core/runnables";
 import { tool } from "@langchain/core/tools";
@@ -67,6 +73,22 @@ const call = (args: string, first: object = {}) =>
     id: "run-1",
     tool_call_chunks: [{ index: 0, args, type: "tool_call_chunk", ...first }],
   });
+
+/** The call of a model that writes beside others, piece by piece. */
+function writing(name: string): (args: string) => AIMessageChunk {
+  let isFirst = true;
+  return (args) => {
+    const head = isFirst ? { id: `call_${name}`, name: "weather" } : {};
+    isFirst = false;
+    const piece = { index: 0, args, type: "tool_call_chunk" as const, ...head };
+    return new AIMessageChunk({ content: "", id: name, tool_call_chunks: [piece] });
+  };
+}
+
+/** A graph's stream of these messages. */
+async function* saying(...messages: object[]) {
+  for (const message of messages) yield ["messages", [message, {}]];
+}
 
 /** First thinks and calls a tool, then answers. */
 const script = (): AIMessageChunk[][] => [
@@ -198,9 +220,8 @@ describe("fromLangGraph", () => {
     const updateOf = (node: string) => ["node_completed", { node, update: expect.anything() as unknown }];
     expect(await hear(fromLangGraph(stream))).toEqual([
       ["Json", { note: "asking" }],
-      ...toolCall.slice(0, -1),
+      ...toolCall,
       updateOf("model"),
-      toolCall.at(-1),
       toolResult,
       updateOf("tools"),
       ["Json", { note: "asking" }],
@@ -208,6 +229,62 @@ describe("fromLangGraph", () => {
       ["Text", "rains."],
       updateOf("model"),
       complete,
+    ]);
+  });
+
+  it("keeps the tool calls of models apart that speak at the same time", async () => {
+    const [one, two] = [writing("one"), writing("two")];
+    const result = new ToolMessage({ content: "1", tool_call_id: "call_one" });
+    const heard = await hear(
+      fromLangGraph(saying(one('{"city":'), two('{"ci'), one('"Bern"}'), result, two('ty":"Rom"}'))),
+    );
+    expect(heard.filter((chunk) => (chunk as unknown[])[0] !== "tool_call_delta")).toEqual([
+      ["tool_call_started", { tool_call_id: "call_one", name: "weather" }],
+      ["tool_call_started", { tool_call_id: "call_two", name: "weather" }],
+      // By its result: its model had said all.
+      ["tool_call_completed", { tool_call_id: "call_one", name: "weather", arguments: { city: "Bern" } }],
+      ["tool_result", { tool_call_id: "call_one", name: null, result: "1", is_error: false }],
+      // By the graph's end.
+      ["tool_call_completed", { tool_call_id: "call_two", name: "weather", arguments: { city: "Rom" } }],
+      expect.arrayContaining(["Complete"]),
+    ]);
+  });
+
+  it("takes messages as LangGraph's server sends them", async () => {
+    const piece = (content: string) => ({
+      type: "AIMessageChunk",
+      id: "run-1",
+      content,
+      tool_call_chunks: [],
+    });
+    expect(await hear(fromLangGraph(saying(piece("It "), piece("rains."))))).toEqual([
+      ["Text", "It "],
+      ["Text", "rains."],
+      expect.arrayContaining(["Complete"]),
+    ]);
+  });
+
+  it("takes a whole message's tool calls, of a model that doesn't stream or of a node", async () => {
+    const [first = []] = script();
+    const model = new ScriptedModel([first, script()[1] ?? []], false);
+    const heard = await hear(fromLangGraph(agent(model).stream(input, { streamMode: ["messages"] })));
+    expect(heard).toEqual([
+      ["tool_call_started", { tool_call_id: "call_1", name: "weather" }],
+      ["tool_call_completed", { tool_call_id: "call_1", name: "weather", arguments: { city: "Bern" } }],
+      toolResult,
+      ["Text", "It "],
+      ["Text", "rains."],
+      complete,
+    ]);
+  });
+
+  it("doesn't tell a message a second time that comes as a whole after its pieces", async () => {
+    const [first = []] = script();
+    const { tool_calls, usage_metadata } = first.reduce((sum, piece) => sum.concat(piece));
+    const again = Object.assign(new AIMessage({ content: "", id: "run-1" }), { tool_calls, usage_metadata });
+    expect(await hear(fromLangGraph(saying(...first, again)))).toEqual([
+      ...toolCall,
+      ["Complete", "Tokens used: 15", expect.anything()],
     ]);
   });
 

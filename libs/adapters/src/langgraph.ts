@@ -20,11 +20,17 @@ export function fromLangGraph(
   return adapt(stream, settings, (chunks) => new GraphMapping(chunks));
 }
 
+/** As LangGraph's server says what its pieces are. */
+const SERVER_TYPES = new Map<unknown, string>([
+  ["AIMessageChunk", "ai"],
+  ["ToolMessageChunk", "tool"],
+]);
+
 class GraphMapping implements Mapping<unknown> {
   readonly #chunks: AnswerChunks;
   readonly #messages: MessageReader;
-  /** The message that a model is writing. */
-  #run: string | null = null;
+  /** Ids of the messages of which something was told. */
+  readonly #told = new Set<string>();
 
   constructor(chunks: AnswerChunks) {
     this.#chunks = chunks;
@@ -40,34 +46,36 @@ class GraphMapping implements Mapping<unknown> {
   }
 
   *finish(): Generator<ChunkDraft> {
-    yield* this.#endRun();
+    yield* this.#messages.endAll();
     yield this.#chunks.complete();
   }
 
   *#message(message: unknown): Generator<ChunkDraft> {
-    const { id, type } = recordOf(message);
-    const kind = type ?? kindOf(message);
+    const { id, type, tool_call_id: callId } = recordOf(message);
+    const kind = SERVER_TYPES.get(type) ?? type ?? kindOf(message);
     if (kind === "tool") {
-      yield* this.#endRun();
+      yield* this.#messages.endCaller(callId);
       yield this.#messages.toolMessage(message);
-    } else if (kind === "ai") {
-      const run = String(id);
-      if (run !== this.#run) yield* this.#endRun();
-      this.#run = run;
-      yield* this.#messages.piece(run, message);
-      // Each piece tells what it adds to the bill.
-      this.#messages.count(message);
-    }
+    } else if (kind === "ai") yield* this.#answer(String(id), message);
+  }
+
+  /** Nodes run beside each other: that one model speaks says nothing of another. */
+  *#answer(run: string, message: unknown): Generator<ChunkDraft> {
+    const isKnown = this.#told.has(run);
+    this.#told.add(run);
+    if (this.#messages.isWhole(message)) {
+      // It was told in pieces, and its costs with them.
+      if (isKnown) return;
+      yield* this.#messages.whole(run, message);
+    } else yield* this.#messages.piece(run, message);
+    // Each piece tells what it adds to the bill.
+    if (this.#messages.isLast(message)) yield* this.#messages.end(run, message);
+    else this.#messages.count(message);
   }
 
   #update(node: string, update: unknown): ChunkDraft {
     if (node === "__interrupt__") return this.#chunks.event("interrupted", { interrupts: toJson(update) });
     return this.#chunks.event("node_completed", { node, update: toJson(update) });
-  }
-
-  *#endRun(): Generator<ChunkDraft> {
-    if (this.#run !== null) yield* this.#messages.end(this.#run, null);
-    this.#run = null;
   }
 }
 

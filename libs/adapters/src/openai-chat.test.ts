@@ -101,6 +101,19 @@ describe("fromOpenAiChat", () => {
     ]);
   });
 
+  it("ends with LLM_ERROR where the connection is lost while another choice than the first still writes", async () => {
+    const whole = await (await serving("openai-chat-choices.sse")("")).text();
+    const cut: typeof fetch = async () =>
+      new Response(whole.slice(0, whole.lastIndexOf("data:", whole.indexOf('"length"'))), {
+        headers: { "content-type": "text/event-stream" },
+      });
+    expect((await hear(fromOpenAiChat(request(cut)))).at(-1)).toEqual([
+      "Error",
+      "the model's server broke off in the middle of the answer",
+      "LLM_ERROR",
+    ]);
+  });
+
   it.each([
     [429, "LLM_RATE_LIMITED", /^the model's server answered 429: Slow down$/],
     [500, "LLM_ERROR", /^the model's server answered 500: Slow down$/],

@@ -2,6 +2,7 @@ import type { ChunkDraft } from "@sluice/core";
 import type { ChatCompletionChunk } from "openai/resources/chat/completions";
 import { adapt, type AdapterOptions, type Mapping } from "./adapt.ts";
 import { usageOf, type AnswerChunks, type TokenUsage } from "./answer-chunks.ts";
+import { Choices } from "./choices.ts";
 import { isText } from "./json-value.ts";
 import type { Source } from "./read-source.ts";
 import { SourceFailure } from "./source-failure.ts";
@@ -36,6 +37,7 @@ interface CompatibleChoice {
 class ChatMapping implements Mapping<ChatCompletionChunk> {
   readonly #chunks: AnswerChunks;
   readonly #toolCalls: ToolCalls;
+  readonly #choices = new Choices();
 
   constructor(chunks: AnswerChunks) {
     this.#chunks = chunks;
@@ -43,7 +45,7 @@ class ChatMapping implements Mapping<ChatCompletionChunk> {
   }
 
   get isWhole(): boolean {
-    return this.#chunks.finishReason !== null;
+    return this.#choices.unfinished.length === 0;
   }
 
   *take(part: ChatCompletionChunk): Generator<ChunkDraft> {
@@ -60,7 +62,9 @@ class ChatMapping implements Mapping<ChatCompletionChunk> {
     yield this.#chunks.complete();
   }
 
-  *#takeChoice({ index = 0, delta, finish_reason }: CompatibleChoice): Generator<ChunkDraft> {
+  *#takeChoice(choice: CompatibleChoice): Generator<ChunkDraft> {
+    const { index = 0, delta, finish_reason } = choice;
+    this.#choices.take(choice);
     yield* index === 0 ? this.#takeFirst(delta ?? {}) : this.#takeOther(index, delta ?? {});
     let position = 0;
     for (const call of toolCallsOf(delta ?? {})) yield* this.#takeToolCall(index, call, position++);

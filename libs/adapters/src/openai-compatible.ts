@@ -1,5 +1,6 @@
 import { createParser } from "eventsource-parser";
 import type { ChatCompletionChunk } from "openai/resources/chat/completions";
+import { Choices } from "./choices.ts";
 import { SourceFailure } from "./source-failure.ts";
 
 export interface OpenAiServer {
@@ -15,6 +16,9 @@ export interface OpenAiServer {
 const MAX_EVENT_CHARACTERS = 1024 * 1024;
 const MAX_ERROR_BYTES = 16 * 1024;
 
+/** `controller` hangs up, also while a part is waited for. */
+type Parts = AsyncGenerator<ChatCompletionChunk, void, undefined> & { readonly controller: AbortController };
+
 /**
  * Asks any server that speaks OpenAI's streaming chat completions, for `fromOpenAiChat`. It bears with what such servers do
  * wrong, and with what the official library doesn't: silence in mid-answer, events without end, pages instead of a
@@ -22,18 +26,28 @@ const MAX_ERROR_BYTES = 16 * 1024;
  * @param request the body; `stream` and `stream_options` are set here
  * @throws SourceFailure with a message for readers; the signal's reason
  */
-export async function* requestOpenAiChat(
+export function requestOpenAiChat(
   server: OpenAiServer,
   request: Readonly<Record<string, unknown>>,
   signal?: AbortSignal,
+): Parts {
+  const controller = new AbortController();
+  const signals = signal === undefined ? [controller.signal] : [signal, controller.signal];
+  return Object.assign(requestParts(server, request, AbortSignal.any(signals)), { controller });
+}
+
+async function* requestParts(
+  server: OpenAiServer,
+  request: object,
+  signal: AbortSignal,
 ): AsyncGenerator<ChatCompletionChunk, void, undefined> {
   const silence = new SilenceTimer(server.idleTimeoutMs);
   try {
-    const either = signal === undefined ? silence.signal : AbortSignal.any([signal, silence.signal]);
+    const either = AbortSignal.any([signal, silence.signal]);
     yield* completionParts(await ask(server, request, either), silence);
   } catch (error) {
     if (error instanceof SourceFailure) throw error;
-    signal?.throwIfAborted();
+    signal.throwIfAborted();
     silence.signal.throwIfAborted();
     throw error;
   } finally {
@@ -68,16 +82,17 @@ async function* completionParts(
   response: Response,
   silence: SilenceTimer,
 ): AsyncGenerator<ChatCompletionChunk, void, undefined> {
-  let hasFinished = false;
+  const choices = new Choices();
   for await (const data of eventData(response, silence)) {
     if (data !== "[DONE]") {
       const part = readPart(data);
-      hasFinished ||= part.choices?.some((choice) => typeof choice.finish_reason === "string");
+      for (const choice of part.choices ?? []) choices.take(choice);
       yield part;
       continue;
     }
     // Says as well that the answer is whole; some servers give no other reason.
-    if (!hasFinished) yield { choices: [{ index: 0, delta: {}, finish_reason: "stop" }] } as never;
+    const ends = choices.unfinished.map((index) => ({ index, delta: {}, finish_reason: "stop" }));
+    if (ends.length > 0) yield { choices: ends } as never;
     return;
   }
 }

@@ -37,6 +37,11 @@ export class ToolCalls {
     return this.#open.get(key)?.name ?? null;
   }
 
+  /** What the library calls the call by that readers know under this id, while it is being written. */
+  openKey(id: string): string | undefined {
+    return [...this.#open].find(([, call]) => call.id === id)?.[0];
+  }
+
   /** @throws SourceFailure beyond 1,024 calls */
   start(key: string, id: string, name: string): ChunkDraft {
     if (++this.#started > MAX_CALLS) {

@@ -7,10 +7,18 @@ export function serving(file: string, packetBytes = 7): typeof fetch {
   return async () => streamOf(packetsOf(read(file), packetBytes));
 }
 
-/** A provider that says so much of a transcript and then nothing; `hungUp` resolves once its reader has gone. */
-export function fallingSilent(file: string, bytes: number): { fetch: typeof fetch; hungUp: Promise<void> } {
+/**
+ * A provider that says so much of a transcript and then nothing; `hungUp` resolves once its reader has gone.
+ * @param until how many bytes, or the first event that has this in it and isn't sent any more
+ */
+export function fallingSilent(
+  file: string,
+  until: number | string,
+): { fetch: typeof fetch; hungUp: Promise<void> } {
   const hungUp = Promise.withResolvers<void>();
-  const packets = packetsOf(read(file).slice(0, bytes), 64);
+  const text = read(file);
+  const end = typeof until === "number" ? until : text.lastIndexOf("data:", text.indexOf(until));
+  const packets = packetsOf(text.slice(0, end), 64);
   const body = new ReadableStream<Uint8Array>({
     pull(controller) {
       const { value, done } = packets.next();

@@ -14,7 +14,7 @@ export type Gap =
   | { stream_id: string; cursor: number; head: number; reason: "cursor_ahead"; reset: true };
 
 export interface StreamEnd {
-  /** Null: it had ended before, and nothing was left to read that says how. */
+  /** Null: it had ended before, and neither a chunk nor the server says how. */
   status: EndStatus | null;
   /** The `Complete` or `Error` chunk, where this reader got it. */
   chunk: StreamChunk | null;

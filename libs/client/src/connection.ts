@@ -1,3 +1,4 @@
+import type { EndStatus } from "@sluice/core";
 import { backOffMs } from "./back-off.ts";
 import { refusalOf, type Http } from "./http.ts";
 import { connectionError, SluiceError } from "./sluice-error.ts";
@@ -25,8 +26,8 @@ export interface ConnectionReader {
   readonly take: (frame: Frame) => void;
   /** Reading waits for this while the reader has more than it can take. */
   readonly room: () => Promise<void> | null;
-  /** The last thing it hears. Null: a 204, there is nothing more to come. */
-  readonly over: (error: SluiceError | null) => void;
+  /** The last thing it hears. Null: a 204, there is nothing more to come. @param status how the stream ended, as the server says it */
+  readonly over: (error: SluiceError | null, status: EndStatus | null) => void;
 }
 
 // How often silence is looked at in one heartbeat interval. The clock is read, not the timer: that stands still in a sleep.
@@ -100,9 +101,9 @@ export class Connection {
     stopListening();
   }
 
-  #finish(error: SluiceError | null): void {
+  #finish(error: SluiceError | null, status: EndStatus | null = null): void {
     this.#isClosed = true;
-    this.#reader.over(error);
+    this.#reader.over(error, status);
   }
 
   /** One request. @returns what went wrong; null: nothing, the server ended it */
@@ -124,7 +125,7 @@ export class Connection {
       if (attempt.signal.aborted) return null;
       if (!response.ok) return await refusalOf(response);
       if (response.status === 204) {
-        this.#finish(null);
+        this.#finish(null, response.headers.get("Sluice-Status") as EndStatus | null);
         return null;
       }
       const type = response.headers.get("Content-Type") ?? "";

@@ -1,3 +1,4 @@
+import type { EndStatus } from "@sluice/core";
 import type { ConnectionState } from "./connection.ts";
 import { sequenceOfToken } from "./sequence.ts";
 import type { SluiceError } from "./sluice-error.ts";
@@ -25,8 +26,8 @@ export interface Follower {
   readonly options: RequestOptions;
   readonly reader: StreamReader;
   readonly changed: (state: ConnectionState, error: SluiceError | null) => void;
-  /** No frame follows. Null: it has ended. */
-  readonly over: (error: SluiceError | null) => void;
+  /** No frame follows. Null: it has ended. @param status how, as the server says it */
+  readonly over: (error: SluiceError | null, status?: EndStatus | null) => void;
   /** From now on this brings its frames, unless it is over. */
   readonly carryOn: (follow: (follower: Follower) => Leave) => void;
   /** Null, or what to wait for before it gets more. */

@@ -53,6 +53,13 @@ describe("a refusal", () => {
     expect(edge.requests).toHaveLength(1);
   });
 
+  test("204 says how the stream ended", async () => {
+    edge.treatments = [{ status: 204, headers: { "Sluice-Status": "cancelled" } }];
+    const { stream } = read({}, { from: 7 });
+    await end(stream);
+    expect(stream.end).toEqual({ status: "cancelled", chunk: null });
+  });
+
   test("204 is the end: nothing is asked any more", async () => {
     const { stream, states } = read({}, { resumeToken: btoa("s:7") });
     await end(stream);

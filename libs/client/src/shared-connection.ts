@@ -1,3 +1,4 @@
+import type { EndStatus } from "@sluice/core";
 import { Connection, type ConnectionSettings, type ConnectionState } from "./connection.ts";
 import { requestQuery, withQuery, type Follower, type Leave } from "./follower.ts";
 import { refusalOf } from "./http.ts";
@@ -143,7 +144,7 @@ export class SharedConnection {
     const carried = this.#carried.get(id);
     if (notice.state === "following" && carried !== undefined) this.#hear(carried);
     const follower = this.#heard.get(id);
-    if (notice.state === "ended") follower?.reader.takeEnd(notice.sequence);
+    if (notice.state === "ended") follower?.reader.takeEnd(notice.sequence, notice.status);
     if (notice.state === "refused") {
       this.#carried.delete(id);
       follower?.over(new SluiceError(notice.code, notice.detail));
@@ -213,5 +214,5 @@ export class SharedConnection {
 }
 
 type Notice =
-  | { state: "following" | "ended" | "dropped"; sequence: number | null }
+  | { state: "following" | "ended" | "dropped"; sequence: number | null; status?: EndStatus }
   | { state: "refused"; code: string; detail: string };

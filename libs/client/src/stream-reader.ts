@@ -56,9 +56,9 @@ export class StreamReader {
   }
 
   /** The server has sent all there is, up to this sequence. @throws SluiceError it hasn't */
-  takeEnd(sequence: unknown): void {
+  takeEnd(sequence: unknown, status: EndStatus | null = null): void {
     if (isSequence(sequence) && sequence > (this.#cursor ?? sequence)) this.#announceHole(sequence + 1);
-    this.#end(null, null);
+    this.#end(status, null);
   }
 
   #takeChunk(data: FrameData | null): void {

@@ -37,6 +37,17 @@ describe("a stream", () => {
     expect(sequences).toEqual([1, 2, 3]);
   });
 
+  test("keeps for a loop all that has come since it was asked for, also before its first turn", async () => {
+    edge.frames = HELLO;
+    const stream = clientOf().stream("s");
+    stream.on("gap", () => {});
+    const chunks = stream[Symbol.asyncIterator]();
+    await over(stream);
+    const sequences: number[] = [];
+    for await (const chunk of chunks) sequences.push(chunk.sequence);
+    expect(sequences).toEqual([1, 2, 3]);
+  });
+
   test("gives its text, whole and as it grows", async () => {
     edge.frames = HELLO;
     const stream = clientOf().stream("s");

@@ -128,10 +128,10 @@ export class Stream implements AsyncIterable<StreamChunk> {
   }
 
   /**
-   * Chunks from here on, until the end. Leaving the loop early closes the stream.
+   * Chunks from the moment of the call on, until the end. Leaving the loop early closes the stream.
    * @throws SluiceError what the stream failed with
    */
-  async *[Symbol.asyncIterator](): AsyncGenerator<StreamChunk, void, undefined> {
+  [Symbol.asyncIterator](): AsyncGenerator<StreamChunk, void, undefined> {
     let queue: StreamChunk[] = [];
     let wake = (): void => {};
     const key = {};
@@ -142,22 +142,25 @@ export class Stream implements AsyncIterable<StreamChunk> {
       }),
       this.on("state", () => wake()),
     ];
-    try {
-      for (;;) {
-        const batch = queue;
-        queue = [];
+    const take = async function* (this: Stream): AsyncGenerator<StreamChunk, void, undefined> {
+      try {
+        for (;;) {
+          const batch = queue;
+          queue = [];
+          this.#hasRoom(key);
+          yield* batch;
+          if (queue.length > 0) continue;
+          if (isOver(this.#state)) break;
+          await new Promise<void>((resolve) => (wake = resolve));
+        }
+        if (this.#state === "failed" && this.#error !== null) throw this.#error;
+      } finally {
+        for (const stop of stops) stop();
         this.#hasRoom(key);
-        yield* batch;
-        if (queue.length > 0) continue;
-        if (isOver(this.#state)) break;
-        await new Promise<void>((resolve) => (wake = resolve));
+        this.close();
       }
-      if (this.#state === "failed" && this.#error !== null) throw this.#error;
-    } finally {
-      for (const stop of stops) stop();
-      this.#hasRoom(key);
-      this.close();
-    }
+    };
+    return take.call(this);
   }
 
   /** Asks the producer to stop. The stream then ends as any other does. @throws SluiceError */
@@ -191,8 +194,8 @@ export class Stream implements AsyncIterable<StreamChunk> {
         options: this.#options,
         reader,
         changed: (state, error) => this.#change(state, error),
-        over: (error) => {
-          if (error === null) reader.takeEnd(null);
+        over: (error, status) => {
+          if (error === null) reader.takeEnd(null, status);
           else this.#fail(error);
         },
         carryOn: (follow) => {
@@ -218,20 +221,19 @@ export class Stream implements AsyncIterable<StreamChunk> {
   }
 
   #collectText(): TextSoFar {
-    if (this.#text === null && this.#reader !== null)
-      throw new Error("ask for text before anything has come");
+    if (this.#text === null && this.#reader !== null) throw new Error("ask for text before it is read");
     return (this.#text ??= new TextSoFar());
   }
 
   #textProblem(): SluiceError | null {
     if (this.#state === "failed") return this.#error;
-    if (this.#state === "closed") return new SluiceError("CLOSED", "the stream was closed before its end");
+    if (this.#state === "closed") return new SluiceError("CLOSED", "closed before its end");
     const { status, chunk } = this.#end ?? { status: null, chunk: null };
     if (chunk?.chunk_type.type === "Error")
       return new SluiceError(chunk.chunk_type.code, chunk.chunk_type.error);
     if (status !== null && status !== "completed")
       return new SluiceError(`STREAM_${status.toUpperCase()}`, `the stream was ${status}`);
-    if (this.#hasGaps) return new SluiceError("INCOMPLETE", "part of the text can't be had");
+    if (this.#hasGaps) return new SluiceError("INCOMPLETE", "part of it can't be had");
     return null;
   }
 

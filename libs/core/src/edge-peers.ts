@@ -9,7 +9,7 @@ export interface ConnectionRecord {
   /** `phase` as in ReplayMerge; `lastSequence` null where it isn't known yet where the reader begins. */
   streams: readonly { streamId: string; lastSequence: number | null; phase: string }[];
   connectedMs: number;
-  /** When the client last took all that it was sent. */
+  /** When the edge's kernel last took all that was sent, heartbeats among it: no proof that the client is there. */
   lastSeenMs: number;
   /** Behind trusted proxies: the one that they name. */
   address: string;

@@ -13,6 +13,18 @@ describe("TokenBucket", () => {
     expect([1, 1, 1, 1].map((count) => bucket.tryTake(count, 0))).toEqual([true, true, true, false]);
   });
 
+  it("lets nothing through until what was taken on credit has flowed in", () => {
+    const bucket = new TokenBucket(1, 3, 0);
+    bucket.take(5, 0);
+    expect([bucket.available(0), bucket.tryTake(1, 2_999), bucket.tryTake(1, 3_000)]).toEqual([
+      -2,
+      false,
+      true,
+    ]);
+    expect(bucket.waitMs(1, 3_000)).toBe(1_001);
+    new TokenBucket(Infinity, 1, 0).take(5, 0);
+  });
+
   it("never lets more through than the burst and what has flowed in", () => {
     const takes = fc.array(fc.record({ count: fc.integer({ min: 1, max: 50 }), afterMs: fc.nat(2_000) }), {
       maxLength: 50,

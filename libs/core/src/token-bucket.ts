@@ -25,6 +25,13 @@ export class TokenBucket {
     return true;
   }
 
+  /** Takes them in any case: those that aren't there are owed. */
+  take(count: number, nowMs: number): void {
+    if (this.#ratePerMs === Infinity) return;
+    this.#refill(nowMs);
+    this.#tokens -= count;
+  }
+
   /**
    * Whole ms until `tryTake(count)` succeeds, 0 if it does now. A count above the burst is answered as for the burst:
    * such a request can only be let through by its caller, at that price.

@@ -61,6 +61,7 @@ export function createResumableStreamContext(
 
 /** One use of an id. Sluice never gives an id twice; the package does. */
 interface Use {
+  number: number;
   streamId: string;
   status: StreamStatus;
 }
@@ -88,7 +89,7 @@ class Context {
     const created = await this.#create(id, 1);
     if (created !== null) return this.#produce(created, makeStream);
     // The log has it; an edge that hasn't heard of it waits a moment.
-    const use = (await this.#lastUse(id)) ?? { streamId: this.#streamId(id, 1), status: "open" };
+    const use = (await this.#lastUse(id)) ?? { number: 1, streamId: this.#streamId(id, 1), status: "open" };
     return use.status === "open" ? readText(this.#client, use.streamId, skipCharacters) : null;
   }
 
@@ -99,7 +100,9 @@ class Context {
   }
 
   async createNew(id: string, makeStream: () => ReadableStream<string>): Promise<ReadableStream<string>> {
-    for (let number = 1; ; number++) {
+    // The first uses' records may have gone. Where no edge can say, those that are known still refuse to be created.
+    const last = await this.#lastUse(id).catch(() => null);
+    for (let number = (last?.number ?? 0) + 1; ; number++) {
       const created = await this.#create(id, number);
       if (created !== null) return this.#produce(created, makeStream);
     }
@@ -149,7 +152,7 @@ class Context {
   async #use(id: string, number: number): Promise<Use | null> {
     const streamId = this.#streamId(id, number);
     const status = await statusOf(this.#edgeUrl, streamId);
-    return status && { streamId, status };
+    return status && { number, streamId, status };
   }
 
   #streamId(id: string, number: number): string {

@@ -6,15 +6,20 @@ import type { StreamStatus } from "@sluice/core";
 const STATUS_TIMEOUT_MS = 10_000;
 // Ingest takes milliseconds; where it is away, readers wait and nobody is kept from writing.
 const KNOWN_TIMEOUT_MS = 5_000;
-const KNOWN_INTERVAL_MS = 5;
+const FIRST_LOOK_MS = 5;
+const MAX_LOOK_MS = 250;
 // Readers of a stream that is surely in the log.
 const WAIT_SECONDS = 30;
 
 /** How a stream stands, or null where nobody knows it. @throws Error where the edge can't say */
-export async function statusOf(edgeUrl: string, streamId: string): Promise<StreamStatus | null> {
+export async function statusOf(
+  edgeUrl: string,
+  streamId: string,
+  timeoutMs = STATUS_TIMEOUT_MS,
+): Promise<StreamStatus | null> {
   const response = await fetch(`${edgeUrl}/streams/${streamId}/chunks?tail=0&limit=1`, {
     headers: { accept: "application/json", "sluice-client": "drop-ins" },
-    signal: AbortSignal.timeout(STATUS_TIMEOUT_MS),
+    signal: AbortSignal.timeout(timeoutMs),
   });
   const body = (await response.json()) as { status: StreamStatus; detail?: string };
   if (response.ok) return body.status;
@@ -23,12 +28,16 @@ export async function statusOf(edgeUrl: string, streamId: string): Promise<Strea
   throw new Error(`the edge can't tell of stream ${streamId}: ${body.detail ?? response.status}`);
 }
 
-/** Resolves once the edge knows a stream that was created, or after a bound: it is in the log in any case. */
+/** Resolves once the edge knows a stream that was created, or after a bound: it is in the log in any case. Never rejects. */
 export async function untilKnown(edgeUrl: string, streamId: string): Promise<void> {
   const deadlineMs = performance.now() + KNOWN_TIMEOUT_MS;
-  while (performance.now() < deadlineMs) {
-    if ((await statusOf(edgeUrl, streamId)) !== null) return;
-    await delay(KNOWN_INTERVAL_MS);
+  for (let pauseMs = FIRST_LOOK_MS; ; pauseMs = Math.min(2 * pauseMs, MAX_LOOK_MS)) {
+    const remainingMs = Math.ceil(deadlineMs - performance.now());
+    if (remainingMs <= 0) return;
+    // An edge that can't say, as it starts or drains, may be able to a little later.
+    const status = await statusOf(edgeUrl, streamId, remainingMs).catch(() => null);
+    if (status !== null) return;
+    await delay(pauseMs);
   }
 }
 

@@ -1,4 +1,4 @@
-import { StreamError, type StreamLog } from "@sluice/core";
+import { partitionOf, StreamError, type ReceiptFeed, type StreamLog } from "@sluice/core";
 import { streamOptionsSchema, type StreamOptions } from "@sluice/protocol";
 import type { HandleMode } from "./publisher.ts";
 import type { Confirmation } from "./stream-handle.ts";
@@ -19,6 +19,9 @@ export interface CreateOptions extends OpenOptions {
   cancelWhenAbandonedSeconds?: number;
 }
 
+// An owner answers in milliseconds; where there is none, NATS says so at once.
+const RECORD_TIMEOUT_MS = 2_000;
+
 /** What the creating message carries; null: nothing. @throws StreamError INVALID_REQUEST */
 export function encodeOptions({ options, cancelWhenAbandonedSeconds }: CreateOptions): string | null {
   if (options === undefined && cancelWhenAbandonedSeconds === undefined) return null;
@@ -36,6 +39,22 @@ export function encodeOptions({ options, cancelWhenAbandonedSeconds }: CreateOpt
   );
 }
 
+/**
+ * A stream's record outlives its messages: by the log alone its id could be used again, and nobody would get what is sent.
+ * What the log still has it tells itself, also whether it is of a creation that is repeated.
+ * @throws StreamError STREAM_EXISTS, STREAM_DELETED
+ */
+export async function demandNotOutlived(
+  log: Pick<StreamLog, "lastMessage" | "partitions">,
+  receiptFeed: Pick<ReceiptFeed, "askHead"> | undefined,
+  streamId: string,
+): Promise<void> {
+  const head = await receiptFeed?.askHead(partitionOf(streamId, log.partitions), streamId, RECORD_TIMEOUT_MS);
+  // Without an owner that knows, the log decides alone.
+  if (head === null || head === undefined) return;
+  if ((await log.lastMessage(streamId)) === null) throw usedBefore(streamId, head.status === "deleted");
+}
+
 /** What a creation failed with, in the caller's terms: the log only knows that something stands there. */
 export async function whyNotCreated(
   log: Pick<StreamLog, "lastMessage">,
@@ -46,8 +65,11 @@ export async function whyNotCreated(
     error instanceof StreamError && ["FENCED", "STREAM_ENDED", "STREAM_DELETED"].includes(error.code);
   if (!isTaken) return error;
   const last = await log.lastMessage(streamId);
-  if (last?.control === "delete") {
-    return new StreamError("STREAM_DELETED", `stream ${streamId} was deleted: choose another id`);
-  }
-  return new StreamError("STREAM_EXISTS", `stream ${streamId} exists: open it, or choose another id`);
+  return usedBefore(streamId, last?.control === "delete");
+}
+
+function usedBefore(streamId: string, isDeleted: boolean): StreamError {
+  return isDeleted
+    ? new StreamError("STREAM_DELETED", `stream ${streamId} was deleted: choose another id`)
+    : new StreamError("STREAM_EXISTS", `stream ${streamId} exists: open it, or choose another id`);
 }

@@ -1,5 +1,5 @@
-import { StreamError } from "@sluice/core";
-import { MemoryLog, MemoryStreamLog } from "@sluice/testing";
+import { StreamError, type StreamStatus } from "@sluice/core";
+import { MemoryLog, MemoryReceiptFeed, MemoryStreamLog } from "@sluice/testing";
 import { beforeEach, expect, test } from "vitest";
 import { StreamManager } from "./index.ts";
 
@@ -35,6 +35,34 @@ test("an id can be given, but not twice, in whatever mode and after whatever end
   await handle.sendComplete();
   await expect(again("exclusive")).rejects.toMatchObject({ code: "STREAM_EXISTS" });
   expect(log.messages.length).toBe(2);
+});
+
+test("an id of which only the record is left can't be given again; what the log still has it tells itself", async () => {
+  const records = new Map<string, StreamStatus>([
+    ["ended", "completed"],
+    ["gone", "deleted"],
+    ["mine", "open"],
+  ]);
+  const asked: string[] = [];
+  const receiptFeed = new MemoryReceiptFeed();
+  for (let partition = 0; partition < streamLog.partitions; partition++) {
+    receiptFeed.answerHeads(partition, async (streamId) => {
+      asked.push(streamId);
+      const status = records.get(streamId);
+      return status === undefined ? null : { sequence: 3, brokerSequence: 9, status };
+    });
+  }
+  manager = new StreamManager({ log: streamLog, receiptFeed });
+  await expect(manager.createStream({ streamId: "ended" })).rejects.toMatchObject({ code: "STREAM_EXISTS" });
+  await expect(manager.createStream({ streamId: "gone" })).rejects.toMatchObject({ code: "STREAM_DELETED" });
+  expect(log.messages).toEqual([]);
+
+  await manager.createStream({ streamId: "new" });
+  await manager.createStream();
+  expect(asked).toEqual(["ended", "gone", "new"]);
+  await new StreamManager({ log: streamLog }).createStream({ streamId: "mine", name: "the-creation" });
+  await manager.createStream({ streamId: "mine", name: "the-creation" });
+  await expect(manager.createStream({ streamId: "mine" })).rejects.toMatchObject({ code: "STREAM_EXISTS" });
 });
 
 test("a creation whose acknowledgement is lost succeeds all the same", async () => {

@@ -1,24 +1,16 @@
-import { randomBytes, randomUUID } from "node:crypto";
-import {
-  isStreamId,
-  partitionOf,
-  StreamError,
-  type CancelFeed,
-  type LiveFeed,
-  type PressureFeed,
-  type ReaderCensus,
-  type ReceiptFeed,
-  type StreamLog,
-} from "@sluice/core";
-import { Cancellation } from "./cancellation.ts";
-import { ClusterPressure } from "./cluster-pressure.ts";
+import { randomUUID } from "node:crypto";
+import { isStreamId, StreamError, type StreamLog } from "@sluice/core";
 import { LogSpace } from "./log-space.ts";
-import { NOTHING, StreamPublisher, type Batch, type HandleMode } from "./publisher.ts";
-import type { RateLimit } from "./rate-limit.ts";
-import { ReceiptDesk } from "./receipt-desk.ts";
-import { DEFAULT_SETTINGS, type ProducerSettings } from "./settings.ts";
-import { encodeOptions, whyNotCreated, type CreateOptions, type OpenOptions } from "./stream-creation.ts";
-import { StreamHandle, type Confirmation } from "./stream-handle.ts";
+import { NOTHING, type Batch, type HandleMode } from "./publisher.ts";
+import {
+  demandNotOutlived,
+  encodeOptions,
+  whyNotCreated,
+  type CreateOptions,
+  type OpenOptions,
+} from "./stream-creation.ts";
+import type { Confirmation, StreamHandle } from "./stream-handle.ts";
+import { StreamHandles, type HandleParts } from "./stream-handles.ts";
 import {
   headOf,
   NOT_CREATED,
@@ -27,21 +19,8 @@ import {
   type StreamPlace,
   type StreamPosition,
 } from "./stream-position.ts";
-import { Throttle, totalRateOf } from "./throttle.ts";
 
-export interface StreamManagerOptions {
-  log: StreamLog;
-  settings?: Partial<ProducerSettings>;
-  /** Where handles beat; without it they don't, and a stream whose producer dies stays open until the idle limit. */
-  liveFeed?: Pick<LiveFeed, "publishBeat">;
-  /** Where handles hear that they are to stop; without it only that others ended their stream. */
-  cancelFeed?: Pick<CancelFeed, "onCancel">;
-  /** Asked by `isConnected`. */
-  readerCensus?: Pick<ReaderCensus, "hasReader">;
-  /** Where the cluster's pressure is heard; without it nothing but the log itself slows a producer down. */
-  pressureFeed?: Pick<PressureFeed, "subscribePressure">;
-  /** How chunks are confirmed. */
-  receiptFeed?: ReceiptFeed;
+export interface StreamManagerOptions extends HandleParts {
   /** Closes what the log stands on, once all handles are closed. */
   closeLog?: () => Promise<void>;
 }
@@ -52,28 +31,17 @@ export interface StreamManagerOptions {
  * after `close`.
  */
 export class StreamManager implements AsyncDisposable {
-  readonly #log: StreamLog;
   readonly #options: StreamManagerOptions;
-  readonly #settings: ProducerSettings;
+  readonly #log: StreamLog;
   readonly #space: LogSpace;
-  readonly #pressure: ClusterPressure;
-  readonly #totalRate: RateLimit;
-  readonly #receipts: ReceiptDesk | null;
-  readonly #handles = new Set<StreamHandle>();
+  readonly #handles: StreamHandles;
   #closing: Promise<void> | undefined;
 
   constructor(options: StreamManagerOptions) {
-    this.#log = options.log;
-    this.#settings = { ...DEFAULT_SETTINGS, ...options.settings };
     this.#options = options;
+    this.#log = options.log;
     this.#space = new LogSpace(options.log);
-    this.#pressure = new ClusterPressure(options.pressureFeed);
-    this.#totalRate = totalRateOf(this.#settings);
-    const { receiptFeed, log } = options;
-    this.#receipts =
-      receiptFeed === undefined
-        ? null
-        : new ReceiptDesk(receiptFeed, log.partitions, this.#settings.confirmTimeoutMs);
+    this.#handles = new StreamHandles(options);
   }
 
   /**
@@ -86,9 +54,12 @@ export class StreamManager implements AsyncDisposable {
     this.#check(streamId);
     const options = encodeOptions(request);
     await this.#space.demandRoom();
+    // A random one is new.
+    if (request.streamId !== undefined)
+      await demandNotOutlived(this.#log, this.#options.receiptFeed, streamId);
     // Exclusive in any case: a shared one would go on where somebody else has created the stream.
-    const beatIntervalMs = this.#beatIntervalMs(mode);
-    const creator = this.#publisher(streamId, "exclusive", NOT_CREATED, {
+    const beatIntervalMs = this.#handles.beatIntervalMs(mode);
+    const creator = this.#handles.publisher(streamId, "exclusive", NOT_CREATED, {
       beatIntervalMs,
       name: request.name,
     });
@@ -97,7 +68,7 @@ export class StreamManager implements AsyncDisposable {
     } catch (error) {
       throw await whyNotCreated(this.#log, streamId, error);
     }
-    return { streamId, handle: this.#handle(streamId, creator.position, request) };
+    return { streamId, handle: this.#handles.open(streamId, creator.position, request) };
   }
 
   /**
@@ -114,7 +85,7 @@ export class StreamManager implements AsyncDisposable {
     const { mode = "exclusive" } = options;
     this.#check(streamId);
     const position = await this.#openPosition(streamId);
-    if (mode === "shared") return this.#handle(streamId, position, options);
+    if (mode === "shared") return this.#handles.open(streamId, position, options);
     return this.#takeOver(streamId, "shared", position, options);
   }
 
@@ -135,7 +106,7 @@ export class StreamManager implements AsyncDisposable {
     if (position.nextSequence === nextSequence) {
       return takeOver
         ? this.#takeOver(streamId, "exclusive", position)
-        : this.#handle(streamId, position, {}, { beatIntervalMs: null });
+        : this.#handles.open(streamId, position, {}, { beatIntervalMs: null });
     }
     const next = position.nextSequence === null ? "can't be known" : `is ${position.nextSequence}`;
     throw new StreamError(
@@ -173,7 +144,7 @@ export class StreamManager implements AsyncDisposable {
     this.#check(streamId);
     const position = { ...place, status: "open" } as const;
     const own = { beatIntervalMs: null, name: `${name}.${place.brokerSequence.toString(36)}` };
-    return this.#handle(streamId, position, {}, own);
+    return this.#handles.open(streamId, position, {}, own);
   }
 
   /**
@@ -189,7 +160,7 @@ export class StreamManager implements AsyncDisposable {
       last === null ? { ...NOT_CREATED, nextSequence: (knownHead ?? 0) + 1 } : positionAfter(last);
     while (position.status !== "deleted") {
       // An end doesn't stand in the way of a delete.
-      const publisher = this.#publisher(streamId, "shared", { ...position, status: "open" });
+      const publisher = this.#handles.publisher(streamId, "shared", { ...position, status: "open" });
       const tombstone: Batch = {
         payload: new Uint8Array(),
         numberedCount: 1,
@@ -217,9 +188,7 @@ export class StreamManager implements AsyncDisposable {
   }
 
   async #closeAll(): Promise<void> {
-    await Promise.all([...this.#handles].map((handle) => handle.close()));
-    this.#receipts?.close();
-    this.#pressure.close();
+    await this.#handles.close();
     await this.#options.closeLog?.();
   }
 
@@ -244,71 +213,11 @@ export class StreamManager implements AsyncDisposable {
     position: StreamPosition,
     options: OpenOptions = {},
   ): Promise<StreamHandle> {
-    const beatIntervalMs = this.#beatIntervalMs("exclusive");
-    const taker = this.#publisher(streamId, mode, position, { beatIntervalMs });
+    const beatIntervalMs = this.#handles.beatIntervalMs("exclusive");
+    const taker = this.#handles.publisher(streamId, mode, position, { beatIntervalMs });
     await taker.publish(NOTHING);
-    return this.#handle(streamId, taker.position, options);
+    return this.#handles.open(streamId, taker.position, options);
   }
-
-  /** Others write to a shared stream too, from processes that come and go: it has no producer to be lost. */
-  #beatIntervalMs(mode: HandleMode): number | null {
-    return mode === "exclusive" && this.#options.liveFeed !== undefined
-      ? this.#settings.beatIntervalMs
-      : null;
-  }
-
-  #publisher(
-    streamId: string,
-    mode: HandleMode,
-    position: StreamPosition,
-    { beatIntervalMs = null, name }: PublisherIdentity = {},
-  ): StreamPublisher {
-    return new StreamPublisher({
-      log: this.#log,
-      streamId,
-      handleId: name ?? randomBytes(12).toString("base64url"),
-      mode,
-      position,
-      settings: this.#settings,
-      beatIntervalMs,
-    });
-  }
-
-  #handle(
-    streamId: string,
-    position: StreamPosition,
-    { mode = "exclusive", confirm = "durable" }: OpenOptions = {},
-    { beatIntervalMs = this.#beatIntervalMs(mode), name }: PublisherIdentity = {},
-  ): StreamHandle {
-    const { liveFeed, cancelFeed, readerCensus } = this.#options;
-    const handle = new StreamHandle({
-      streamId,
-      publisher: this.#publisher(streamId, mode, position, { beatIntervalMs, name }),
-      settings: this.#settings,
-      throttle: new Throttle({
-        settings: this.#settings,
-        total: this.#totalRate,
-        pressure: this.#pressure,
-        partition: partitionOf(streamId, this.#log.partitions),
-      }),
-      receipts: this.#receipts,
-      confirm,
-      cancellation: new Cancellation(cancelFeed, streamId),
-      readerCensus: readerCensus ?? null,
-      maxMessageBytes: this.#log.maxMessageBytes,
-      beat:
-        beatIntervalMs === null ? null : (brokerSequence) => liveFeed?.publishBeat(streamId, brokerSequence),
-      onClose: () => void this.#handles.delete(handle),
-    });
-    this.#handles.add(handle);
-    return handle;
-  }
-}
-
-/** What a publisher promises, and what its messages are named after; a random name where there is none. */
-interface PublisherIdentity {
-  beatIntervalMs?: number | null;
-  name?: string | undefined;
 }
 
 function openAt(streamId: string, position: StreamPosition): StreamPosition {

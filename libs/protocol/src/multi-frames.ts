@@ -1,8 +1,12 @@
-import type { StreamErrorCode } from "@sluice/core";
+import type { EndStatus, StreamErrorCode } from "@sluice/core";
 
-/** What becomes of one stream of a connection that carries many. `sequence`: the last one that was sent of it. */
+/**
+ * What becomes of one stream of a connection that carries many. `sequence`: the last one that was sent of it; `status`: left out
+ * where the server hasn't read it.
+ */
 export type StreamNotice =
-  | { state: "following" | "ended" | "dropped"; sequence: number | null }
+  | { state: "following" | "dropped"; sequence: number | null }
+  | { state: "ended"; sequence: number | null; status?: EndStatus }
   | { state: "refused"; code: StreamErrorCode; detail: string };
 
 /** Opens a connection of many streams: under this id streams can be added to it and dropped. */

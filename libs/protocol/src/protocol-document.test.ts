@@ -195,7 +195,7 @@ describe("PROTOCOL.md", () => {
     const position = encodeMultiPosition({ listed: [42, 71], added: [] });
     expect(examples("sse many")).toEqual([
       connectionFrame("k3J9xQ2m.w8Zr1bTn5LcVd0Ye", ["a", "b"]) +
-        streamNoticeFrame("b", { state: "ended", sequence: 71 }) +
+        streamNoticeFrame("b", { state: "ended", sequence: 71, status: "completed" }) +
         idFrame(position),
     ]);
   });

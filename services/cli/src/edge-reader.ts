@@ -26,8 +26,8 @@ export type FollowedEvent =
   /** The position was beyond the stream's end; it goes on after `head`. */
   | { kind: "reset"; cursor: number; head: number; json: string }
   | { kind: "deleted"; json: string }
-  /** The stream had ended before `from`: there is nothing to read. */
-  | { kind: "nothing" };
+  /** The stream has ended, and nothing is left to read. `status`: how, null where the edge doesn't say. */
+  | { kind: "nothing"; status: string | null };
 
 // The edge says something each 30 s unless set otherwise; after twice that a connection is dead, whatever TCP thinks.
 const SILENCE_TIMEOUT_MS = 75_000;
@@ -52,7 +52,7 @@ export async function* followStream(request: FollowRequest): AsyncGenerator<Foll
     try {
       const response = await connection.open(request, position);
       if (response.status === 204) {
-        yield { kind: "nothing" };
+        yield { kind: "nothing", status: response.headers.get("sluice-status") };
         return;
       }
       if (response.ok) {

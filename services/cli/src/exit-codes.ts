@@ -7,7 +7,7 @@ export const EXIT = {
   /** A service can't be reached, or stopped answering for too long. */
   unreachable: 3,
   notFound: 4,
-  /** The stream completed, but a part of it was told to be missing. */
+  /** The stream completed, or ended nobody knows how, and a part of it was told to be missing. */
   incomplete: 5,
   refused: 6,
   /** A command that can't be run, as shells have it. */
@@ -37,7 +37,7 @@ Exit codes:
   2    wrong usage
   3    the service can't be reached, or fell silent for too long
   4    there is no such stream, or it was deleted
-  5    the stream completed, but a part of it could not be had any more
+  5    the stream has ended, but a part of it could not be had any more
   6    refused, with the reason
   130  interrupted (143: terminated)
   141  nobody reads the output any more

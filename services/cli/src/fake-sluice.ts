@@ -25,6 +25,8 @@ export class FakeSluice {
   readonly cuts: number[] = [];
   /** Sent before the events of each read. */
   preamble = "";
+  /** Of a stream that has ended: readers with a position are told that nothing is left, and this, unless it is "". */
+  endStatus: string | null = null;
   /** How often chunks came in one request. */
   readonly batchSizes: number[] = [];
   /** Each read's position: the header, or else `from`, or else "". */
@@ -168,6 +170,10 @@ export class FakeSluice {
     const from = url.searchParams.get("from");
     this.positions.push(typeof header === "string" ? header : (from ?? ""));
     let cursor = typeof header === "string" ? Number(header) : Number(from ?? 1) - 1;
+    if (header !== undefined && this.endStatus !== null) {
+      response.writeHead(204, this.endStatus === "" ? {} : { "Sluice-Status": this.endStatus }).end();
+      return;
+    }
     const writer = new CutWriter(response, this.cuts.shift() ?? Infinity);
     response.writeHead(200, { "content-type": "text/event-stream" });
     writer.write(`: connected\n\n${this.preamble}`);

@@ -81,6 +81,24 @@ describe("sluice tail", () => {
     });
   });
 
+  it.each([
+    ["errored", 1, "sluice: the stream has ended: errored\n"],
+    ["cancelled", 1, "sluice: the stream has ended: cancelled\n"],
+    ["completed", 5, "the stream has ended; nothing comes after this position\n"],
+    ["", 5, "the stream has ended; nothing comes after this position\n"],
+  ])("doesn't take an end for success whose chunk has expired: status %j", async (status, code, told) => {
+    fake.add("demo", []);
+    fake.preamble = 'id: 2\nevent: gap\ndata: {"stream_id":"demo","from":1,"to":2,"reason":"expired"}\n\n';
+    fake.cuts.push(": connected\n\n".length + fake.preamble.length);
+    fake.endStatus = status;
+    const ended = runSluice(fake, ["tail", "demo"]);
+    await vi.waitFor(() => expect(fake.positions).toHaveLength(1), 10_000);
+    fake.append("demo", complete);
+    const { stderr, ...rest } = await ended;
+    expect(rest).toEqual({ code, stdout: "" });
+    expect(stderr.endsWith(told)).toBe(true);
+  });
+
   it("exits with 4 and one clear line where there is no such stream", async () => {
     expect(await runSluice(fake, ["tail", "nope"])).toEqual({
       code: 4,

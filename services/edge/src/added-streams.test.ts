@@ -1,6 +1,8 @@
+import type { RebuildAnswer } from "@sluice/core";
 import { memoryEdgePorts, memoryWorld, type MemoryWorld } from "@sluice/testing";
+import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { eventually, startBench } from "./test-bench.ts";
+import { eventually, sequencesTo, startBench } from "./test-bench.ts";
 import { connectionIdOf, has, noticesOf, sequencesOf, urlOf } from "./test-many.ts";
 
 const start = (world: MemoryWorld) => startBench(memoryEdgePorts(world));
@@ -16,12 +18,12 @@ function change(
 
 describe("a stream", () => {
   /** Two servers, and a connection of stream `a` at the first. */
-  async function startTwo() {
+  async function startTwo(answer: () => Promise<RebuildAnswer> = async () => ({ kind: "unknown" })) {
     const world = memoryWorld();
     const stack = new AsyncDisposableStack();
     const first = stack.use(await start(world));
     const second = stack.use(await start(world));
-    first.ingest.answerRebuilds(async () => ({ kind: "unknown" }));
+    first.ingest.answerRebuilds(answer);
     for (const id of ["a", "b", "c"]) await first.ingest.create(id);
     await first.ingest.publish("b", ["1", "2", "3"]);
     const reader = await first.open(urlOf(["a"]));
@@ -95,6 +97,76 @@ describe("a stream", () => {
     },
   );
 
+  const BOTH = [
+    ["one server", "first"],
+    ["two servers", "second"],
+  ] as const;
+
+  test.each(BOTH)(
+    "that is added twice at once through %s is added once, and arrives once",
+    async (_what, other) => {
+      await using two = await startTwo();
+      const { first, reader, id } = two;
+      for (let head = 4; head <= 100; head++) {
+        const adding = [first, two[other]].map((bench) => change(bench, "POST", id, "b?from=1"));
+        // Published while it is being added: it comes from the page or live, not from both.
+        await first.ingest.publish("b", ["x"]);
+        const statuses = (await Promise.all(adding)).map(({ status }) => status);
+        expect(new Set(statuses)).toEqual(new Set([204, 409]));
+        await has(reader, "b", head);
+        expect((await change(first, "DELETE", id, "b")).status).toBe(204);
+        await reader.until("it to be dropped", () => noticesOf(reader).at(-1)?.state === "dropped");
+        expect(noticesOf(reader).map(({ state }) => state)).toEqual(["following", "dropped"]);
+        expect(sequencesOf(reader, "b")).toEqual(sequencesTo(head));
+        reader.events.length = 0;
+      }
+      expect(first.edge.census().subscribers).toBe(1);
+    },
+  );
+
+  test.each(BOTH)(
+    "that is added and dropped at once through %s is followed or not, never half",
+    async (_what, other) => {
+      await using two = await startTwo();
+      const { first, reader, id } = two;
+      const readPage = first.cache.readPage.bind(first.cache);
+      first.cache.readPage = async (...args) => {
+        await delay(2);
+        return readPage(...args);
+      };
+      /** By whether it was followed, and the answers to POST and DELETE: whether it is followed now. */
+      const outcomes: Record<string, boolean> = {
+        "false 204 404": true,
+        "false 204 204": false,
+        "true 409 204": false,
+        "true 204 204": true,
+      };
+      const seen = new Set<string>();
+      const expected: number[] = [];
+      let isFollowed = false;
+      for (let head = 4; head <= 100; head++) {
+        const add = (): Promise<Response> => change(first, "POST", id, `b?from=${head}`);
+        const drop = (): Promise<Response> => change(two[other], "DELETE", id, "b");
+        const isAddedFirst = Math.random() < 0.5;
+        const sooner = isAddedFirst ? add() : drop();
+        await delay(Math.random() * 4);
+        const later = isAddedFirst ? drop() : add();
+        const [added, dropped] = await Promise.all(isAddedFirst ? [sooner, later] : [later, sooner]);
+        const outcome: string = `${isFollowed} ${added.status} ${dropped.status}`;
+        expect(Object.keys(outcomes)).toContain(outcome);
+        seen.add(outcome);
+        isFollowed = outcomes[outcome] === true;
+        expect(first.edge.census().subscribers).toBe(isFollowed ? 2 : 1);
+        await first.ingest.publish("b", ["x"]);
+        if (!isFollowed) continue;
+        expected.push(head);
+        await has(reader, "b", head);
+      }
+      expect(seen.size).toBe(4);
+      expect(sequencesOf(reader, "b")).toEqual(expected);
+    },
+  );
+
   test("isn't added to a connection of one stream, nor to one that has ended", async () => {
     await using two = await startTwo();
     const { first, reader, id } = two;
@@ -118,5 +190,23 @@ describe("a stream", () => {
       expect(count).toBeLessThan(16);
     }
     expect(refused.status).toBe(400);
+  });
+
+  test("that is refused after all others have ended doesn't keep the connection open", async () => {
+    const asked = Promise.withResolvers<void>();
+    const answer = Promise.withResolvers<RebuildAnswer>();
+    await using two = await startTwo(() => {
+      asked.resolve();
+      return answer.promise;
+    });
+    const { first, reader, id } = two;
+    const adding = change(first, "POST", id, "none");
+    await asked.promise;
+    await first.ingest.publish("a", [], "completed");
+    await reader.until("a's end", () => noticesOf(reader).some(({ state }) => state === "ended"));
+    answer.resolve({ kind: "unknown" });
+    expect((await adding).status).toBe(404);
+    await reader.untilEnd();
+    expect(sequencesOf(reader, "a")).toEqual([1]);
   });
 });

@@ -68,6 +68,23 @@ describe("streams of one client that shares connections", () => {
     expect(requests).toEqual([`GET /streams/events?${ids.map((id) => `stream_id=${id}`).join("&")}`]);
   });
 
+  test.each([true, false])(
+    "learn how a stream ended whose chunks have expired, on a connection that is shared: %s",
+    async (share) => {
+      await using bench = await start();
+      await publishNew(bench, ["s"], ["1", "2"], "errored");
+      bench.cache.dropChunks("s");
+      bench.ingest.answerRebuilds(async () => {
+        return { kind: "restored", firstAvailable: 4, head: 3, status: "errored" };
+      });
+      const stream = createClient({ edgeUrl: bench.url, share }).stream("s");
+      const { gaps } = record(stream);
+      await hasEnded(stream);
+      expect(gaps).toEqual([expect.objectContaining({ from: 1, to: 3 })]);
+      expect(stream.end).toEqual({ status: "errored", chunk: null });
+    },
+  );
+
   test("come and go on the open connection, each from where it wants", async () => {
     await using bench = await start();
     await publishNew(bench, ["a", "b"], ["1", "2", "3"]);

@@ -21,7 +21,11 @@ const MAX_USER_AGENT = 256;
 // A page travels as one NATS message between pods, and the default limit of those is 1 MiB.
 const MAX_PAGE_CHARACTERS = 256 * 1024;
 
-/** The connections of this pod. One that is over is out of it at once: sockets that died silently stall, and are cut. */
+/**
+ * The connections of this pod. One that is over is out of it at once. A client that went without a word is found out by
+ * whatever comes first: bytes that nobody takes (stall time-out), heartbeats that nobody acknowledges (TCP, some 15 minutes
+ * on Linux), and, where a frozen client's or a proxy's kernel goes on acknowledging, the connection's age.
+ */
 export class ConnectionTracker {
   /** Different for each running process, so that an id leads to the pod that has the connection. */
   readonly podId = randomBytes(6).toString("base64url");

@@ -52,7 +52,10 @@ export class Connection {
   /** Called once when the response is over, whoever ended it. */
   onClose: (() => void) | null = null;
 
-  /** When the client last took all that it was sent; with SSE there is no other sign of life. */
+  /**
+   * When the kernel last took all that was sent. With SSE there is no other sign of life, and this one lasts as long as there
+   * is room in the buffers between here and the client: for heartbeats alone, for days.
+   */
   lastSeenMs = Date.now();
 
   constructor(
@@ -169,6 +172,8 @@ export class Connection {
 
   #write(): void {
     const socket = this.#socket;
+    // Drained in the turn for which a write was scheduled: the end is under way already.
+    if (socket.writableEnded) return;
     if (this.#isEnding) socket.cork();
     if (this.#queue.length > 0) this.#writeQueue();
     if (this.#isEnding && this.#isChunked) socket.write(LAST_CHUNK);

@@ -1,9 +1,10 @@
-import { memoryEdgePorts, memoryWorld, type MemoryWorld } from "@sluice/testing";
+import { memoryEdgePorts, memoryWorld, startFaultProxy, type MemoryWorld } from "@sluice/testing";
 import { listen } from "@sluice/runtime";
 import express from "express";
 import { describe, expect, test } from "vitest";
 import type { EdgeSettings } from "./settings.ts";
 import { eventually, sequencesTo, startBench } from "./test-bench.ts";
+import { TestReader } from "./test-reader.ts";
 
 function start(settings: Partial<EdgeSettings> = {}, world?: MemoryWorld) {
   return startBench(memoryEdgePorts(world), settings);
@@ -142,4 +143,26 @@ test("connections that have become old end, not all at once, each told when to c
   const resumed = await bench.open("/streams/s/events", { "Last-Event-ID": "1" });
   await resumed.untilEnd();
   expect(resumed.sequences).toEqual([2]);
+});
+
+test("a reader who froze without a word on a quiet stream is out of the list within the connection age", async () => {
+  // What the kernel takes for him is no sign of life, and of heartbeats it would take days' worth.
+  await using bench = await startWith(["s"], { maxConnectionAgeMs: 1_000, heartbeatIntervalMs: 40 });
+  await using admin = await openAdmin(bench);
+  await using proxy = await startFaultProxy(bench.url);
+  const reader = await TestReader.open(`${proxy.url.replace("nats:", "http:")}/streams/s/events`);
+  await reader.until("a heartbeat", () => reader.comments.length > 0);
+  proxy.pause();
+  const before = (await admin.list()).connections;
+  expect(before).toHaveLength(1);
+  // Frozen, and heartbeats are still written to him.
+  await eventually("a heartbeat more", async () => {
+    const [listed] = (await admin.list()).connections;
+    return listed === undefined || listed.last_seen > before[0]!.last_seen;
+  });
+  await eventually("it to be gone", async () => (await admin.list()).connections.length === 0);
+  expect(bench.edge.census()).toMatchObject({ connections: 0, subscribers: 0 });
+  expect(await bench.metric("sluice_edge_aged_total")).toBe(1);
+  expect(await bench.metric("sluice_edge_stalled_total")).toBe(0);
+  reader.close();
 });

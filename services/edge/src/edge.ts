@@ -120,6 +120,10 @@ export function createEdge(parts: EdgeParts): Edge {
   app.use(connectionRoutes(routeParts, desk));
   app.post(
     "/streams/:streamId/cancel",
+    (request, _response, next) => {
+      pressure.admit(request.ip ?? "");
+      next();
+    },
     cancelRoute({ feed: parts.cancelFeed, partitions, timeoutMs: settings.rebuildTimeoutMs }),
   );
   app.use(noSuchRoute);

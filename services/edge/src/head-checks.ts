@@ -1,7 +1,9 @@
+import { partitionOf } from "@sluice/core";
 import type { Logger } from "@sluice/runtime";
 import type { StreamFeed } from "./stream-feed.ts";
 
-// The interval is cut into this many rounds, so that the checks of many streams don't come at once.
+// The interval is cut into this many rounds, so that the checks of many streams don't come at once. Each stream has one
+// of its own, by its id: so it is looked at within an interval whenever it was joined, and then once in each.
 const ROUNDS = 60;
 
 // Without this bound the check of all after a reconnect is a burst of as many Redis reads as there are streams.
@@ -16,10 +18,7 @@ export class HeadChecks {
   readonly #logger: Logger;
   readonly #queue = new Set<StreamFeed>();
   readonly #timer: NodeJS.Timeout;
-  /** Feeds of the current pass that are still to come. */
-  #pass: StreamFeed[] = [];
-  #roundsLeft = 0;
-  #perRound = 0;
+  #nextRound = 0;
   #running = 0;
   #isClosed = false;
 
@@ -43,13 +42,10 @@ export class HeadChecks {
   }
 
   #round(): void {
-    if (this.#roundsLeft === 0) {
-      this.#pass = [...this.#feeds()];
-      this.#roundsLeft = ROUNDS;
-      this.#perRound = Math.ceil(this.#pass.length / ROUNDS);
-    }
-    this.#roundsLeft--;
-    this.request(this.#pass.splice(0, this.#perRound));
+    const round = this.#nextRound;
+    this.#nextRound = (round + 1) % ROUNDS;
+    const feeds = [...this.#feeds()];
+    this.request(feeds.filter(({ streamId }) => partitionOf(streamId, ROUNDS) === round));
   }
 
   #work(): void {

@@ -76,18 +76,16 @@ async function findPage(parts: RouteParts, poll: Poll): Promise<HistoryPage | nu
   parts.closing.addEventListener("abort", stopWaiting);
   poll.response.once("close", stopWaiting);
   try {
-    for (;;) {
+    const look = async (): ReturnType<typeof read> => {
       await waiter.confirmed();
-      const found = await read();
-      if (found !== null) {
-        if (hasNews(found.page, found.cursor)) return found.page;
-        waiter.markKnown();
-        await waiter.past(found.cursor, over.signal);
-        if (over.signal.aborted) return found.page;
-        return await readHistory(lookUp, streamId, found.cursor, bounds);
-      }
-      if (over.signal.aborted || !(await patience.pause())) return null;
-    }
+      return read();
+    };
+    const found = await parts.hub.waitingRoom.find(look, patience, () => over.signal.aborted);
+    if (found === null || hasNews(found.page, found.cursor)) return found?.page ?? null;
+    waiter.markKnown();
+    await waiter.past(found.cursor, over.signal);
+    if (over.signal.aborted) return found.page;
+    return await readHistory(lookUp, streamId, found.cursor, bounds);
   } finally {
     clearTimeout(timer);
     parts.closing.removeEventListener("abort", stopWaiting);

@@ -3,15 +3,18 @@ import type { EdgeContext } from "./context.ts";
 import { HeadWaiter } from "./head-waiter.ts";
 import { StreamFeed, type FeedListener } from "./stream-feed.ts";
 import { Subscriber, type Reading } from "./subscriber.ts";
+import { WaitingRoom } from "./waiting-room.ts";
 
 /** The streams that this pod follows. One feed a stream, however many readers it has. */
 export class Hub {
+  readonly waitingRoom: WaitingRoom;
   readonly #context: EdgeContext;
   readonly #feeds = new Map<string, StreamFeed>();
   readonly #lingering = new Map<StreamFeed, NodeJS.Timeout>();
 
   constructor(context: EdgeContext) {
     this.#context = context;
+    this.waitingRoom = new WaitingRoom(context.settings.maxWaiting);
   }
 
   get size(): number {

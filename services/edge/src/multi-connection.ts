@@ -41,6 +41,8 @@ export class MultiConnection {
   readonly #isCompact: boolean;
   readonly #streams = new Map<string, Followed>();
   readonly #dropped = new Set<string>();
+  /** Called for each id that nobody knows. */
+  readonly #onUnknown: () => void;
   readonly #patiences = new Set<Patience>();
   readonly #turns = new Turns();
   #connection: Connection | null = null;
@@ -48,12 +50,20 @@ export class MultiConnection {
   #notices: string[] = [];
   #sentPosition = "";
   #isClosed = false;
+  /** Of one of its streams nothing can be told now: the reader is to come again. */
+  #isBroken = false;
 
-  constructor(id: string, hub: Hub, listed: readonly string[], isCompact: boolean) {
+  /** @param options `listed`: those that the URL names */
+  constructor(
+    id: string,
+    hub: Hub,
+    options: { listed: readonly string[]; isCompact: boolean; onUnknown: () => void },
+  ) {
     this.id = id;
-    this.#isCompact = isCompact;
     this.#hub = hub;
-    this.#listed = listed;
+    this.#listed = options.listed;
+    this.#isCompact = options.isCompact;
+    this.#onUnknown = options.onUnknown;
   }
 
   *subscribers(): Iterable<Subscriber> {
@@ -84,6 +94,7 @@ export class MultiConnection {
         () => resolve(false),
         (error: unknown) => {
           reject(error instanceof Error ? error : new Error(String(error)));
+          this.#isBroken = true;
           this.#connection?.end();
         },
       );
@@ -97,7 +108,8 @@ export class MultiConnection {
     connection.push(Buffer.from(opening + this.#notices.join("")), 0);
     this.#notices = [];
     for (const followed of this.#streams.values()) if (followed.state === "following") this.#start(followed);
-    this.#endWhenOver();
+    if (this.#isBroken) connection.end();
+    else this.#endWhenOver();
   }
 
   /** What follows the frames of one write: the position they lead to. */
@@ -129,12 +141,14 @@ export class MultiConnection {
       this.#dropped.delete(streamId);
       this.#tell(streamId, { state: "following", sequence: followed.subscriber.cursor });
       if (opening === "ready") this.#start(followed);
-      else this.#end(streamId, followed, { state: "ended", sequence: followed.subscriber.cursor });
+      else this.#end(streamId, followed, endNotice(followed.subscriber));
     } catch (error) {
       followed.subscriber.leave();
       if (this.#streams.get(streamId) === followed) {
         if (previous === undefined) this.#streams.delete(streamId);
         else this.#streams.set(streamId, previous);
+        // The others may have ended meanwhile, and the response not, for this one. One that carries nothing waits for more.
+        if (this.#streams.size > 0) this.#endWhenOver();
       }
       throw error;
     }
@@ -168,9 +182,7 @@ export class MultiConnection {
     const patience = new Patience(waitMs);
     this.#patiences.add(patience);
     const isOff = (): boolean => this.#isClosed || this.#streams.get(streamId) !== followed;
-    let opening = await subscriber.open(false);
-    while (opening === "unknown" && !isOff() && (await patience.pause()))
-      opening = await subscriber.open(false);
+    const opening = await this.#hub.waitingRoom.find(() => subscriber.open(false), patience, isOff);
     this.#patiences.delete(patience);
     if (isOff()) return false;
     if (opening === "ready") {
@@ -178,10 +190,11 @@ export class MultiConnection {
       if (this.#connection !== null) this.#start(followed);
       return true;
     }
+    if (opening === null) this.#onUnknown();
     const refusal = refusalOf(opening, streamId);
     const notice: StreamNotice =
       refusal === null
-        ? { state: "ended", sequence: subscriber.cursor }
+        ? endNotice(subscriber)
         : { state: "refused", code: refusal.code, detail: refusal.message };
     this.#end(streamId, followed, notice);
     return false;
@@ -209,7 +222,7 @@ export class MultiConnection {
           await connection.drained();
           return work();
         }),
-      finish: () => this.#end(subscriber.streamId, followed, { state: "ended", sequence: subscriber.cursor }),
+      finish: () => this.#end(subscriber.streamId, followed, endNotice(subscriber)),
       giveUp: () => connection.end(),
     };
   }
@@ -258,8 +271,13 @@ export class MultiConnection {
   }
 }
 
-function refusalOf(opening: Opening, streamId: string): StreamError | null {
-  if (opening === "unknown") return new StreamError("STREAM_NOT_FOUND", `there is no stream ${streamId}`);
+/** `status`: for who doesn't get the chunk that says it. */
+function endNotice({ cursor, endStatus }: Subscriber): StreamNotice {
+  return { state: "ended", sequence: cursor, ...(endStatus !== null && { status: endStatus }) };
+}
+
+function refusalOf(opening: Opening | null, streamId: string): StreamError | null {
+  if (opening === null) return new StreamError("STREAM_NOT_FOUND", `there is no stream ${streamId}`);
   if (opening === "deleted") return new StreamError("STREAM_DELETED", `stream ${streamId} was deleted`);
   return null;
 }

@@ -19,10 +19,15 @@ export async function serveMany(parts: RouteParts, request: Request, response: R
   const coalesceMs = readCoalesceMs(request);
   const waitMs = Math.min(queryNumber(request, "wait", 0) * 1000, settings.maxWaitMs);
   assertOpen(parts);
-  parts.pressure.admit(request.ip ?? "");
+  const address = request.ip ?? "";
+  parts.pressure.admit(address);
   if (position.isResumed) metrics.reconnections.inc();
 
-  const multi = new MultiConnection(parts.tracker.createId(), parts.hub, listed, isCompact);
+  const multi = new MultiConnection(parts.tracker.createId(), parts.hub, {
+    listed,
+    isCompact,
+    onUnknown: () => parts.pressure.charge(address),
+  });
   const close = multi.close.bind(multi);
   response.once("close", close);
   try {

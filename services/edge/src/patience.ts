@@ -18,6 +18,10 @@ export class Patience {
     this.#limitMs = limitMs;
   }
 
+  get isNone(): boolean {
+    return this.#limitMs <= 0;
+  }
+
   /** Things went on: the next try in vain is the first again. */
   renew(): void {
     this.#sinceMs = null;

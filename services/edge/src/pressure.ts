@@ -77,6 +77,11 @@ export class Pressure {
     }
   }
 
+  /** What was let in turned out to cost as much as another connection. */
+  charge(address: string): void {
+    this.#buckets.get(address)?.take(1, performance.now());
+  }
+
   look(): void {
     const load = this.#measure();
     const { softRssBytes, hardRssBytes, maxLoopDelayMs } = this.#settings;

@@ -1,11 +1,8 @@
 import { StreamError } from "@sluice/core";
 import { memoryEdgePorts } from "@sluice/testing";
 import { describe, expect, test, vi } from "vitest";
-import { HeadChecks } from "./head-checks.ts";
-import { DEFAULT_EDGE_SETTINGS, type EdgeSettings } from "./settings.ts";
-import type { StreamFeed } from "./stream-feed.ts";
+import type { EdgeSettings } from "./settings.ts";
 import { eventually, sequencesTo, startBench } from "./test-bench.ts";
-import { createLogger } from "@sluice/runtime";
 
 function start(settings: Partial<EdgeSettings> = {}) {
   return startBench(memoryEdgePorts(), settings);
@@ -111,34 +108,6 @@ describe("an announced head", () => {
     await ingest.publish("s", ["b"]);
     await reader.untilSequence(2);
     expect(readPage).not.toHaveBeenCalled();
-  });
-});
-
-describe("the periodic check", () => {
-  test("looks at each of many streams once in the default interval, spread over it", async () => {
-    vi.useFakeTimers();
-    try {
-      const looks = new Map<number, number>();
-      const feeds = sequencesTo(500).map((number) => {
-        const checkHead = async (): Promise<void> => void looks.set(number, (looks.get(number) ?? 0) + 1);
-        return { checkHead, streamId: String(number) } as unknown as StreamFeed;
-      });
-      const { headCheckIntervalMs } = DEFAULT_EDGE_SETTINGS;
-      expect(headCheckIntervalMs).toBe(60_000);
-      const checks = new HeadChecks(() => feeds, headCheckIntervalMs, createLogger("edge", "silent"));
-      let most = 0;
-      for (let step = 0; step < 60; step++) {
-        const before = looks.size;
-        await vi.advanceTimersByTimeAsync(headCheckIntervalMs / 60);
-        most = Math.max(most, looks.size - before);
-      }
-      checks.close();
-      expect([...looks.values()].every((count) => count === 1)).toBe(true);
-      expect(looks.size).toBe(500);
-      expect(most).toBeLessThanOrEqual(9);
-    } finally {
-      vi.useRealTimers();
-    }
   });
 });
 

@@ -2,27 +2,13 @@ import { memoryEdgePorts } from "@sluice/testing";
 import { describe, expect, test } from "vitest";
 import type { EdgeSettings } from "./settings.ts";
 import { sequencesTo, startBench } from "./test-bench.ts";
+import { readAwhile } from "./test-joins.ts";
 
 function start(settings: Partial<EdgeSettings> = {}) {
   return startBench(memoryEdgePorts(), settings);
 }
 
-type Bench = Awaited<ReturnType<typeof start>>;
-
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
-/** From somewhere within the last chunks, or behind them all, to well into what comes after. */
-async function readAwhile(bench: Bench, streamId: string, published: number) {
-  const after = Math.max(0, published - Math.floor(Math.random() * 60));
-  const reader = await bench.open(`/streams/${streamId}/events`, { "Last-Event-ID": String(after) });
-  await reader.until(
-    "enough",
-    () => reader.hasEnded || (reader.sequences.at(-1) ?? 0) > published + 20,
-    30_000,
-  );
-  reader.close();
-  return { after, got: reader.sequences };
-}
 
 describe("a reader", () => {
   test("gets what was there, then what comes, then the end", async () => {
@@ -66,8 +52,8 @@ describe("a reader", () => {
         await nextTurn();
       }
       await bench.ingest.publish(streamId, [], "completed");
-      for (const { after, got } of await Promise.all(readings)) {
-        expect(got).toEqual(sequencesTo(got.at(-1) ?? 0, after + 1));
+      for (const { after, got, isWhole } of await Promise.all(readings)) {
+        expect({ isWhole, got }).toEqual({ isWhole: true, got: sequencesTo(got.at(-1) ?? 0, after + 1) });
       }
     }
   }, 60_000);

@@ -6,12 +6,15 @@ export const RESUME_TOKEN_HEADER = "Sluice-Resume-Token";
 /** Under which name a connection is listed, and streams can be added to one that carries many. */
 export const CONNECTION_ID_HEADER = "Sluice-Connection-Id";
 
+/** How a stream stands. */
+export const STATUS_HEADER = "Sluice-Status";
+
 const EXPOSED = [
   RESUME_TOKEN_HEADER,
   CONNECTION_ID_HEADER,
   "Sluice-Next-After",
   "Sluice-Head",
-  "Sluice-Status",
+  STATUS_HEADER,
   "Sluice-Gaps",
   "Retry-After",
 ].join(", ");

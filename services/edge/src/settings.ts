@@ -42,7 +42,7 @@ export interface EdgeSettings {
   retryMs: number;
   /**
    * A connection older than this (each by up to a fifth more or less) is ended, and its reader comes again: so load evens
-   * out after pods were added. 0: none is.
+   * out after pods were added, and a client that froze on a quiet stream is held no longer. 0: none is.
    */
   maxConnectionAgeMs: number;
   /** How long another pod, or all of them, may take to answer about their connections. */
@@ -54,7 +54,12 @@ export interface EdgeSettings {
   maxConnections: number;
   /** Most streams followed at once; each is a NATS subscription. */
   maxStreams: number;
-  /** Connections that one address may open: a second, and at once. 0: no limit. */
+  /** Most readers, long polls too, that wait for streams that nobody knows yet. One more is refused. */
+  maxWaiting: number;
+  /**
+   * Connections that one address may open: a second, and at once. 0: no limit. An id that nobody knows counts as another
+   * one.
+   */
   connectsPerSecond: number;
   connectBurst: number;
   /** Above: no new connections, not ready. */
@@ -95,6 +100,7 @@ export const DEFAULT_EDGE_SETTINGS: Readonly<EdgeSettings> = Object.freeze({
   trustedProxies: 0,
   maxConnections: 20_000,
   maxStreams: 20_000,
+  maxWaiting: 1_000,
   connectsPerSecond: 0,
   connectBurst: 100,
   softRssBytes: 1_024 * MIB,

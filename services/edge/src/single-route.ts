@@ -5,9 +5,15 @@ import { queryNumber, readPosition, readsCompact } from "./cursor.ts";
 import { SoleOutlet } from "./outlet.ts";
 import { Patience } from "./patience.ts";
 import { openConnection, readCoalesceMs } from "./response-connection.ts";
-import { CONNECTION_ID_HEADER, RESUME_TOKEN_HEADER, setStreamHeaders } from "./response-headers.ts";
+import {
+  CONNECTION_ID_HEADER,
+  RESUME_TOKEN_HEADER,
+  setStreamHeaders,
+  STATUS_HEADER,
+} from "./response-headers.ts";
 import { assertOpen, type RouteParts } from "./route-parts.ts";
 import type { Opening, Subscriber } from "./subscriber.ts";
+import type { WaitingRoom } from "./waiting-room.ts";
 
 /** One stream on a connection of its own. @throws StreamError before anything is sent */
 export async function serveOne(
@@ -29,9 +35,9 @@ export async function serveOne(
   const leave = subscriber.leave.bind(subscriber);
   response.once("close", leave);
   try {
-    const opening = await openWithin(subscriber, waitMs, response);
+    const opening = await openWithin(parts.hub.waitingRoom, subscriber, waitMs, response);
     if (response.closed) return;
-    if (opening === "unknown") throw new StreamError("STREAM_NOT_FOUND", `there is no stream ${streamId}`);
+    if (opening === null) throw new StreamError("STREAM_NOT_FOUND", `there is no stream ${streamId}`);
     if (opening === "deleted") throw new StreamError("STREAM_DELETED", `stream ${streamId} was deleted`);
     assertOpen(parts);
 
@@ -39,6 +45,7 @@ export async function serveOne(
     if (opening === "at-end") {
       // The one answer after which EventSource doesn't come again.
       response.setHeader("Cache-Control", "no-cache");
+      if (subscriber.endStatus !== null) response.setHeader(STATUS_HEADER, subscriber.endStatus);
       response.status(204).end();
       return;
     }
@@ -60,11 +67,17 @@ export async function serveOne(
 }
 
 /** Readers of bare publishes may come before the stream: they are kept for a while, with no answer yet. */
-async function openWithin(subscriber: Subscriber, waitMs: number, response: Response): Promise<Opening> {
+function openWithin(
+  waitingRoom: WaitingRoom,
+  subscriber: Subscriber,
+  waitMs: number,
+  response: Response,
+): Promise<Opening | null> {
   const patience = new Patience(waitMs);
   response.once("close", () => patience.cancel());
-  let opening = await subscriber.open();
-  while (opening === "unknown" && !response.closed && (await patience.pause()))
-    opening = await subscriber.open();
-  return opening;
+  return waitingRoom.find(
+    () => subscriber.open(),
+    patience,
+    () => response.closed,
+  );
 }

@@ -1,6 +1,7 @@
 import {
   ReplayMerge,
   type CachedChunk,
+  type EndStatus,
   type LiveRange,
   type PageVerdict,
   type Phase,
@@ -17,7 +18,7 @@ import { ReplayMeter } from "./replay-meter.ts";
 import type { FeedListener, StreamFeed } from "./stream-feed.ts";
 
 /** What a reader who has just come is to be told. */
-export type Opening = "unknown" | "deleted" | "at-end" | "ready";
+export type Opening = "deleted" | "at-end" | "ready";
 
 /** How a reader wants a stream. */
 export interface Reading {
@@ -48,6 +49,7 @@ export class Subscriber implements FeedListener {
   #firstPage: ChunkPage | null = null;
   /** The cursor at which ingest last said that all it has is in the cache now. */
   #restoredAt = -1;
+  #endStatus: EndStatus | null = null;
   #isReplaying = false;
   #hasLeft = false;
 
@@ -85,19 +87,25 @@ export class Subscriber implements FeedListener {
     return this.#tailCount === null ? this.#merge.cursor : null;
   }
 
+  /** How the stream ended, as far as the cache has said so. */
+  get endStatus(): EndStatus | null {
+    return this.#endStatus;
+  }
+
   /**
-   * Finds out how to answer the request, before anything is sent. Repeatable.
+   * Finds out how to answer the request, before anything is sent; null: there is no such stream. Repeatable.
    * @param keepsPage the page that is read for it is the first one sent; else it is read when its turn comes
    * @throws StreamError CACHE_UNAVAILABLE, CONNECTION: can't be told now
    */
-  async open(keepsPage = true): Promise<Opening> {
+  async open(keepsPage = true): Promise<Opening | null> {
     const { lookUp } = this.#context;
     await this.#feed.confirmed();
-    if (!(await this.#findStart())) return "unknown";
+    if (!(await this.#findStart())) return null;
     this.#merge.onPageRequested();
     const page = await lookUp.find(this.streamId, this.#merge.cursor, keepsPage ? undefined : HEAD_ONLY);
-    if (page === null) return "unknown";
+    if (page === null) return null;
     this.#feed.isKnown = true;
+    this.#noteStatus(page);
     if (page.status === "deleted") return "deleted";
     if (page.hasEnded && page.head === this.#merge.cursor) return "at-end";
     this.#firstPage = keepsPage ? page : null;
@@ -219,6 +227,7 @@ export class Subscriber implements FeedListener {
 
   /** @returns what ingest has to be asked before it can go on, null: nothing */
   #send(outlet: Outlet, page: ChunkPage): (() => Promise<void>) | null {
+    this.#noteStatus(page);
     if (page.status === "deleted") {
       outlet.push(Buffer.from(deletedFrame(this.streamId, page.head)), 0);
       this.#finish();
@@ -231,6 +240,10 @@ export class Subscriber implements FeedListener {
     }
     if (verdict.next === "rebuild") return () => this.#askForHole(page);
     return verdict.next === "behind" ? () => this.#askWhetherAhead(page) : null;
+  }
+
+  #noteStatus({ status }: ChunkPage): void {
+    if (status !== "open") this.#endStatus = status;
   }
 
   #pushChunks(outlet: Outlet, page: ChunkPage, { chunks }: PageVerdict<CachedChunk>): void {

@@ -1,16 +1,17 @@
 import { randomUUID } from "node:crypto";
-import { StreamError, type ChunkCache, type StreamErrorCode } from "@sluice/core";
+import { StreamError, type ChunkCache, type StreamErrorCode, type StreamLog } from "@sluice/core";
 import type { StreamManager } from "@sluice/producer";
 import type { creationSchema } from "@sluice/protocol";
 import type { z } from "zod";
 import type { KeyedRequest, RequestLedger } from "./request-ledger.ts";
-import { checkId, demandUnused } from "./stream-ids.ts";
+import { checkId, demandNotOutlived } from "./stream-ids.ts";
 
 export interface CreationParts {
   manager: StreamManager;
   /** Knows the ids of a request's streams, then what became of them. */
   ledger: RequestLedger<string[], CreationOutcome[]>;
   cache: Pick<ChunkCache, "readInfo">;
+  log: Pick<StreamLog, "lastMessage">;
 }
 
 export type Creation = z.output<typeof creationSchema>;
@@ -59,8 +60,7 @@ export async function createAllOnce(
       creations.map((creation, index) => {
         const streamId = entry.plan[index] ?? "";
         return outcomeOf(streamId, async () => {
-          // To a repeat, what the first attempt created would seem to be another's.
-          if (known === null) await demandFree(parts, creation);
+          await demandFree(parts, creation);
           await create(parts, streamId, creation, `${request.name}.${index}`);
         });
       }),
@@ -72,8 +72,8 @@ export async function createAllOnce(
 
 type CreationEntry = { plan: string[] };
 
-async function demandFree({ cache }: CreationParts, { stream_id: wanted }: Creation): Promise<void> {
-  if (wanted !== undefined) await demandUnused(cache, checkId(wanted));
+async function demandFree(parts: CreationParts, { stream_id: wanted }: Creation): Promise<void> {
+  if (wanted !== undefined) await demandNotOutlived(parts, checkId(wanted));
 }
 
 async function create(

@@ -229,6 +229,26 @@ describe("creations with a key", () => {
     }
   });
 
+  test("are refused an id of which only the record is left, also by a repeat that finds the first one's plan", async () => {
+    const old = { stream_id: "old" };
+    for (const bench of benches) {
+      bench.infos.set("old", {
+        ...info("old"),
+        head: { sequence: 3, brokerSequence: 9, status: "completed" },
+      });
+    }
+    const lastMessage = vi.spyOn(streamLog, "lastMessage");
+    lastMessage.mockRejectedValueOnce(new StreamError("LOG_UNAVAILABLE", "away"));
+    expect((await post(0, "/streams", old, "k1")).status).toBe(503);
+    expect(await post(1, "/streams", old, "k1")).toMatchObject({
+      status: 409,
+      body: { code: "STREAM_EXISTS" },
+    });
+    const hedged = await Promise.all([0, 1].map((gateway) => post(gateway as 0 | 1, "/streams", old, "k2")));
+    expect(hedged.map(({ status }) => status)).toEqual([409, 409]);
+    expect(log.messages).toEqual([]);
+  });
+
   test("whose gateway died once the stream was created are found by a repeat, though ingest knows the stream", async () => {
     const append = streamLog.append.bind(streamLog);
     streamLog.append = async (message) => {

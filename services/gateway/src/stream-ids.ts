@@ -1,4 +1,4 @@
-import { isStreamId, StreamError, type ChunkCache } from "@sluice/core";
+import { isStreamId, StreamError, type ChunkCache, type StreamInfo, type StreamLog } from "@sluice/core";
 
 /** @throws StreamError INVALID_STREAM_ID */
 export function checkId(streamId: string): string {
@@ -6,15 +6,27 @@ export function checkId(streamId: string): string {
   throw new StreamError("INVALID_STREAM_ID", "a stream id is 1 to 128 of A-Z a-z 0-9 _ -");
 }
 
-/**
- * A stream's record outlives its messages: where there is one, the log alone would let the id be used again.
- * @throws StreamError STREAM_EXISTS, STREAM_DELETED
- */
+/** @throws StreamError STREAM_EXISTS, STREAM_DELETED */
 export async function demandUnused(cache: Pick<ChunkCache, "readInfo">, streamId: string): Promise<void> {
   const info = await cache.readInfo(streamId);
-  if (info === null) return;
-  if (info.head.status === "deleted") {
-    throw new StreamError("STREAM_DELETED", `stream ${streamId} was deleted: choose another id`);
-  }
-  throw new StreamError("STREAM_EXISTS", `stream ${streamId} exists: append to it, or choose another id`);
+  if (info !== null) throw usedBefore(streamId, info);
+}
+
+/**
+ * A stream's record outlives its messages: where there is one, the log alone would let the id be used again. What the log
+ * still has it tells itself, also whether it is of a creation that is repeated.
+ * @throws StreamError STREAM_EXISTS, STREAM_DELETED
+ */
+export async function demandNotOutlived(
+  { cache, log }: { cache: Pick<ChunkCache, "readInfo">; log: Pick<StreamLog, "lastMessage"> },
+  streamId: string,
+): Promise<void> {
+  const info = await cache.readInfo(streamId);
+  if (info !== null && (await log.lastMessage(streamId)) === null) throw usedBefore(streamId, info);
+}
+
+function usedBefore(streamId: string, { head }: StreamInfo): StreamError {
+  return head.status === "deleted"
+    ? new StreamError("STREAM_DELETED", `stream ${streamId} was deleted: choose another id`)
+    : new StreamError("STREAM_EXISTS", `stream ${streamId} exists: append to it, or choose another id`);
 }

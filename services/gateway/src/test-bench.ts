@@ -48,8 +48,8 @@ export class Bench implements AsyncDisposable {
   readonly rebuildable = new Map<string, StreamInfo>();
   isIngestThere = true;
   readonly gateway: Gateway;
+  readonly registry = createRegistry("gateway");
   readonly #ports: BenchPorts;
-  readonly #registry = createRegistry("gateway");
   #http: HttpServer | null = null;
 
   /** Use `startBench`. */
@@ -81,7 +81,7 @@ export class Bench implements AsyncDisposable {
       },
       modelServer: ports.modelServer ?? null,
       logger: createLogger("gateway", "silent"),
-      registry: this.#registry,
+      registry: this.registry,
       edgeUrl: "http://edge.test/",
     });
   }
@@ -162,7 +162,7 @@ export class Bench implements AsyncDisposable {
   }
 
   async openUploads(): Promise<number | undefined> {
-    const metric = await this.#registry.getSingleMetric("sluice_gateway_open_uploads")?.get();
+    const metric = await this.registry.getSingleMetric("sluice_gateway_open_uploads")?.get();
     return metric?.values[0]?.value;
   }
 }

@@ -46,7 +46,10 @@ const readEvents = {
   method: "GET",
   query: [...lastIds, token, from, tail, compact, wait, coalesce],
   headers: [lastEventId, client],
-  answers: { 200: events, 204: { description: "The stream has ended, and the reader has all of it." } },
+  answers: {
+    200: events,
+    204: { description: "The stream has ended, as `Sluice-Status` says, and the reader has all of it." },
+  },
   problems: [...reading, "INVALID_RESUME_TOKEN", "CONNECTION"],
 } satisfies Omit<Operation, "path" | "id" | "summary">;
 

@@ -35,13 +35,20 @@ export async function tail(
 
 /** Null while the stream goes on. */
 function exitCodeOf(event: FollowedEvent, isComplete: boolean): number | null {
-  if (event.kind === "nothing") return EXIT.ok;
+  if (event.kind === "nothing") {
+    if (isFailure(event.status)) return EXIT.streamFailed;
+    return isComplete ? EXIT.ok : EXIT.incomplete;
+  }
   if (event.kind === "deleted") return EXIT.notFound;
   if (event.kind !== "chunk") return null;
   const { type } = event.chunk.chunk_type;
   if (type === "Error") return EXIT.streamFailed;
   if (type === "Complete") return isComplete ? EXIT.ok : EXIT.incomplete;
   return null;
+}
+
+function isFailure(status: string | null): boolean {
+  return status === "errored" || status === "cancelled";
 }
 
 async function printJson(event: FollowedEvent, terminal: Terminal): Promise<void> {
@@ -68,7 +75,8 @@ async function printText(event: FollowedEvent, terminal: Terminal): Promise<void
       terminal.fail("the stream was deleted");
       break;
     case "nothing":
-      terminal.note("the stream has ended; nothing comes after this position");
+      if (isFailure(event.status)) terminal.fail(`the stream has ended: ${event.status}`);
+      else terminal.note("the stream has ended; nothing comes after this position");
       break;
   }
 }

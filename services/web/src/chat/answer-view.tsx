@@ -82,7 +82,7 @@ function AnswerBar(props: {
   useEffect(() => {
     if (!isRunning) return;
     const onKey = (event: KeyboardEvent): void => {
-      if (event.key === "Escape" && !event.defaultPrevented) void stop();
+      if (isPlainEscape(event)) void stop();
     };
     addEventListener("keydown", onKey);
     return () => removeEventListener("keydown", onKey);
@@ -112,6 +112,7 @@ function AnswerBar(props: {
           <button
             type="button"
             class="button"
+            aria-keyshortcuts="Escape"
             disabled={isStopping || reading === null}
             onClick={() => void stop()}
           >
@@ -157,6 +158,12 @@ function AnswerBar(props: {
       </div>
     </div>
   );
+}
+
+/** It stops the answer for all who read it, so not one that was meant for a field, or a key that is held down. */
+function isPlainEscape(event: KeyboardEvent): boolean {
+  if (event.key !== "Escape" || event.defaultPrevented || event.repeat || event.isComposing) return false;
+  return !(event.target instanceof Element && event.target.closest("input, textarea, select"));
 }
 
 function factsOf(sequence: number, reconnects: number): string {
@@ -216,6 +223,13 @@ function Ending(props: { reading: Reading }) {
       </p>
     );
   if (state === "deleted") return <p class="notice">The stream was deleted.</p>;
+  if (state === "ended") return <p class="notice">The answer has ended; how is not known.</p>;
+  if (state === "unreadable")
+    return (
+      <p class="notice" data-tone="bad">
+        <strong>The answer can't be read now.</strong> <span>{detail} Reload the page to try again.</span>
+      </p>
+    );
   if (state === "missing")
     return (
       <p class="notice">

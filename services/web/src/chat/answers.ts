@@ -1,4 +1,4 @@
-import { isFinal, type Piece, type ReadingStatus } from "../relay/reading.ts";
+import { isFinal, isWorthAnother, type Piece, type ReadingStatus } from "../relay/reading.ts";
 import { Store } from "../shell/store.ts";
 
 /** An answer as this browser remembers it. */
@@ -74,7 +74,7 @@ export class Answers {
 
 /** Nothing more will come, and all of it is here. */
 export function isComplete({ status, pieces }: Answer): boolean {
-  return status !== null && isFinal(status.state) && status.state !== "missing" && pieces !== null;
+  return status !== null && isFinal(status.state) && !isWorthAnother(status.state) && pieces !== null;
 }
 
 function parseAnswer(text: string | null): Answer[] {

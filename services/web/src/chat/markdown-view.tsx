@@ -1,10 +1,11 @@
 import type { VNode } from "preact";
-import { useMemo } from "preact/hooks";
-import { parseMarkdown, parseSpans, type Block, type ListItem } from "./markdown.ts";
+import { useMemo, useState } from "preact/hooks";
+import { GrowingMarkdown, parseSpans, type Block, type ListItem } from "./markdown.ts";
 
 /** Text that may still grow. Blocks that are complete are not drawn anew. */
 export function Markdown(props: { text: string }) {
-  const blocks = parseMarkdown(props.text);
+  const [growing] = useState(() => new GrowingMarkdown());
+  const blocks = growing.parse(props.text);
   const first = blocks.find((block) => block.kind === "heading");
   const topLevel = first?.kind === "heading" ? first.level : 1;
   return (
@@ -18,7 +19,7 @@ export function Markdown(props: { text: string }) {
 
 function BlockView(props: { block: Block; topLevel: number }) {
   const { block, topLevel } = props;
-  return useMemo(() => drawBlock(block, topLevel), [JSON.stringify(block), topLevel]);
+  return useMemo(() => drawBlock(block, topLevel), [block, topLevel]);
 }
 
 function drawBlock(block: Block, topLevel: number): VNode {

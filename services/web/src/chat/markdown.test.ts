@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { parseMarkdown, parseSpans, type Block } from "./markdown.ts";
+import { GrowingMarkdown, parseMarkdown, parseSpans, type Block } from "./markdown.ts";
 
 test("headings, paragraphs, code, lists, quotes, tables and rules are told apart", () => {
   const text = [
@@ -67,27 +67,28 @@ test("code, strong, emphasis and links are told apart inside of a line", () => {
   ]);
 });
 
+const MARKS = [
+  "`",
+  "**",
+  "*",
+  "#",
+  "- ",
+  "1. ",
+  "|",
+  "---",
+  "\n",
+  "\n\n",
+  " ",
+  "> ",
+  "[",
+  "](",
+  ")",
+  "```",
+  "~",
+];
+const piece = fc.constantFrom("word", ...MARKS);
+
 test("no word is lost, whatever the text", () => {
-  const piece = fc.constantFrom(
-    "word",
-    "`",
-    "**",
-    "*",
-    "#",
-    "- ",
-    "1. ",
-    "|",
-    "---",
-    "\n",
-    "\n\n",
-    " ",
-    "> ",
-    "[",
-    "](",
-    ")",
-    "```",
-    "~",
-  );
   fc.assert(
     fc.property(fc.array(piece, { maxLength: 40 }), (pieces) => {
       const text = pieces.join("");
@@ -99,6 +100,55 @@ test("no word is lost, whatever the text", () => {
     }),
   );
 });
+
+test("a text that grows is read as if it had been there at once, and its finished blocks are the same ones", () => {
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 40 }), (pieces) => {
+      const growing = new GrowingMarkdown();
+      let text = "";
+      for (const more of pieces) {
+        text += more;
+        expect(growing.parse(text)).toEqual(parseMarkdown(text));
+      }
+    }),
+  );
+  const growing = new GrowingMarkdown();
+  const [first] = growing.parse("# One\n\nTwo");
+  expect(growing.parse("# One\n\nTwo and three")[0]).toBe(first);
+  expect(growing.parse("Another")).toEqual([{ kind: "paragraph", text: "Another" }]);
+});
+
+const SIZE = 100_000;
+const hostile = [
+  `# a${" ".repeat(SIZE)}b`,
+  `# ${"# ".repeat(SIZE / 2)}b`,
+  `# a${"#".repeat(SIZE)}b`,
+  `~~~${" ".repeat(SIZE)}\``,
+  `${"~".repeat(SIZE)}\``,
+  `\`\`\`${" ".repeat(SIZE)}a\``,
+  `- ${" ".repeat(SIZE)}\rb`,
+  `${" ".repeat(SIZE)}b`,
+  `${"- ".repeat(SIZE / 2)}b`,
+  `| a |\n${" ".repeat(SIZE)}b`,
+  `| a |\n|${"-".repeat(SIZE)}b`,
+  `| a |\n${"-|".repeat(SIZE / 2)}${" ".repeat(SIZE)}b`,
+  `|${"| ".repeat(SIZE / 2)}b`,
+  "|a|\n".repeat(SIZE / 4),
+  "#\ta\n".repeat(SIZE / 4),
+  ...[...MARKS, "*a ", "**a ", "_a ", "`a", "[a", "[a](", "a](", "`` `", "**a ``b ", "|`a", "a\n- "].map(
+    (mark) => mark.repeat(SIZE / mark.length),
+  ),
+  Array.from({ length: 400 }, (_, length) => `${"`".repeat(length)} `).join(""),
+];
+
+test.each(hostile.map((text) => [`${text.slice(0, 20)}…`, text]))(
+  "a hostile text takes no longer to read than another: %j",
+  (_, text) => {
+    const began = performance.now();
+    for (const block of parseMarkdown(text)) wordsOf(block);
+    expect(performance.now() - began).toBeLessThan(200);
+  },
+);
 
 function count(text: string): number {
   return text.split("word").length - 1;

@@ -22,45 +22,89 @@ export interface ListItem {
   readonly text: string;
 }
 
-const FENCE = /^ {0,3}(`{3,}|~{3,})\s*([^`]*?)\s*$/;
-const HEADING = /^ {0,3}(#{1,6})\s+(.*?)\s*#*\s*$/;
-const ITEM = /^(\s*)([-*+]|\d{1,9}[.)])\s+(.*)$/;
-const RULE = /^ {0,3}([-*_])\s*(\1\s*){2,}$/;
-const TABLE_LINE = /^\s*\|.*\|\s*$/;
-const TABLE_RULE = /^\s*\|?(\s*:?-+:?\s*\|)+\s*:?-*:?\s*$/;
+// Nobody knows who wrote the text: each pattern takes a line of any kind in a time that grows with its length, no more.
+const FENCE = /^ {0,3}(`{3,}(?!`)|~{3,}(?!~))([^`]*)$/;
+const HEADING = /^ {0,3}(#{1,6})\s(.*)$/s;
+const ITEM = /^(\s*)([-*+]|\d{1,9}[.)])\s(.*)$/s;
 
 /** @param text may break off anywhere: an open fence is code up to the end */
 export function parseMarkdown(text: string): Block[] {
-  const lines = text.split("\n");
-  const blocks: Block[] = [];
-  for (let index = 0; index < lines.length;) {
-    const [block, next] = readBlock(lines, index);
-    if (block !== null) blocks.push(block);
-    index = next;
+  return new GrowingMarkdown().parse(text);
+}
+
+/** Parses a text that grows: what can't change any more is read once, and stays the same object. */
+export class GrowingMarkdown {
+  #settled: readonly Block[] = [];
+  /** What those were read from. */
+  #settledText = "";
+
+  /** @param text begins with that of the call before, or another text begins */
+  parse(text: string): Block[] {
+    if (!text.startsWith(this.#settledText)) {
+      this.#settled = [];
+      this.#settledText = "";
+    }
+    const lines = text.slice(this.#settledText.length).split("\n");
+    const blocks = [...this.#settled];
+    let [settledBlocks, settledLines] = [blocks.length, 0];
+    for (let index = 0; index < lines.length;) {
+      const [block, next] = readBlock(lines, index);
+      if (block !== null) blocks.push(block);
+      index = next;
+      // The line that ended it is complete.
+      if (next < lines.length - 1) [settledBlocks, settledLines] = [blocks.length, next];
+    }
+    this.#settled = blocks.slice(0, settledBlocks);
+    for (const line of lines.slice(0, settledLines)) this.#settledText += `${line}\n`;
+    return blocks;
   }
-  return blocks;
 }
 
 function readBlock(lines: readonly string[], index: number): [Block | null, number] {
   const line = lines[index] ?? "";
   if (line.trim() === "") return [null, index + 1];
   const fence = FENCE.exec(line);
-  if (fence !== null) return readCode(lines, index, fence[1] ?? "", fence[2] ?? "");
+  if (fence !== null) return readCode(lines, index, fence[1] ?? "", fence[2]?.trim() ?? "");
   const heading = HEADING.exec(line);
   if (heading !== null) {
-    return [{ kind: "heading", level: heading[1]?.length ?? 1, text: heading[2] ?? "" }, index + 1];
+    return [
+      { kind: "heading", level: heading[1]?.length ?? 1, text: withoutClosing(heading[2] ?? "") },
+      index + 1,
+    ];
   }
-  if (RULE.test(line)) return [{ kind: "rule" }, index + 1];
-  if (TABLE_LINE.test(line) && isTableRule(lines, index + 1)) return readTable(lines, index);
+  if (isRule(line)) return [{ kind: "rule" }, index + 1];
+  if (isTableLine(line) && isTableRule(lines, index + 1)) return readTable(lines, index);
   if (ITEM.test(line)) return readList(lines, index);
   if (/^ {0,3}>/.test(line)) return readQuote(lines, index);
   return readParagraph(lines, index);
 }
 
+/** A heading may end with as many `#` as it likes. */
+function withoutClosing(heading: string): string {
+  const text = heading.trim();
+  let end = text.length;
+  while (text[end - 1] === "#") end--;
+  return text.slice(0, end).trimEnd();
+}
+
+function isRule(line: string): boolean {
+  if (!/^ {0,3}[-*_]/.test(line)) return false;
+  const marks = line.replaceAll(/\s/g, "");
+  return marks.length >= 3 && marks === marks.charAt(0).repeat(marks.length);
+}
+
+function isTableLine(line: string): boolean {
+  const text = line.trim();
+  return text.length > 1 && text.startsWith("|") && text.endsWith("|");
+}
+
 /** At the end of a text that still grows it may be about to come. */
 function isTableRule(lines: readonly string[], index: number): boolean {
   const line = lines[index] ?? "";
-  return TABLE_RULE.test(line) || (index >= lines.length - 1 && /^[\s|:-]*$/.test(line));
+  if (index >= lines.length - 1 && /^[\s|:-]*$/.test(line)) return true;
+  const cells = line.trim().replace(/^\|/, "").split("|");
+  const last = cells.pop()?.trim() ?? "";
+  return cells.length > 0 && cells.every((cell) => /^:?-+:?$/.test(cell.trim())) && /^:?-*:?$/.test(last);
 }
 
 function readCode(lines: readonly string[], index: number, mark: string, language: string): [Block, number] {
@@ -88,7 +132,7 @@ function readTable(lines: readonly string[], index: number): [Block, number] {
 /** A `|` inside of backticks or behind a backslash is no border. */
 function cellsOf(line: string): string[] {
   const inner = line.trim().replace(/^\|/, "").replace(/\|$/, "");
-  return (inner.match(/(?:`[^`]*`|\\.|[^|`\\]|`)+|(?<=\|)(?=\|)/g) ?? [inner]).map((cell) =>
+  return (inner.match(/(?:`[^`]*`|\\.|[^|`\\]+|`)+|(?<=\|)(?=\|)/g) ?? [inner]).map((cell) =>
     cell.trim().replaceAll("\\|", "|"),
   );
 }
@@ -104,7 +148,7 @@ function readList(lines: readonly string[], index: number): [Block, number] {
     const item = ITEM.exec(line);
     if (item !== null) {
       const depth = Math.max(0, Math.floor(((item[1]?.length ?? 0) - baseIndent) / 2));
-      items.push({ depth, text: item[3] ?? "" });
+      items.push({ depth, text: item[3]?.trimStart() ?? "" });
     } else if (/^\s{2,}\S/.test(line)) {
       const last = items.pop();
       if (last !== undefined) items.push({ ...last, text: `${last.text}\n${line.trim()}` });
@@ -128,8 +172,8 @@ function readParagraph(lines: readonly string[], index: number): [Block, number]
   let next = index + 1;
   for (; next < lines.length; next++) {
     const line = lines[next] ?? "";
-    const isOther = line.trim() === "" || [FENCE, HEADING, RULE, ITEM].some((pattern) => pattern.test(line));
-    if (isOther || TABLE_LINE.test(line)) break;
+    const isOther = [FENCE, HEADING, ITEM].some((pattern) => pattern.test(line));
+    if (line.trim() === "" || isOther || isRule(line) || isTableLine(line)) break;
     text.push(line);
   }
   return [{ kind: "paragraph", text: text.join("\n") }, next];
@@ -139,22 +183,53 @@ export type Span =
   | { readonly kind: "text" | "code" | "strong" | "emphasis"; readonly text: string }
   | { readonly kind: "link"; readonly text: string; readonly href: string };
 
-const SPAN =
-  /(`+)(.+?)\1|\*\*(\S(?:.*?\S)?)\*\*|(?<![\w*])[*_](\S(?:.*?\S)?)[*_](?![\w*])|\[([^\]]+)\]\(([^()\s]*)\)/gs;
+type Marked = Exclude<Span["kind"], "text">;
+
+const OPENER = /(?<!`)`{1,3}(?!`)|\*\*(?=\S)|(?<![\w*])[*_](?=\S)|\[(?!\])/g;
+const EMPHASIS_END = /(?<=\S)[*_](?![\w*])/g;
+const ENDS: Record<string, readonly [kind: Marked, end: RegExp]> = {
+  "`": ["code", /(?<!`)`(?!`)/g],
+  "``": ["code", /(?<!`)``(?!`)/g],
+  "```": ["code", /(?<!`)```(?!`)/g],
+  "**": ["strong", /(?<=\S)\*\*/g],
+  "*": ["emphasis", EMPHASIS_END],
+  _: ["emphasis", EMPHASIS_END],
+  "[": ["link", /\](?:\(([^()\s]*)\))?/g],
+};
 
 /** What stands inside of a line. */
 export function parseSpans(text: string): Span[] {
   const spans: Span[] = [];
-  let end = 0;
-  for (const match of text.matchAll(SPAN)) {
-    if (match.index > end) spans.push({ kind: "text", text: text.slice(end, match.index) });
-    const [whole, , code, strong, emphasis, label, href] = match;
-    if (code !== undefined) spans.push({ kind: "code", text: code.trim() });
-    else if (strong !== undefined) spans.push({ kind: "strong", text: strong });
-    else if (emphasis !== undefined) spans.push({ kind: "emphasis", text: emphasis });
-    else spans.push({ kind: "link", text: label ?? whole, href: href ?? "" });
-    end = match.index + whole.length;
+  // The last that was found of each; null: there is none any more. However many openers wait for an end, it is looked for once.
+  const ends = new Map<RegExp, RegExpExecArray | null>();
+  const endAfter = (pattern: RegExp, from: number): RegExpExecArray | null => {
+    const known = ends.get(pattern);
+    if (known === null || (known !== undefined && known.index >= from)) return known;
+    pattern.lastIndex = from;
+    const found = pattern.exec(text);
+    ends.set(pattern, found);
+    return found;
+  };
+  let shown = 0;
+  OPENER.lastIndex = 0;
+  for (let opener = OPENER.exec(text); opener !== null; opener = OPENER.exec(text)) {
+    const from = opener.index + opener[0].length;
+    const [kind, pattern] = ENDS[opener[0]] ?? [];
+    const end = pattern === undefined ? null : endAfter(pattern, from + 1);
+    if (kind === undefined || end === null) continue;
+    const span = spanOf(kind, text.slice(from, end.index), end[1]);
+    if (span === null) continue;
+    if (opener.index > shown) spans.push({ kind: "text", text: text.slice(shown, opener.index) });
+    spans.push(span);
+    shown = end.index + end[0].length;
+    OPENER.lastIndex = shown;
   }
-  if (end < text.length) spans.push({ kind: "text", text: text.slice(end) });
+  if (shown < text.length) spans.push({ kind: "text", text: text.slice(shown) });
   return spans;
+}
+
+/** Null: brackets that are followed by no address. */
+function spanOf(kind: Marked, text: string, href: string | undefined): Span | null {
+  if (kind === "link") return href === undefined ? null : { kind, text, href };
+  return { kind, text: kind === "code" ? text.trim() : text };
 }

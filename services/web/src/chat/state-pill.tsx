@@ -9,7 +9,9 @@ const LOOKS: Record<ReadingState, { label: string; tone: string; isMoving?: true
   stopped: { label: "Stopped", tone: "" },
   failed: { label: "Failed", tone: "bad" },
   deleted: { label: "Deleted", tone: "bad" },
+  ended: { label: "Ended", tone: "warn" },
   missing: { label: "Not found", tone: "bad" },
+  unreadable: { label: "Can't be read", tone: "bad" },
 };
 
 export function stateLabel(state: ReadingState): string {

@@ -45,11 +45,11 @@ export function openFromEdge(edgeUrl: string): OpenSource {
       if (gap.reset === true) events.onReset();
       else events.onGap(gap.from, gap.to, gap.reason);
     });
-    stream.on("end", ({ status }) => events.onState(status === null ? "completed" : ENDS[status]));
+    stream.on("end", ({ status }) => events.onState(status === null ? "ended" : ENDS[status]));
     stream.on("error", ({ code, message }) => {
       if (code === "STREAM_NOT_FOUND") events.onState("missing");
       else if (code === "STREAM_DELETED") events.onState("deleted");
-      else events.onState("failed", `${message} (${code})`);
+      else events.onState("unreadable", `${message} (${code})`);
     });
     return stream;
   };

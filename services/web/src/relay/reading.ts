@@ -6,7 +6,7 @@ export type Piece =
   | { readonly kind: "gap"; readonly from: number; readonly to: number; readonly reason: string }
   | { readonly kind: "note"; readonly label: string; readonly text: string };
 
-/** Where one stream's reading stands. The last five are final. */
+/** Where one stream's reading stands. From `completed` on it is over; `ended`: nobody knows how. */
 export type ReadingState =
   | "connecting"
   | "live"
@@ -15,7 +15,9 @@ export type ReadingState =
   | "stopped"
   | "failed"
   | "deleted"
-  | "missing";
+  | "ended"
+  | "missing"
+  | "unreadable";
 
 export interface ReadingStatus {
   readonly state: ReadingState;
@@ -38,10 +40,16 @@ export interface Reading {
   readonly pieces: readonly Piece[];
 }
 
-const FINAL: readonly ReadingState[] = ["completed", "stopped", "failed", "deleted", "missing"];
+const ENDS: readonly ReadingState[] = ["completed", "stopped", "failed", "deleted", "ended"];
 
+/** Nothing more comes of this reading. */
 export function isFinal(state: ReadingState): boolean {
-  return FINAL.includes(state);
+  return ENDS.includes(state) || isWorthAnother(state);
+}
+
+/** It says nothing of the stream's end: the stream may have come since, and whatever stood between may be gone. */
+export function isWorthAnother(state: ReadingState): boolean {
+  return state === "missing" || state === "unreadable";
 }
 
 export function newReading(streamId: string): Reading {

@@ -167,12 +167,18 @@ test("where the stream is another than was read, all pages begin anew", () => {
   expect([first.isOpen, page.text]).toEqual([false, "true"]);
 });
 
-test("a stream that wasn't there is asked for again by the next page", () => {
-  follow(new Page()).events.onState("missing");
-  pass();
-  follow(new Page());
-  expect(sources).toHaveLength(2);
-});
+test.each(["missing", "unreadable"] as const)(
+  "a stream that was %s is asked for again by the next page, and those that show it have it, too",
+  (state) => {
+    const pages = [new Page(), new Page()] as const;
+    follow(pages[0]).events.onState(state);
+    pass();
+    follow(pages[1]).events.onChunk(text(1, "here"));
+    pass();
+    expect(sources).toHaveLength(2);
+    expect(pages.map((page) => page.text)).toEqual(["here", "here"]);
+  },
+);
 
 test("of streams that nobody follows any more the oldest are forgotten", () => {
   const page = new Page();

@@ -2,6 +2,7 @@ import type { Chunk } from "@sluice/core";
 import {
   effectOf,
   isFinal,
+  isWorthAnother,
   newReading,
   pushPiece,
   type Piece,
@@ -80,10 +81,11 @@ export class Relay {
 
   #readingOf(streamId: string): SharedReading {
     const known = this.#readings.get(streamId);
-    if (known !== undefined && !known.isMissing) return known;
-    known?.close();
+    if (known !== undefined) {
+      known.readAgain();
+      return known;
+    }
     const reading = new SharedReading(streamId, this.#options, () => this.#readings.delete(streamId));
-    this.#readings.delete(streamId);
     this.#readings.set(streamId, reading);
     this.#dropOldest();
     return reading;
@@ -126,9 +128,9 @@ class SharedReading {
     return this.#followers.size > 0;
   }
 
-  /** Worth another question: the stream may have come since. */
-  get isMissing(): boolean {
-    return this.#status.state === "missing";
+  /** Where that may bring more. */
+  readAgain(): void {
+    if (isWorthAnother(this.#status.state)) this.#beginAnew();
   }
 
   follow(port: PagePort): void {

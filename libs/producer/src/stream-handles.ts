@@ -1,0 +1,123 @@
+import { randomBytes } from "node:crypto";
+import {
+  partitionOf,
+  type CancelFeed,
+  type LiveFeed,
+  type PressureFeed,
+  type ReaderCensus,
+  type ReceiptFeed,
+  type StreamLog,
+} from "@sluice/core";
+import { Cancellation } from "./cancellation.ts";
+import { ClusterPressure } from "./cluster-pressure.ts";
+import { StreamPublisher, type HandleMode } from "./publisher.ts";
+import type { RateLimit } from "./rate-limit.ts";
+import { ReceiptDesk } from "./receipt-desk.ts";
+import { DEFAULT_SETTINGS, type ProducerSettings } from "./settings.ts";
+import type { OpenOptions } from "./stream-creation.ts";
+import { StreamHandle } from "./stream-handle.ts";
+import type { StreamPosition } from "./stream-position.ts";
+import { Throttle, totalRateOf } from "./throttle.ts";
+
+/** What handles stand on. */
+export interface HandleParts {
+  log: StreamLog;
+  settings?: Partial<ProducerSettings>;
+  /** Where handles beat; without it they don't, and a stream whose producer dies stays open until the idle limit. */
+  liveFeed?: Pick<LiveFeed, "publishBeat">;
+  /** Where handles hear that they are to stop; without it only that others ended their stream. */
+  cancelFeed?: Pick<CancelFeed, "onCancel">;
+  /** Asked by `isConnected`. */
+  readerCensus?: Pick<ReaderCensus, "hasReader">;
+  /** Where the cluster's pressure is heard; without it nothing but the log itself slows a producer down. */
+  pressureFeed?: Pick<PressureFeed, "subscribePressure">;
+  /** How chunks are confirmed, and ids known that were used before the log's time. */
+  receiptFeed?: ReceiptFeed;
+}
+
+/** What a publisher promises, and what its messages are named after; a random name where there is none. */
+interface PublisherIdentity {
+  beatIntervalMs?: number | null;
+  name?: string | undefined;
+}
+
+/** Makes handles and their publishers, from what all of a manager share, and closes them. */
+export class StreamHandles {
+  readonly #parts: HandleParts;
+  readonly #settings: ProducerSettings;
+  readonly #pressure: ClusterPressure;
+  readonly #totalRate: RateLimit;
+  readonly #receipts: ReceiptDesk | null;
+  readonly #unclosed = new Set<StreamHandle>();
+
+  constructor(parts: HandleParts) {
+    this.#parts = parts;
+    this.#settings = { ...DEFAULT_SETTINGS, ...parts.settings };
+    this.#pressure = new ClusterPressure(parts.pressureFeed);
+    this.#totalRate = totalRateOf(this.#settings);
+    const { receiptFeed, log } = parts;
+    this.#receipts =
+      receiptFeed === undefined
+        ? null
+        : new ReceiptDesk(receiptFeed, log.partitions, this.#settings.confirmTimeoutMs);
+  }
+
+  /** Others write to a shared stream too, from processes that come and go: it has no producer to be lost. */
+  beatIntervalMs(mode: HandleMode): number | null {
+    return mode === "exclusive" && this.#parts.liveFeed !== undefined ? this.#settings.beatIntervalMs : null;
+  }
+
+  publisher(
+    streamId: string,
+    mode: HandleMode,
+    position: StreamPosition,
+    { beatIntervalMs = null, name }: PublisherIdentity = {},
+  ): StreamPublisher {
+    return new StreamPublisher({
+      log: this.#parts.log,
+      streamId,
+      handleId: name ?? randomBytes(12).toString("base64url"),
+      mode,
+      position,
+      settings: this.#settings,
+      beatIntervalMs,
+    });
+  }
+
+  open(
+    streamId: string,
+    position: StreamPosition,
+    { mode = "exclusive", confirm = "durable" }: OpenOptions = {},
+    { beatIntervalMs = this.beatIntervalMs(mode), name }: PublisherIdentity = {},
+  ): StreamHandle {
+    const { log, liveFeed, cancelFeed, readerCensus } = this.#parts;
+    const handle = new StreamHandle({
+      streamId,
+      publisher: this.publisher(streamId, mode, position, { beatIntervalMs, name }),
+      settings: this.#settings,
+      throttle: new Throttle({
+        settings: this.#settings,
+        total: this.#totalRate,
+        pressure: this.#pressure,
+        partition: partitionOf(streamId, log.partitions),
+      }),
+      receipts: this.#receipts,
+      confirm,
+      cancellation: new Cancellation(cancelFeed, streamId),
+      readerCensus: readerCensus ?? null,
+      maxMessageBytes: log.maxMessageBytes,
+      beat:
+        beatIntervalMs === null ? null : (brokerSequence) => liveFeed?.publishBeat(streamId, brokerSequence),
+      onClose: () => void this.#unclosed.delete(handle),
+    });
+    this.#unclosed.add(handle);
+    return handle;
+  }
+
+  /** Resolves once all sends have settled. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#unclosed].map((handle) => handle.close()));
+    this.#receipts?.close();
+    this.#pressure.close();
+  }
+}
