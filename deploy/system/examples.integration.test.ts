@@ -1,5 +1,5 @@
 import { execFile, spawn } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -103,6 +103,18 @@ const runProgram = (
   run(command, args, { timeout: RUN_TIMEOUT_MS, env: { ...process.env, ...env } });
 
 describe("the examples of workers", () => {
+  it("have less than 40 lines each", () => {
+    const folders = ["adapters/examples", "producer/examples", "producer/examples/go-nats"];
+    const files = folders.flatMap((folder) =>
+      readdirSync(example(folder))
+        .filter((name) => /\.(ts|py|go)$/.test(name))
+        .map((name) => `${folder}/${name}`),
+    );
+    expect(files.length).toBeGreaterThanOrEqual(6);
+    const lines = (file: string): number => readFileSync(example(file), "utf8").trimEnd().split("\n").length;
+    expect(files.filter((file) => lines(file) >= 40)).toEqual([]);
+  });
+
   it("stream a model's answer", async () => {
     const { port } = modelServer.address() as AddressInfo;
     const { stdout } = await runProgram(

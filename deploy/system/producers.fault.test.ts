@@ -1,5 +1,6 @@
 import { connectProducer, type StreamHandle } from "@sluice/producer";
 import { VerifyingReader } from "@sluice/testing";
+import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startStack, type Stack } from "./stack.ts";
 
@@ -8,9 +9,9 @@ const CHUNKS_PER_SECOND = 20;
 const SECONDS = 5;
 /** Senders that a stream has at a time, each one send after the other: many times what it may. */
 const SENDERS = 10;
-// Without the rates these producers keep both cores busy and readers are seconds behind; with them it is milliseconds, and
-// the bound leaves room for a machine that does other things.
-const MAX_LATENCY_MS = 1_000;
+// Seen on two cores: 5 ms become 8 (the 95th percentile stays at 25); without the rates it is 64 (and 170).
+const MAX_SLOWER = 3;
+const NOISE_MS = 30;
 
 let stack: Stack;
 
@@ -32,7 +33,10 @@ function read(streamId: string): { reader: VerifyingReader; ended: Promise<void>
   return { reader, ended: reader.run(), latencies };
 }
 
-test("50 producers that want to send ten times what they may are held to it, lose nothing, and leave readers their latency", async () => {
+/** What the producers could send in the time, and the latencies of all their readers, sorted. */
+async function sendFor(
+  send: (handle: StreamHandle, isTime: () => boolean) => Promise<number>,
+): Promise<{ counts: number[]; seconds: number; latencies: number[] }> {
   await using manager = await connectProducer({
     servers: stack.natsUrl,
     settings: { maxChunksPerSecond: CHUNKS_PER_SECOND },
@@ -40,34 +44,50 @@ test("50 producers that want to send ten times what they may are held to it, los
   const streams = await Promise.all(Array.from({ length: PRODUCERS }, () => manager.createStream()));
   const readings = streams.map(({ streamId }) => read(streamId));
   const startedMs = performance.now();
-  const sendOnAndOn = async (handle: StreamHandle): Promise<number> => {
-    let sent = 0;
-    while (performance.now() - startedMs < SECONDS * 1_000) {
-      await handle.sendText("x".repeat(200));
-      sent++;
-    }
-    return sent;
-  };
+  const isTime = (): boolean => performance.now() - startedMs < SECONDS * 1_000;
   const counts = await Promise.all(
     streams.map(async ({ handle }) => {
-      const sent = await Promise.all(Array.from({ length: SENDERS }, () => sendOnAndOn(handle)));
+      const count = await send(handle, isTime);
       await handle.sendComplete();
-      return sent.reduce((sum, count) => sum + count, 0);
+      return count;
     }),
   );
   const seconds = (performance.now() - startedMs) / 1_000;
   await Promise.all(readings.map(({ ended }) => ended));
-
-  for (const count of counts) {
-    // A quarter of a second's worth may gather, and who was let in last is not counted against the time.
-    expect(count).toBeLessThanOrEqual(CHUNKS_PER_SECOND * (seconds + 0.5) + SENDERS);
-    expect(count).toBeGreaterThan((CHUNKS_PER_SECOND * SECONDS) / 2);
-  }
   expect(readings.flatMap(({ reader }) => [...reader.problems, ...reader.gaps])).toEqual([]);
   expect(readings.map(({ reader }) => reader.lastSequence)).toEqual(counts.map((count) => count + 1));
   const latencies = readings.flatMap((reading) => reading.latencies).toSorted((a, b) => a - b);
-  expect(latencies[Math.floor(latencies.length * 0.99)]).toBeLessThan(MAX_LATENCY_MS);
-});
+  return { counts, seconds, latencies };
+}
+
+async function sendOnAndOn(handle: StreamHandle, isTime: () => boolean, pauseMs = 0): Promise<number> {
+  let sent = 0;
+  while (isTime()) {
+    await handle.sendText("x".repeat(200));
+    sent++;
+    if (pauseMs > 0) await delay(pauseMs);
+  }
+  return sent;
+}
+
+test("50 producers that want to send ten times what they may are held to it, lose nothing, and leave readers the latency of those who keep to it", async () => {
+  const kept = await sendFor((handle, isTime) => sendOnAndOn(handle, isTime, 1_000 / CHUNKS_PER_SECOND));
+  const pressed = await sendFor(async (handle, isTime) => {
+    const sent = await Promise.all(Array.from({ length: SENDERS }, () => sendOnAndOn(handle, isTime)));
+    return sent.reduce((sum, count) => sum + count, 0);
+  });
+  for (const count of pressed.counts) {
+    // A quarter of a second's worth may gather, and who was let in last is not counted against the time.
+    expect(count).toBeLessThanOrEqual(CHUNKS_PER_SECOND * (pressed.seconds + 0.5) + SENDERS);
+    expect(count).toBeGreaterThan((CHUNKS_PER_SECOND * SECONDS) / 2);
+  }
+  for (const share of [0.5, 0.95]) {
+    const [before, now] = [kept, pressed].map(
+      ({ latencies }) => latencies[Math.floor(latencies.length * share)]!,
+    );
+    expect(now).toBeLessThan(MAX_SLOWER * before! + NOISE_MS);
+  }
+}, 60_000);
 
 test("a confirmed chunk can be read at once, under its number, also while owners die and receipts with them", async () => {
   await using manager = await connectProducer({

@@ -110,8 +110,9 @@ test("a stream is stopped: without a producer at once, by a producer that hears 
   expect(await cancel("never", stack.gatewayUrl)).toMatchObject([404, { code: "STREAM_NOT_FOUND" }]);
 }, 60_000);
 
-test("a stream whose readers all disconnect goes on", async () => {
+test("a stream whose readers all disconnect goes on, long after one that may be abandoned was ended", async () => {
   const { handle } = await manager.createStream({ streamId: "left-alone" });
+  const { signal } = handle;
   const readings = [read("left-alone"), read("left-alone")];
   await handle.sendText("a");
   await expect.poll(() => Math.min(...readings.map(({ reader }) => reader.lastSequence)), DEADLINE).toBe(1);
@@ -119,13 +120,23 @@ test("a stream whose readers all disconnect goes on", async () => {
     reader.stop();
     await ended;
   }
-  await link.jetStream.publish("stream.witness", "[]");
-  expect(await cancel("witness")).toEqual(asked("witness"));
-  expect(await endFor(read("witness"))).toMatchObject(cancelled);
+  // Created after they left, told, and it goes on: once it is over, both times have passed.
+  const startedMs = performance.now();
+  const { handle: witness } = await manager.createStream({
+    streamId: "witness",
+    cancelWhenAbandonedSeconds: ABANDONED_SECONDS,
+  });
+  const told = witness.signal;
+  expect(await sendOn(witness)).toMatchObject({ code: "STREAM_ENDED" });
+  expect(told.reason).toMatchObject({ details: { reason: "abandoned" } });
+  expect(performance.now() - startedMs).toBeGreaterThan((ABANDONED_SECONDS - 1) * 1000 + GRACE_MS);
+  expect(await status("witness")).toMatchObject({ status: "cancelled" });
+  expect(await status("left-alone")).toMatchObject({ status: "open", cancel_requested_ms: null });
+  expect(signal.aborted).toBe(false);
   await handle.sendComplete();
   expect(await endFor(read("left-alone"))).toMatchObject({ type: "Complete" });
   expect(await status("left-alone")).toMatchObject({ status: "completed", cancel_requested_ms: null });
-});
+}, 60_000);
 
 test("heartbeats reach EventSource while it reads live, and leave its last event id alone", async () => {
   const { handle } = await manager.createStream({ streamId: "beating" });

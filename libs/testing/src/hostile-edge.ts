@@ -147,23 +147,32 @@ function bodyOf(due: readonly HostileFrame[], treatment: Treatment): Buffer {
 }
 
 async function write(response: ServerResponse, body: Buffer, treatment: Treatment): Promise<void> {
-  const { pieceBytes = Infinity, cutAfterBytes, isGzipped, stays } = treatment;
+  const { cutAfterBytes, isGzipped, stays } = treatment;
   response.writeHead(200, {
     "Content-Type": "text/event-stream; charset=utf-8",
     ...(isGzipped === true && { "Content-Encoding": "gzip" }),
     ...treatment.headers,
   });
   const sent = body.subarray(0, cutAfterBytes);
+  await writeInPieces(response, sent, treatment.pieceBytes);
+  if (sent.byteLength < body.byteLength) cut(response);
+  else if (stays !== true) response.end();
+}
+
+export async function writeInPieces(
+  response: ServerResponse,
+  bytes: Buffer,
+  pieceBytes = Infinity,
+): Promise<void> {
   const inPieces = pieceBytes * MAX_PIECES;
-  for (let at = 0; at < Math.min(inPieces, sent.byteLength) && !response.closed; at += pieceBytes) {
-    response.write(sent.subarray(at, at + pieceBytes));
+  for (let at = 0; at < Math.min(inPieces, bytes.byteLength) && !response.closed; at += pieceBytes) {
+    response.write(bytes.subarray(at, at + pieceBytes));
     await nextTurn();
   }
-  response.write(sent.subarray(inPieces));
-  if (sent.byteLength < body.byteLength) {
-    // After it was written, else nothing of it arrives.
-    response.write("", () => response.destroy());
-  } else if (stays !== true) {
-    response.end();
-  }
+  response.write(bytes.subarray(inPieces));
+}
+
+/** Once all is written, else nothing of it arrives. */
+export function cut(response: ServerResponse): void {
+  response.write("", () => response.destroy());
 }

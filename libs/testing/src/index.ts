@@ -36,6 +36,12 @@ export {
   type HostileFrame,
   type Treatment,
 } from "./hostile-edge.ts";
+export {
+  startHostileSharedEdge,
+  type ChangeTreatment,
+  type HostileSharedEdge,
+  type SharedTreatment,
+} from "./hostile-shared-edge.ts";
 export { liveFeedContract, type LiveFeedUnderTest } from "./live-feed-contract.ts";
 export { appendTexts, freshStreamId, outgoing, textPayload, type LogUnderTest } from "./log-under-test.ts";
 export { MemoryCancelFeed } from "./memory-cancel-feed.ts";

@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { connectNats, ensureLog, NatsPartitionLog } from "@sluice/broker-nats";
 import { createRedis } from "@sluice/cache-redis";
-import { splitPayload } from "@sluice/protocol";
+import { requestKey, splitPayload } from "@sluice/protocol";
 import { startFaultProxy, startNats, startRedis } from "@sluice/testing";
 import { freePorts, httpAnswersOk, ProcessServer } from "@sluice/testing/servers";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
@@ -16,6 +16,8 @@ let log: NatsPartitionLog;
 /** What befalls the first gateway's publishes; true: they get no further. */
 let onPublish: (subject: string) => boolean = () => false;
 let flushRedis: () => Promise<void>;
+/** How long the records of requests are kept from now on, ms. */
+let recordTtls: () => Promise<number[]>;
 let streamId: string;
 
 beforeAll(async () => {
@@ -43,6 +45,11 @@ beforeAll(async () => {
   const direct = createRedis(redis.url);
   stack.defer(() => direct.close());
   flushRedis = async () => void (await direct.run("flush", (client) => client.flushall()));
+  recordTtls = () =>
+    direct.run("look at the records", async (client) => {
+      const keys = await client.keys(requestKey("*"));
+      return Promise.all(keys.map((key) => client.pttl(key)));
+    });
 });
 afterAll(() => stack.disposeAsync());
 
@@ -98,6 +105,15 @@ test("after FLUSHALL the stream's last message is still known, an earlier one is
   await flushRedis();
   expect((await post(1, path, text("a"), "k1")).body).toMatchObject({ first_sequence: 3 });
   expect(await texts(streamId)).toEqual(["a", "b", "a"]);
+});
+
+test("what was answered is remembered for more than a day", async () => {
+  await flushRedis();
+  const created = await post(0, "/streams", {}, "k1");
+  await post(1, `/streams/${String(created.body["stream_id"])}/chunks`, text("a"), "k2");
+  const ttls = await recordTtls();
+  expect(ttls).toHaveLength(2);
+  expect(Math.min(...ttls)).toBeGreaterThan(24 * 3_600_000);
 });
 
 async function startGateway(
