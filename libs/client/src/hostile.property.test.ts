@@ -53,6 +53,8 @@ const newline = fc.constantFrom("\n" as const, "\r\n" as const, "\r" as const);
 const pieceBytes = fc.oneof(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 10, max: 5_000 }));
 const cutAfterBytes = fc.oneof(fc.nat(2_000), fc.nat(200_000));
 const sequences = fc.array(fc.integer({ min: 1, max: 25 }), { maxLength: 3 });
+/** What may happen to the frames of any answer. */
+const frameFaults = { newline, pieceBytes, cutAfterBytes, doubled: sequences, skipped: sequences };
 const failing = fc.record({ status: fc.constantFrom(500, 502, 503, 429, 408) });
 
 const treatments: fc.Arbitrary<Treatment[]> = fc
@@ -65,12 +67,8 @@ const treatments: fc.Arbitrary<Treatment[]> = fc
           {
             isRedirected: fc.boolean(),
             isGzipped: fc.boolean(),
-            newline,
             comment: fc.constantFrom("heartbeat", "data: x", "c".repeat(100_000), ""),
-            pieceBytes,
-            cutAfterBytes,
-            doubled: sequences,
-            skipped: sequences,
+            ...frameFaults,
           },
           { requiredKeys: [] },
         ),
@@ -171,12 +169,8 @@ const sharedTreatments: fc.Arbitrary<SharedTreatment[]> = fc
         weight: 6,
         arbitrary: fc.record(
           {
-            newline,
             comment: fc.constantFrom("heartbeat", "data: x", "c".repeat(10_000), ""),
-            pieceBytes,
-            cutAfterBytes,
-            doubled: sequences,
-            skipped: sequences,
+            ...frameFaults,
           },
           { requiredKeys: [] },
         ),
