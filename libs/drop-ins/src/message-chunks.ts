@@ -1,6 +1,7 @@
 import type { Client } from "@sluice/client";
 import type { ChunkType } from "@sluice/core";
 import type { UIMessageChunk } from "ai";
+import { readGapless } from "./gapless.ts";
 
 // The route answers once the stream is in the log; an edge may hear of it a moment later.
 const WAIT_SECONDS = 30;
@@ -15,12 +16,7 @@ export function followChunks(
   signal: AbortSignal | undefined,
 ): ReadableStream<UIMessageChunk> {
   const stream = client.stream(streamId, { wait: WAIT_SECONDS });
-  let hasGap = false;
-  stream.on("gap", () => {
-    hasGap = true;
-    stream.close();
-  });
-  const chunks = stream[Symbol.asyncIterator]();
+  const next = readGapless(stream, `the answer ${streamId}`);
 
   return new ReadableStream<UIMessageChunk>({
     start(controller) {
@@ -33,9 +29,8 @@ export function followChunks(
     },
     async pull(controller) {
       for (;;) {
-        const { done, value: chunk } = await chunks.next();
+        const { done, value: chunk } = await next();
         if (signal?.aborted === true) return;
-        if (hasGap) throw new Error(`part of the answer ${streamId} can't be had any more`);
         const part = done === true ? null : messageChunkOf(chunk.chunk_type);
         if (part !== null) controller.enqueue(part);
         if (done === true || chunk.chunk_type.type === "Error") controller.close();

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Client } from "@sluice/client";
 import type { StreamStatus } from "@sluice/core";
+import { readGapless } from "./gapless.ts";
 
 // An edge answers at once; one that doesn't is away.
 const STATUS_TIMEOUT_MS = 10_000;
@@ -47,20 +48,14 @@ export async function untilKnown(edgeUrl: string, streamId: string): Promise<voi
  */
 export function readText(client: Client, streamId: string, skipCharacters: number): ReadableStream<string> {
   const stream = client.stream(streamId, { compact: true, wait: WAIT_SECONDS });
-  let hasGap = false;
-  stream.on("gap", () => {
-    hasGap = true;
-    stream.close();
-  });
-  const chunks = stream[Symbol.asyncIterator]();
+  const next = readGapless(stream, `stream ${streamId}`);
   let toSkip = skipCharacters;
 
   return new ReadableStream<string>(
     {
       async pull(controller) {
         for (;;) {
-          const { done, value: chunk } = await chunks.next();
-          if (hasGap) throw new Error(`part of stream ${streamId} can't be had any more`);
+          const { done, value: chunk } = await next();
           if (done === true) return controller.close();
           const type = chunk.chunk_type;
           if (type.type === "Error" && type.code !== "CANCELLED")
