@@ -30,10 +30,7 @@ export async function createAll(
   return Promise.all(
     creations.map((creation) => {
       const streamId = creation.stream_id ?? randomUUID();
-      return outcomeOf(streamId, async () => {
-        await demandFree(parts, creation);
-        await create(parts, streamId, creation);
-      });
+      return outcomeOf(streamId, () => create(parts, streamId, creation));
     }),
   );
 }
@@ -59,10 +56,7 @@ export async function createAllOnce(
     const outcomes = await Promise.all(
       creations.map((creation, index) => {
         const streamId = entry.plan[index] ?? "";
-        return outcomeOf(streamId, async () => {
-          await demandFree(parts, creation);
-          await create(parts, streamId, creation, `${request.name}.${index}`);
-        });
+        return outcomeOf(streamId, () => create(parts, streamId, creation, `${request.name}.${index}`));
       }),
     );
     if (outcomes.every(isFinal)) await ledger.close(request, entry, outcomes);
@@ -72,17 +66,14 @@ export async function createAllOnce(
 
 type CreationEntry = { plan: string[] };
 
-async function demandFree(parts: CreationParts, { stream_id: wanted }: Creation): Promise<void> {
-  if (wanted !== undefined) await demandNotOutlived(parts, checkId(wanted));
-}
-
 async function create(
-  { manager }: CreationParts,
+  parts: CreationParts,
   streamId: string,
-  { options }: Creation,
+  { stream_id: wanted, options }: Creation,
   name?: string,
 ): Promise<void> {
-  const { handle } = await manager.createStream({
+  if (wanted !== undefined) await demandNotOutlived(parts, checkId(wanted));
+  const { handle } = await parts.manager.createStream({
     streamId,
     // Its writers come and go: it has no producer that could be lost.
     mode: "shared",
