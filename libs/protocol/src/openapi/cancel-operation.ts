@@ -2,7 +2,7 @@ import type { Operation } from "./operation.ts";
 
 const content = { "application/json": "CancelAnswered" } as const;
 
-/** The same at gateway and edge. */
+/** At gateway and edge alike; the edge may refuse it as any request. */
 export const CANCEL_OPERATION: Operation = {
   method: "POST",
   path: "/streams/{streamId}/cancel",

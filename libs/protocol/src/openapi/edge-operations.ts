@@ -121,7 +121,7 @@ export const EDGE_OPERATIONS: readonly Operation[] = [
     },
     problems: [...reading, "CONNECTION"],
   },
-  CANCEL_OPERATION,
+  { ...CANCEL_OPERATION, problems: [...CANCEL_OPERATION.problems, "OVERLOADED"] },
   {
     method: "POST",
     path: "/connections/{connectionId}/streams/{streamId}",
