@@ -40,8 +40,8 @@ import {
   MemoryRejectedElements,
   MemoryServiceReports,
   MemoryStreamLog,
-} from "@sluice/testing/memory";
-import { waitUntil } from "@sluice/testing/servers";
+} from "@sluice/memory";
+import { waitUntil } from "@sluice/servers";
 import { createWorker, modelOf, WORKER_FIGURES, workerConfigSchema } from "@sluice/worker";
 import type { PromisedPorts } from "./ports.ts";
 

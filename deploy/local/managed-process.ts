@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
-import { OrphanGuard, waitUntil } from "@sluice/testing/servers";
+import { OrphanGuard, waitUntil } from "@sluice/servers";
 
 const READY_TIMEOUT_MS = 30_000;
 // Past this a process that hangs on its way down is killed, so that Ctrl-C always ends.

@@ -1,5 +1,5 @@
-import { startFaultProxy, startNats } from "@sluice/testing";
-import { httpAnswersOk } from "@sluice/testing/servers";
+import { startNats, startFaultProxy } from "@sluice/testing";
+import { httpAnswersOk } from "@sluice/servers";
 import { expect, test } from "vitest";
 import { Load } from "./load.ts";
 import { startStack, type Stack } from "./stack.ts";

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe } from "vitest";
 import {
+  startNats,
   cancelFeedContract,
   edgePeersContract,
   liveFeedContract,
@@ -10,10 +11,9 @@ import {
   readerCensusContract,
   rejectedElementsContract,
   serviceReportsContract,
-  startNats,
   streamLogContract,
-  type ServerHandle,
 } from "@sluice/testing";
+import type { ServerHandle } from "@sluice/servers";
 import { NatsCancelFeed } from "./nats-cancel-feed.ts";
 import { connectNats } from "./nats-connection.ts";
 import { NatsEdgePeers } from "./nats-edge-peers.ts";

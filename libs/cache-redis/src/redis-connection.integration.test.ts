@@ -1,5 +1,6 @@
 import { partitionOf, StreamError } from "@sluice/core";
-import { freePort, startRedis, waitUntil, type ServerHandle } from "@sluice/testing";
+import { freePort, waitUntil, type ServerHandle } from "@sluice/servers";
+import { startRedis } from "@sluice/testing";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { RedisChunkCache } from "./redis-chunk-cache.ts";

@@ -1,5 +1,5 @@
 import { StreamManager } from "@sluice/producer";
-import { MemoryLog, MemoryStreamLog } from "@sluice/testing";
+import { MemoryLog, MemoryStreamLog } from "@sluice/memory";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { createResumableStreamContext, type ResumableStreamContext } from "./resumable-stream.ts";
 

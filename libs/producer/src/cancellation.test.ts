@@ -1,4 +1,4 @@
-import { MemoryCancelFeed, MemoryLog, MemoryReaderCensus, MemoryStreamLog } from "@sluice/testing";
+import { MemoryCancelFeed, MemoryLog, MemoryReaderCensus, MemoryStreamLog } from "@sluice/memory";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { StreamManager } from "./index.ts";
 

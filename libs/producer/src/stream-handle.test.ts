@@ -1,6 +1,6 @@
 import { StreamError, type ChunkType } from "@sluice/core";
 import { MAX_CHUNK_BYTES } from "@sluice/protocol";
-import { MemoryLog, MemoryStreamLog } from "@sluice/testing";
+import { MemoryLog, MemoryStreamLog } from "@sluice/memory";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { StreamManager, type ProducerSettings, type StreamHandle } from "./index.ts";
 

@@ -1,5 +1,5 @@
 import { StreamError, type StreamStatus } from "@sluice/core";
-import { MemoryLog, MemoryReceiptFeed, MemoryStreamLog } from "@sluice/testing";
+import { MemoryLog, MemoryReceiptFeed, MemoryStreamLog } from "@sluice/memory";
 import { beforeEach, expect, test } from "vitest";
 import { StreamManager } from "./index.ts";
 

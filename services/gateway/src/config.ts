@@ -1,6 +1,6 @@
 import { settings } from "@sluice/runtime";
 import { z } from "zod";
-import type { ModelServer } from "./model-server.ts";
+import type { ModelServer } from "./proxy/model-server.ts";
 import type { GatewaySettings } from "./settings.ts";
 
 const fields = z.object({

@@ -4,21 +4,21 @@ import { CONTROL_OPERATIONS, GATEWAY_OPERATIONS, openApiDocument, type Operation
 import { cancelRoute, noSuchRoute, problemHandler, type Logger } from "@sluice/runtime";
 import express, { Router, type ErrorRequestHandler, type Express } from "express";
 import type { Registry } from "prom-client";
-import type { AppendLedger } from "./append-once.ts";
-import { appendRoutes } from "./append-routes.ts";
-import { allowAnyOrigin } from "./cors.ts";
-import { creationRoutes } from "./creation-routes.ts";
-import type { CreationParts } from "./creations.ts";
+import type { AppendLedger } from "./idempotency/append-once.ts";
+import { appendRoutes } from "./append/append-routes.ts";
+import { allowAnyOrigin } from "./http/cors.ts";
+import { creationRoutes } from "./streams/creation-routes.ts";
+import type { CreationParts } from "./streams/creations.ts";
 import { countRefusal, createGatewayMetrics, type GatewayMetrics } from "./metrics.ts";
-import type { ModelServer } from "./model-server.ts";
-import { ProxiedAnswers } from "./proxied-answers.ts";
-import { proxyRoute } from "./proxy-route.ts";
-import { RequestLedger } from "./request-ledger.ts";
+import type { ModelServer } from "./proxy/model-server.ts";
+import { ProxiedAnswers } from "./proxy/proxied-answers.ts";
+import { proxyRoute } from "./proxy/proxy-route.ts";
+import { RequestLedger } from "./idempotency/request-ledger.ts";
 import type { GatewaySettings } from "./settings.ts";
-import type { StartLedger } from "./start-once.ts";
-import { streamRoutes } from "./stream-routes.ts";
-import { Uploads } from "./uploads.ts";
-import { webPages } from "./web-pages.ts";
+import type { StartLedger } from "./idempotency/start-once.ts";
+import { streamRoutes } from "./streams/stream-routes.ts";
+import { Uploads } from "./append/in-flight-appends.ts";
+import { webPages } from "./http/static-pages.ts";
 
 export interface GatewayParts {
   log: StreamLog;

@@ -26,7 +26,7 @@ import {
 } from "@sluice/runtime";
 import { Router } from "express";
 import { gatewayConfigSchema, modelServerOf, settingsOf } from "./config.ts";
-import { controlRoutes } from "./control-routes.ts";
+import { controlRoutes } from "./control/control-routes.ts";
 import { GATEWAY_FIGURES } from "./figures.ts";
 import { createGateway } from "./gateway.ts";
 

@@ -14,14 +14,14 @@ import {
 import { createInstanceName, type Logger } from "@sluice/runtime";
 import type { Registry } from "prom-client";
 import { createIngestMetrics } from "./metrics.ts";
-import { Ownership } from "./ownership.ts";
-import { PartitionOwner } from "./partition-owner.ts";
-import { lookAtLog } from "./position.ts";
-import { PressureAnnouncer } from "./pressure-announcer.ts";
-import { RebuildGate } from "./rebuild-gate.ts";
-import { SharedLook } from "./shared-look.ts";
+import { Ownership } from "./partition/ownership.ts";
+import { PartitionOwner } from "./partition/partition-owner.ts";
+import { lookAtLog } from "./partition/resume-position.ts";
+import { PressureAnnouncer } from "./partition/pressure-announcer.ts";
+import { RebuildGate } from "./rebuild/rebuild-gate.ts";
+import { SharedLook } from "./partition/shared-call.ts";
 import type { IngestSettings } from "./settings.ts";
-import { StreamEnder } from "./stream-ender.ts";
+import { StreamEnder } from "./endings/stream-ender.ts";
 
 export interface IngesterOptions {
   log: PartitionLog;

@@ -8,7 +8,8 @@ import {
   NatsStreamLog,
   type NatsLink,
 } from "@sluice/broker-nats";
-import { startNats, waitUntil, type ServerHandle } from "@sluice/testing";
+import { startNats } from "@sluice/testing";
+import { waitUntil, type ServerHandle } from "@sluice/servers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 const MAIN = fileURLToPath(new URL("main.ts", import.meta.url));

@@ -3,7 +3,7 @@ import { StreamError, type ChunkDraft, type LogAppendOutcome, type OutgoingMessa
 import { StreamManager } from "@sluice/producer";
 import { splitPayload } from "@sluice/protocol";
 import { createLogger } from "@sluice/runtime";
-import { MemoryCancelFeed, MemoryLog, MemoryPromptDesk, MemoryStreamLog } from "@sluice/testing";
+import { MemoryCancelFeed, MemoryLog, MemoryPromptDesk, MemoryStreamLog } from "@sluice/memory";
 import { Registry } from "prom-client";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { Model } from "./model.ts";

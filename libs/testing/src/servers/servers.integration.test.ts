@@ -5,10 +5,8 @@ import { connect } from "node:net";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { freePorts, isPortFree } from "./free-port.ts";
+import { freePorts, isPortFree, isAlive, natsAnswers, redisAnswers, waitUntil } from "@sluice/servers";
 import { startNats, startNatsCluster } from "./nats-server.ts";
-import { isAlive } from "./process-state.ts";
-import { natsAnswers, redisAnswers, waitUntil } from "./readiness.ts";
 import { startRedis } from "./redis-server.ts";
 
 const START_TIMEOUT_MS = 120_000;
