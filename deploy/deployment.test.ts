@@ -234,7 +234,9 @@ describe("limits that have to fit one another", () => {
       number
     >;
     expect(seconds).toHaveLength(2);
-    expect(Math.min(...seconds) * 1000).toBeGreaterThan(2 * (ofCompose["HEARTBEAT_INTERVAL_MS"] ?? Infinity));
+    expect(Math.min(...seconds) * 1000).toBeGreaterThan(
+      2 * (ofCompose["KEEP_ALIVE_INTERVAL_MS"] ?? Infinity),
+    );
     const [, inter, fall] = / inter (\d+)s fall (\d+) /.exec(haproxy) ?? [];
     expect(Number(inter) * Number(fall) * 1000).toBeLessThan(ofCompose["DRAIN_NOTICE_MS"] ?? 0);
   });
@@ -245,7 +247,7 @@ describe("limits that have to fit one another", () => {
     ];
     expect(seconds).toHaveLength(3);
     for (const [, text] of seconds)
-      expect(Number(text) * 1000).toBeGreaterThan(2 * (edge["HEARTBEAT_INTERVAL_MS"] ?? Infinity));
+      expect(Number(text) * 1000).toBeGreaterThan(2 * (edge["KEEP_ALIVE_INTERVAL_MS"] ?? Infinity));
   });
 
   test("an edge sheds readers before the kernel kills it", () => {

@@ -34,9 +34,9 @@ import {
   MemoryPartitionLog,
   MemoryPressureFeed,
   MemoryReceiptFeed,
-  MemoryPromptDesk,
+  MemoryPromptQueue,
   MemoryRequestRecords,
-  MemoryReaderCensus,
+  MemoryReaderPresence,
   MemoryRejectedElements,
   MemoryServiceReports,
   MemoryStreamLog,
@@ -80,10 +80,10 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
   const cancelFeed = new MemoryCancelFeed();
   const pressureFeed = new MemoryPressureFeed();
   const receiptFeed = new MemoryReceiptFeed();
-  const desk = new MemoryPromptDesk();
+  const promptQueue = new MemoryPromptQueue();
   const reports = new MemoryServiceReports();
   const peers = new MemoryEdgePeers();
-  const census = new MemoryReaderCensus();
+  const presence = new MemoryReaderPresence();
   const partitionLog = new MemoryPartitionLog(log);
   const leases = new MemoryPartitionLeases({ partitions: log.partitions, cache });
   // The terminal belongs to the launcher; what goes wrong in here still has to be seen.
@@ -112,7 +112,7 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       leases,
       liveFeed: new MemoryLiveFeed(bus),
       cancelFeed,
-      readerCensus: census,
+      readerPresence: presence,
       pressureFeed,
       receiptFeed,
       settings: ingestSettingsOf(ingestConfigSchema.parse({})),
@@ -133,7 +133,7 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       liveFeed: new MemoryLiveFeed(bus),
       peers,
       cancelFeed,
-      readerCensus: census,
+      readerPresence: presence,
       partitions: log.partitions,
       settings: DEFAULT_EDGE_SETTINGS,
       logger,
@@ -151,7 +151,7 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       liveFeed: new MemoryLiveFeed(bus),
       cancelFeed,
       records: new MemoryRequestRecords(),
-      promptDesk: desk,
+      promptQueue: promptQueue,
       settings: gatewaySettingsOf(gatewayConfigSchema.parse({})),
       modelServer: modelServerOf(loadConfig(gatewayConfigSchema, options.environment)),
       logger,
@@ -165,7 +165,7 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
         rejected: new MemoryRejectedElements(partitionLog),
         reports,
         peers,
-        census,
+        presence,
       }),
     });
     lifecycle.add("gateway", () => gateway.close());
@@ -187,11 +187,11 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       manager: new StreamManager({
         log: new MemoryStreamLog(log),
         cancelFeed,
-        readerCensus: census,
+        readerPresence: presence,
         pressureFeed,
         receiptFeed,
       }),
-      promptDesk: desk,
+      promptQueue: promptQueue,
       model: modelOf(workerConfig),
       settings: {
         maxConcurrentAnswers: workerConfig.MAX_CONCURRENT_ANSWERS,

@@ -6,7 +6,7 @@ import {
   type AppendOutcome,
   type CachedChunk,
   type CancelReason,
-  type CancelWish,
+  type CancelRequest,
   type Checkpoint,
   type ChunkCache,
   type ListedStream,
@@ -121,7 +121,7 @@ export class RedisChunkCache implements ChunkCache {
     return fields["sequence"] === undefined ? null : decodeInfo(streamId, fields);
   }
 
-  async requestCancel(streamId: string, wish: CancelWish): Promise<StreamStatus | null> {
+  async requestCancel(streamId: string, wish: CancelRequest): Promise<StreamStatus | null> {
     const keys = [metaKey(partitionOf(streamId, this.#partitions), streamId)];
     const args = [wish.requestedMs, wish.reason];
     const reply = await this.#redis.script("record a wish to stop", "request-cancel", keys, args);
@@ -258,7 +258,7 @@ function decodeInfo(streamId: string, fields: Record<string, string>): StreamInf
     endedMs: fields["ended_ms"] === undefined ? null : Number(fields["ended_ms"]),
     options: fields["options"] ?? null,
     beatIntervalMs: Number(fields["beat_ms"] ?? 0) || null,
-    cancelWish:
+    cancelRequest:
       fields["cancel_ms"] === undefined
         ? null
         : { requestedMs: Number(fields["cancel_ms"]), reason: fields["cancel_reason"] as CancelReason },

@@ -91,7 +91,7 @@ export interface LoggedStream {
 }
 
 /** A wish to stop a stream. Known to the cache only: a cache that loses the stream's record loses it, too. */
-export interface CancelWish {
+export interface CancelRequest {
   requestedMs: number;
   reason: CancelReason;
 }
@@ -99,7 +99,7 @@ export interface CancelWish {
 /** What is known of a stream as a whole. Outlives its chunks (7 days), so that late readers learn how it ended. */
 export interface StreamInfo extends LoggedStream {
   /** Stands also when the stream has ended, whichever way. Null: nobody wanted it stopped while it was open. */
-  cancelWish: CancelWish | null;
+  cancelRequest: CancelRequest | null;
 }
 
 /** A stream as the lists of its partition have it. */
@@ -180,7 +180,7 @@ export interface ChunkCache {
    * Records that a stream is to be stopped, if it is open; of several wishes the first one stands.
    * @returns how the stream stands, null where nothing is known of it
    */
-  requestCancel(streamId: string, wish: CancelWish): Promise<StreamStatus | null>;
+  requestCancel(streamId: string, wish: CancelRequest): Promise<StreamStatus | null>;
 
   /**
    * A page of the partition's open streams, longest silent first. Kept in the same step as the heads, so a stream stands

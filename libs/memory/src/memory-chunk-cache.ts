@@ -7,7 +7,7 @@ import {
   type AppendOutcome,
   type AppliedEntry,
   type CachedChunk,
-  type CancelWish,
+  type CancelRequest,
   type Checkpoint,
   type Divergence,
   type ChunkCache,
@@ -83,13 +83,13 @@ export class MemoryChunkCache implements ChunkCache {
   async append(batch: AppendBatch): Promise<AppendOutcome> {
     assertAppendBatch(batch, this.#partitionCount);
     const partition = this.#partition(batch.partition);
-    const standing = partition.checkpoint;
+    const current = partition.checkpoint;
     if (
-      standing === null ||
-      standing.logCreatedMs !== batch.checkpoint.logCreatedMs ||
-      standing.brokerSequence < batch.readAfter
+      current === null ||
+      current.logCreatedMs !== batch.checkpoint.logCreatedMs ||
+      current.brokerSequence < batch.readAfter
     ) {
-      return { kind: "rewind", checkpoint: standing };
+      return { kind: "rewind", checkpoint: current };
     }
 
     const drafts = new Map<string, Draft>();
@@ -98,14 +98,14 @@ export class MemoryChunkCache implements ChunkCache {
     for (const entry of batch.entries) {
       const draft = drafts.get(entry.streamId) ?? this.#draftOf(entry.streamId, batch.divergences);
       drafts.set(entry.streamId, draft);
-      const applied = this.#applyEntry(draft, entry, standing.brokerSequence, batch.divergences);
+      const applied = this.#applyEntry(draft, entry, current.brokerSequence, batch.divergences);
       if (applied === null) unproven.add(entry.streamId);
       else entries.push(applied);
     }
     if (unproven.size > 0) return { kind: "unproven", streamIds: [...unproven] };
 
     for (const [streamId, draft] of drafts) this.#write(streamId, draft);
-    if (batch.checkpoint.brokerSequence > standing.brokerSequence) partition.checkpoint = batch.checkpoint;
+    if (batch.checkpoint.brokerSequence > current.brokerSequence) partition.checkpoint = batch.checkpoint;
     return { kind: "applied", entries };
   }
 
@@ -165,10 +165,10 @@ export class MemoryChunkCache implements ChunkCache {
     return record === null ? null : structuredClone(record.info);
   }
 
-  async requestCancel(streamId: string, wish: CancelWish): Promise<StreamStatus | null> {
+  async requestCancel(streamId: string, wish: CancelRequest): Promise<StreamStatus | null> {
     const info = this.#stream(streamId).record?.info;
     if (info === undefined) return null;
-    if (info.head.status === "open") info.cancelWish ??= { ...wish };
+    if (info.head.status === "open") info.cancelRequest ??= { ...wish };
     return info.head.status;
   }
 

@@ -44,7 +44,7 @@ export function encodeOptions({ options, cancelWhenAbandonedSeconds }: CreateOpt
  * What the log still has it tells itself, also whether it is of a creation that is repeated.
  * @throws StreamError STREAM_EXISTS, STREAM_DELETED
  */
-export async function demandNotOutlived(
+export async function assertNotOutlived(
   log: Pick<StreamLog, "lastMessage" | "partitions">,
   receiptFeed: Pick<ReceiptFeed, "askHead"> | undefined,
   streamId: string,

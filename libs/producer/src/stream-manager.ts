@@ -3,7 +3,7 @@ import { isStreamId, StreamError, type StreamLog } from "@sluice/core";
 import { LogSpace } from "./log-space.ts";
 import { NOTHING, type Batch, type HandleMode } from "./publisher.ts";
 import {
-  demandNotOutlived,
+  assertNotOutlived,
   encodeOptions,
   whyNotCreated,
   type CreateOptions,
@@ -53,10 +53,10 @@ export class StreamManager implements AsyncDisposable {
     const { streamId = randomUUID(), mode = "exclusive" } = request;
     this.#check(streamId);
     const options = encodeOptions(request);
-    await this.#space.demandRoom();
+    await this.#space.assertRoom();
     // A random one is new.
     if (request.streamId !== undefined)
-      await demandNotOutlived(this.#log, this.#options.receiptFeed, streamId);
+      await assertNotOutlived(this.#log, this.#options.receiptFeed, streamId);
     // Exclusive in any case: a shared one would go on where somebody else has created the stream.
     const beatIntervalMs = this.#handles.beatIntervalMs(mode);
     const creator = this.#handles.publisher(streamId, "exclusive", NOT_CREATED, {

@@ -25,7 +25,7 @@ export interface HttpServer {
 /** @throws the listen error as it is (EADDRINUSE names the port) */
 export async function listen(app: RequestListener, options: ListenOptions): Promise<HttpServer> {
   const server = createServer(app);
-  server.on("clientError", refuseUnreadable);
+  server.on("clientError", answerUnreadable);
   if (options.wrapConnection !== undefined) wrapConnections(server, options.wrapConnection);
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
@@ -43,7 +43,7 @@ export async function listen(app: RequestListener, options: ListenOptions): Prom
 }
 
 /** What isn't HTTP reaches no application, but is answered as everything else is. */
-function refuseUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
+function answerUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === "ECONNRESET" || !socket.writable) {
     socket.destroy();
     return;

@@ -98,7 +98,7 @@ export class GatewayClient {
       let problem: CliError;
       try {
         const response = await this.#request(path, request, signal);
-        if (response.ok) return await this.#checkStored(response, firstSequence);
+        if (response.ok) return await this.#assertStored(response, firstSequence);
         const refusal = await readRefusal(response);
         if (mayBeStored && refusal.problem["head_sequence"] === lastSequence) return { kind: "stored" };
         if (!mayPass(refusal)) return { kind: "refused", refusal };
@@ -117,7 +117,7 @@ export class GatewayClient {
   }
 
   /** A gateway that took the chunks under other numbers doesn't know the condition, or the stream isn't ours alone. */
-  async #checkStored(response: Response, firstSequence: number): Promise<AppendOutcome> {
+  async #assertStored(response: Response, firstSequence: number): Promise<AppendOutcome> {
     const { first_sequence: first } = (await response.json()) as { first_sequence?: unknown };
     if (typeof first === "number" && first !== firstSequence) {
       throw new CliError(

@@ -9,8 +9,8 @@ describe("the settings", () => {
   });
 
   test("come from variables with units in their names", () => {
-    const config = loadConfig(edgeConfigSchema, { BUFFER_SIZE: "7", HEARTBEAT_INTERVAL_MS: "5", PORT: "0" });
-    expect(edgeSettingsOf(config)).toMatchObject({ bufferSize: 7, heartbeatIntervalMs: 5 });
+    const config = loadConfig(edgeConfigSchema, { BUFFER_SIZE: "7", KEEP_ALIVE_INTERVAL_MS: "5", PORT: "0" });
+    expect(edgeSettingsOf(config)).toMatchObject({ bufferSize: 7, keepAliveIntervalMs: 5 });
     expect(config.PORT).toBe(0);
   });
 

@@ -4,7 +4,7 @@ import {
   NatsCancelFeed,
   NatsEdgePeers,
   NatsLiveFeed,
-  NatsReaderCensus,
+  NatsReaderPresence,
   NatsServiceReports,
 } from "@sluice/broker-nats";
 import { createRedis, RedisChunkCache } from "@sluice/cache-redis";
@@ -51,7 +51,7 @@ await runMain(async () => {
     liveFeed,
     peers: new NatsEdgePeers(link),
     cancelFeed: new NatsCancelFeed(link),
-    readerCensus: new NatsReaderCensus(link),
+    readerPresence: new NatsReaderPresence(link),
     partitions,
     settings,
     logger,

@@ -13,7 +13,7 @@ export interface EdgeSettings {
   pageChunks: number;
   pageBytes: number;
   /** A comment is sent after at most this long without anything else: proxies cut silent connections. */
-  heartbeatIntervalMs: number;
+  keepAliveIntervalMs: number;
   /** A reader that takes no byte for this long is disconnected. It can resume. */
   stallTimeoutMs: number;
   /** Between readiness off and the first closed connection: load balancers have to notice. */
@@ -33,7 +33,7 @@ export interface EdgeSettings {
   /** How long ingest has to answer one request to bring a stream back. */
   rebuildTimeoutMs: number;
   /** How long a reader is kept while the next chunk can't be had, before it is disconnected. It can resume. */
-  patienceMs: number;
+  replayRetryTimeoutMs: number;
   /** How long an unknown stream stays unknown without asking again. Also how late a new one may be found. */
   unknownTtlMs: number;
   /** Most that `wait=` may ask for. */
@@ -80,7 +80,7 @@ export const DEFAULT_EDGE_SETTINGS: Readonly<EdgeSettings> = Object.freeze({
   maxHeldBytes: 2 * MIB,
   pageChunks: 256,
   pageBytes: 256 * 1024,
-  heartbeatIntervalMs: 30_000,
+  keepAliveIntervalMs: 30_000,
   stallTimeoutMs: 60_000,
   drainNoticeMs: 3_000,
   drainTimeoutMs: 10_000,
@@ -90,7 +90,7 @@ export const DEFAULT_EDGE_SETTINGS: Readonly<EdgeSettings> = Object.freeze({
   headCheckIntervalMs: 60_000,
   feedLingerMs: 5_000,
   rebuildTimeoutMs: 2_000,
-  patienceMs: 15_000,
+  replayRetryTimeoutMs: 15_000,
   unknownTtlMs: 1_000,
   maxWaitMs: 30_000,
   retryMs: 2_000,

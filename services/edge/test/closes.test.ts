@@ -15,7 +15,7 @@ const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(reso
 
 /** Connections and their readers. A connection is closed a moment after its reader has left. */
 function countOpen({ edge }: Bench): number {
-  const { connections, subscribers } = edge.census();
+  const { connections, subscribers } = edge.counts();
   return connections + subscribers;
 }
 

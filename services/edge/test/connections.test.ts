@@ -147,7 +147,7 @@ test("connections that have become old end, not all at once, each told when to c
 
 test("a reader who froze without a word on a quiet stream is out of the list within the connection age", async () => {
   // What the kernel takes for him is no sign of life, and of heartbeats it would take days' worth.
-  await using bench = await startWith(["s"], { maxConnectionAgeMs: 1_000, heartbeatIntervalMs: 40 });
+  await using bench = await startWith(["s"], { maxConnectionAgeMs: 1_000, keepAliveIntervalMs: 40 });
   await using admin = await openAdmin(bench);
   await using proxy = await startFaultProxy(bench.url);
   const reader = await TestReader.open(`${proxy.url.replace("nats:", "http:")}/streams/s/events`);
@@ -161,7 +161,7 @@ test("a reader who froze without a word on a quiet stream is out of the list wit
     return listed === undefined || listed.last_seen > before[0]!.last_seen;
   });
   await eventually("it to be gone", async () => (await admin.list()).connections.length === 0);
-  expect(bench.edge.census()).toMatchObject({ connections: 0, subscribers: 0 });
+  expect(bench.edge.counts()).toMatchObject({ connections: 0, subscribers: 0 });
   expect(await bench.metric("sluice_edge_aged_total")).toBe(1);
   expect(await bench.metric("sluice_edge_stalled_total")).toBe(0);
   reader.close();

@@ -88,7 +88,7 @@ describe("a stream of events", () => {
     await eventually("the stream", () => client.received().includes("retry: "));
     client.end();
     await once(client, "close");
-    await eventually("nobody to be left", () => bench.edge.census().connections === 0);
+    await eventually("nobody to be left", () => bench.edge.counts().connections === 0);
     expect(client.received()).not.toMatch(/0\r\n\r\n$/);
   });
 
@@ -124,7 +124,7 @@ test("a server that closes gives its readers the grace time, and doesn't wait fo
   const closing = server.close(50);
   await once(client, "end");
   await closing;
-  await eventually("nobody to be left", () => bench.edge.census().connections === 0);
+  await eventually("nobody to be left", () => bench.edge.counts().connections === 0);
   expect(client.received()).not.toMatch(/0\r\n\r\n$/);
   client.destroy();
 });

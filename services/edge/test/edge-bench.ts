@@ -8,7 +8,7 @@ import {
   type LiveRange,
   type LogElement,
   type LogEntry,
-  type ReaderCensus,
+  type ReaderPresence,
   type Subscription,
 } from "@sluice/core";
 import { chunkMetadataSchema, deletedFrame, elementFrames } from "@sluice/protocol";
@@ -26,7 +26,7 @@ interface BenchPorts<Cache extends ChunkCache, Feed extends LiveFeed> {
   partitions: number;
   peers: EdgePeers;
   cancelFeed: CancelFeed;
-  readerCensus: ReaderCensus;
+  readerPresence: ReaderPresence;
   /** Subscriptions that are open on either feed; checked at the end. */
   countSubscriptions: () => number;
   measureLoad?: () => Load;
@@ -57,7 +57,7 @@ export async function startBench<Cache extends ChunkCache, Feed extends LiveFeed
     liveFeed: edgeFeed,
     peers: ports.peers,
     cancelFeed: ports.cancelFeed,
-    readerCensus: ports.readerCensus,
+    readerPresence: ports.readerPresence,
     partitions,
     settings: {
       ...DEFAULT_EDGE_SETTINGS,
@@ -95,7 +95,7 @@ export async function startBench<Cache extends ChunkCache, Feed extends LiveFeed
     [Symbol.asyncDispose]: async () => {
       for (const reader of readers) reader.close();
       await eventually("all readers gone from the edge", () => {
-        const { connections, subscribers, streams } = edge.census();
+        const { connections, subscribers, streams } = edge.counts();
         return connections + subscribers + streams === 0;
       });
       edge.close();

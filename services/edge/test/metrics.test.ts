@@ -2,7 +2,7 @@ import { memoryEdgePorts } from "@sluice/testing";
 import { createLogger, createRegistry } from "@sluice/runtime";
 import { expect, test } from "vitest";
 import { Hub } from "../src/stream/hub.ts";
-import { LookUp } from "../src/stream/stream-lookup.ts";
+import { StreamLookup } from "../src/stream/stream-lookup.ts";
 import { createEdgeMetrics } from "../src/metrics.ts";
 import { DEFAULT_EDGE_SETTINGS } from "../src/settings.ts";
 import { startBench } from "./edge-bench.ts";
@@ -66,17 +66,17 @@ test("a registry is as large after 100,000 streams that nobody has as after a hu
   const { bus, cache, edgeFeed: liveFeed } = memoryEdgePorts();
   const registry = createRegistry("edge");
   const settings = { ...DEFAULT_EDGE_SETTINGS, feedLingerMs: 0, barrierTimeoutMs: 1_000 };
-  const census = {
+  const counts = {
     connections: () => 0,
     streams: () => hub.size,
     subscribers: () => hub.countListeners(),
   };
-  const metrics = createEdgeMetrics(registry, census);
+  const metrics = createEdgeMetrics(registry, counts);
   const answers = [0, 1, 2, 3].map((partition) => liveFeed.answerBarriers(partition));
   for (const partition of [0, 1, 2, 3])
     answers.push(liveFeed.answerRebuilds(partition, async () => ({ kind: "unknown" })));
-  const lookUp = new LookUp({ cache, liveFeed, partitions: 4, settings, metrics });
-  const hub: Hub = new Hub({ liveFeed, lookUp, settings, metrics, logger: createLogger("edge", "silent") });
+  const lookup = new StreamLookup({ cache, liveFeed, partitions: 4, settings, metrics });
+  const hub: Hub = new Hub({ liveFeed, lookup, settings, metrics, logger: createLogger("edge", "silent") });
   const seriesAfter = async (streams: number, prefix: string): Promise<number> => {
     for (let at = 0; at < streams; at += 1_000) {
       const joined = Array.from({ length: Math.min(1_000, streams - at) }, (_, index) => {

@@ -5,7 +5,7 @@ import {
   NatsCancelFeed,
   NatsEdgePeers,
   NatsLiveFeed,
-  NatsReaderCensus,
+  NatsReaderPresence,
 } from "@sluice/broker-nats";
 import { createRedis, RedisChunkCache } from "@sluice/cache-redis";
 import type { EdgeSettings } from "../src/settings.ts";
@@ -42,7 +42,7 @@ export async function openRealBench(
     edgeFeed: new NatsLiveFeed(edgeLink),
     peers: new NatsEdgePeers(edgeLink),
     cancelFeed: new NatsCancelFeed(edgeLink),
-    readerCensus: new NatsReaderCensus(edgeLink),
+    readerPresence: new NatsReaderPresence(edgeLink),
     ingestFeed: new NatsLiveFeed(ingestLink),
     partitions,
     countSubscriptions: () => 0,

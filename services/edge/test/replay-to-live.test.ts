@@ -154,6 +154,6 @@ describe("a reader", () => {
     await bench.ingest.publish("s", ["a"]);
     const readers = await Promise.all(sequencesTo(50).map(() => bench.open("/streams/s/events")));
     await Promise.all(readers.map((reader) => reader.untilSequence(1)));
-    expect(bench.edge.census()).toEqual({ connections: 50, subscribers: 50, streams: 1 });
+    expect(bench.edge.counts()).toEqual({ connections: 50, subscribers: 50, streams: 1 });
   });
 });

@@ -223,11 +223,11 @@ describe("an unknown stream", () => {
     const waiting = fetch(`${bench.url}/streams/never/events?wait=20`, { signal: abort.signal }).catch(
       () => "gone",
     );
-    await eventually("the reader to wait", () => bench.edge.census().subscribers === 1);
+    await eventually("the reader to wait", () => bench.edge.counts().subscribers === 1);
     abort.abort();
     expect(await waiting).toBe("gone");
-    await eventually("the reader to be gone", () => bench.edge.census().subscribers === 0);
-    expect(bench.edge.census().streams).toBe(0);
+    await eventually("the reader to be gone", () => bench.edge.counts().subscribers === 0);
+    expect(bench.edge.counts().streams).toBe(0);
   });
 });
 

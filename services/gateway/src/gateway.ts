@@ -1,4 +1,4 @@
-import type { CancelFeed, ChunkCache, LiveFeed, PromptDesk, RequestRecords, StreamLog } from "@sluice/core";
+import type { CancelFeed, ChunkCache, LiveFeed, PromptQueue, RequestRecords, StreamLog } from "@sluice/core";
 import { StreamManager } from "@sluice/producer";
 import { CONTROL_OPERATIONS, GATEWAY_OPERATIONS, openApiDocument, type Operation } from "@sluice/protocol";
 import { cancelRoute, noSuchRoute, problemHandler, type Logger } from "@sluice/runtime";
@@ -27,7 +27,7 @@ export interface GatewayParts {
   cancelFeed: Pick<CancelFeed, "onCancel" | "requestCancel">;
   /** Of requests that carry a key. */
   records: RequestRecords;
-  promptDesk: Pick<PromptDesk, "ask">;
+  promptQueue: Pick<PromptQueue, "ask">;
   settings: GatewaySettings;
   logger: Logger;
   registry: Registry;

@@ -5,8 +5,8 @@ import {
   NatsEdgePeers,
   NatsLiveFeed,
   NatsPartitionLog,
-  NatsPromptDesk,
-  NatsReaderCensus,
+  NatsPromptQueue,
+  NatsReaderPresence,
   NatsRejectedElements,
   NatsServiceReports,
   NatsStreamLog,
@@ -58,7 +58,7 @@ await runMain(async () => {
     rejected: new NatsRejectedElements(link),
     reports,
     peers: new NatsEdgePeers(link),
-    census: new NatsReaderCensus(link),
+    presence: new NatsReaderPresence(link),
   });
   const gateway = createGateway({
     log: new NatsStreamLog(link, identity),
@@ -66,7 +66,7 @@ await runMain(async () => {
     liveFeed: new NatsLiveFeed(link),
     cancelFeed: new NatsCancelFeed(link),
     records: new RedisRequestRecords(redis),
-    promptDesk: new NatsPromptDesk(link),
+    promptQueue: new NatsPromptQueue(link),
     settings: settingsOf(config),
     logger,
     registry,

@@ -15,7 +15,7 @@ import {
   MemoryLog,
   MemoryPartitionLeases,
   MemoryPartitionLog,
-  MemoryReaderCensus,
+  MemoryReaderPresence,
   MemoryRejectedElements,
   MemoryServiceReports,
   MemoryStreamLog,
@@ -39,7 +39,7 @@ let cache: MemoryChunkCache;
 let leases: MemoryPartitionLeases;
 let reports: MemoryServiceReports;
 let peers: MemoryEdgePeers;
-let census: MemoryReaderCensus;
+let presence: MemoryReaderPresence;
 let bench: Bench;
 
 async function startWith(partitionLog: MemoryPartitionLog): Promise<void> {
@@ -50,7 +50,7 @@ async function startWith(partitionLog: MemoryPartitionLog): Promise<void> {
     rejected: new MemoryRejectedElements(log),
     reports,
     peers,
-    census,
+    presence,
   });
   const streamLog = new MemoryStreamLog(log.log);
   bench = await new Bench({ ...memoryGatewayPorts(), log: streamLog, control }).listen();
@@ -62,7 +62,7 @@ beforeEach(async () => {
   leases = new MemoryPartitionLeases({ partitions: PARTITIONS, cache });
   reports = new MemoryServiceReports();
   peers = new MemoryEdgePeers();
-  census = new MemoryReaderCensus();
+  presence = new MemoryReaderPresence();
   await startWith(log);
 });
 afterEach(async () => {
@@ -182,7 +182,7 @@ test("readers are counted by stream, and that nobody can be asked is told, not t
     status: 503,
     body: { code: "CONNECTION" },
   });
-  census.answerCensus((streamId) => (streamId === "a" ? 3 : 0));
+  presence.answerPresence((streamId) => (streamId === "a" ? 3 : 0));
   const counts = await read(readerCountsSchema, "/control/readers?stream_id=a&stream_id=b");
   expect(counts).toEqual({ readers: { a: 3, b: 0 } });
 });

@@ -1,7 +1,7 @@
 import { connect, type Socket } from "node:net";
 import type {
   CancelFeed,
-  PromptDesk,
+  PromptQueue,
   RequestRecords,
   StoredMessage,
   StreamInfo,
@@ -23,7 +23,7 @@ export interface Answer {
 /** What a bench stands on; the fakes come from the tests. */
 export interface BenchPorts {
   log: StreamLog;
-  promptDesk: PromptDesk;
+  promptQueue: PromptQueue;
   cancelFeed: Pick<CancelFeed, "onCancel" | "requestCancel">;
   records: RequestRecords;
   control?: Router;

@@ -5,7 +5,7 @@ import {
   NatsCancelFeed,
   NatsLiveFeed,
   NatsPartitionLog,
-  NatsPromptDesk,
+  NatsPromptQueue,
   NatsStreamLog,
   type NatsLink,
 } from "@sluice/broker-nats";
@@ -60,7 +60,7 @@ async function startGateway(): Promise<string> {
     liveFeed: new NatsLiveFeed(link),
     cancelFeed: new NatsCancelFeed(link),
     records: new RedisRequestRecords(connection),
-    promptDesk: new NatsPromptDesk(link),
+    promptQueue: new NatsPromptQueue(link),
     settings: settingsOf(gatewayConfigSchema.parse({})),
     logger: createLogger("gateway", "silent"),
     registry: createRegistry("gateway"),

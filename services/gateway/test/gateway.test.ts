@@ -1,16 +1,16 @@
 import { StreamError, type StreamInfo } from "@sluice/core";
-import type { MemoryLog, MemoryPromptDesk } from "@sluice/memory";
+import type { MemoryLog, MemoryPromptQueue } from "@sluice/memory";
 import { memoryGatewayPorts } from "@sluice/testing";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Bench, text } from "./gateway-bench.ts";
 
 let log: MemoryLog;
-let promptDesk: MemoryPromptDesk;
+let promptQueue: MemoryPromptQueue;
 let bench: Bench;
 
 beforeEach(async () => {
   const ports = memoryGatewayPorts();
-  ({ memory: log, promptDesk } = ports);
+  ({ memory: log, promptQueue } = ports);
   bench = await new Bench(ports).listen();
 });
 afterEach(async () => {
@@ -124,7 +124,7 @@ test("a delete leaves a tombstone, can be repeated, and reaches a record that ou
 
 test("a prompt goes to a worker, and the answer tells where to read", async () => {
   const asked: unknown[] = [];
-  const worker = promptDesk.serve(async (prompt) => void asked.push(prompt));
+  const worker = promptQueue.serve(async (prompt) => void asked.push(prompt));
   const answer = await bench.call("POST", "/prompts", { prompt: "why?", stream_id: "s" });
   expect(answer).toMatchObject({
     status: 201,
@@ -141,7 +141,7 @@ test("a prompt goes to a worker, and the answer tells where to read", async () =
 });
 
 test("what a worker refuses with reaches the asker", async () => {
-  promptDesk.serve(() => Promise.reject(new StreamError("STREAM_EXISTS", "taken")));
+  promptQueue.serve(() => Promise.reject(new StreamError("STREAM_EXISTS", "taken")));
   expect(await bench.call("POST", "/prompts", { prompt: "why?", stream_id: "s" })).toMatchObject({
     status: 409,
     body: { code: "STREAM_EXISTS", detail: "taken" },
@@ -194,6 +194,6 @@ function info(streamId: string, status: StreamInfo["head"]["status"]): StreamInf
     endedMs: 3,
     options: null,
     beatIntervalMs: null,
-    cancelWish: null,
+    cancelRequest: null,
   };
 }

@@ -4,7 +4,7 @@ import {
   MemoryEdgePeers,
   MemoryPartitionLeases,
   MemoryPartitionLog,
-  MemoryReaderCensus,
+  MemoryReaderPresence,
   MemoryRejectedElements,
   MemoryServiceReports,
 } from "@sluice/memory";
@@ -32,7 +32,7 @@ test.each([
       rejected: new MemoryRejectedElements(log),
       reports: new MemoryServiceReports(),
       peers: new MemoryEdgePeers(),
-      census: new MemoryReaderCensus(),
+      presence: new MemoryReaderPresence(),
     });
     await using bench = await new Bench({ ...ports, ...(hasControl ? { control } : {}) }).listen();
     const { body } = await bench.call("GET", "/openapi.json");

@@ -5,7 +5,7 @@ import type {
   PartitionLeases,
   PartitionLog,
   PressureFeed,
-  ReaderCensus,
+  ReaderPresence,
   ReceiptFeed,
   StreamLog,
   Subscription,
@@ -46,7 +46,7 @@ interface LifePorts {
   leases: PartitionLeases;
   openFeed(): LiveFeed;
   cancelFeed: CancelFeed;
-  readerCensus: ReaderCensus;
+  readerPresence: ReaderPresence;
   pressureFeed: PressureFeed;
   receiptFeed: ReceiptFeed;
   /** Readers and subscriptions that haven't been closed. */
@@ -80,7 +80,7 @@ export function lifeBench<Ports extends LifePorts>(ports: Ports): Ports & LifeBe
         leases: parts.leases ?? ports.leases,
         liveFeed: parts.liveFeed ?? ports.openFeed(),
         cancelFeed: ports.cancelFeed,
-        readerCensus: ports.readerCensus,
+        readerPresence: ports.readerPresence,
         pressureFeed: ports.pressureFeed,
         receiptFeed: ports.receiptFeed,
         settings: { ...SETTINGS, ...settings },

@@ -17,7 +17,7 @@ const NEW_STREAM: StreamInfo = {
   endedMs: null,
   options: null,
   beatIntervalMs: BEAT_INTERVAL_MS,
-  cancelWish: null,
+  cancelRequest: null,
 };
 
 const lost = { type: "Error", code: "PRODUCER_LOST" };

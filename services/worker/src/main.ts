@@ -1,4 +1,4 @@
-import { connectNats, NatsPromptDesk, NatsServiceReports } from "@sluice/broker-nats";
+import { connectNats, NatsPromptQueue, NatsServiceReports } from "@sluice/broker-nats";
 import { createManager } from "@sluice/producer";
 import {
   createInstanceName,
@@ -30,7 +30,7 @@ await runMain(async () => {
   lifecycle.add("nats", () => link.close());
   const worker = createWorker({
     manager: await createManager(link, { settings: { beatIntervalMs: config.BEAT_INTERVAL_MS } }),
-    promptDesk: new NatsPromptDesk(link),
+    promptQueue: new NatsPromptQueue(link),
     model,
     settings: {
       maxConcurrentAnswers: config.MAX_CONCURRENT_ANSWERS,

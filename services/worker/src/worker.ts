@@ -1,4 +1,4 @@
-import { StreamError, type Prompt, type PromptDesk, type Subscription } from "@sluice/core";
+import { StreamError, type Prompt, type PromptQueue, type Subscription } from "@sluice/core";
 import type { StreamHandle, StreamManager } from "@sluice/producer";
 import type { Logger } from "@sluice/runtime";
 import type { Registry } from "prom-client";
@@ -17,7 +17,7 @@ export interface WorkerSettings {
 
 export interface WorkerParts {
   manager: StreamManager;
-  promptDesk: PromptDesk;
+  promptQueue: PromptQueue;
   model: Model;
   settings: WorkerSettings;
   logger: Logger;
@@ -49,7 +49,7 @@ export class Worker {
   constructor(parts: WorkerParts) {
     this.#parts = parts;
     this.#metrics = new WorkerMetrics(parts.registry);
-    this.#subscription = parts.promptDesk.serve((prompt) => this.#accept(prompt));
+    this.#subscription = parts.promptQueue.serve((prompt) => this.#accept(prompt));
   }
 
   get runningAnswers(): number {

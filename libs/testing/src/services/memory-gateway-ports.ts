@@ -3,7 +3,7 @@ import { DescribedAnswers } from "./described-answers.ts";
 import {
   MemoryCancelFeed,
   MemoryLog,
-  MemoryPromptDesk,
+  MemoryPromptQueue,
   MemoryRequestRecords,
   MemoryStreamLog,
 } from "@sluice/memory";
@@ -18,7 +18,7 @@ export function memoryGatewayPorts() {
   return {
     memory,
     log: new MemoryStreamLog(memory),
-    promptDesk: new MemoryPromptDesk(),
+    promptQueue: new MemoryPromptQueue(),
     cancelFeed: new MemoryCancelFeed(),
     records: new MemoryRequestRecords(),
     answers,

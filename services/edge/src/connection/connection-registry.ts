@@ -26,7 +26,7 @@ const MAX_PAGE_CHARACTERS = 256 * 1024;
  * whatever comes first: bytes that nobody takes (stall time-out), heartbeats that nobody acknowledges (TCP, some 15 minutes
  * on Linux), and, where a frozen client's or a proxy's kernel goes on acknowledging, the connection's age.
  */
-export class ConnectionTracker {
+export class ConnectionRegistry {
   /** Different for each running process, so that an id leads to the pod that has the connection. */
   readonly podId = randomBytes(6).toString("base64url");
   readonly #tracked = new Map<string, TrackedConnection>();

@@ -7,7 +7,7 @@ import { Duplex } from "node:stream";
  * Node keeps parser, request, response, headers and router of a response until it ends: 15 KB that a stream of events
  * doesn't need, and a write through all of it costs more than one to the socket.
  */
-export class RequestSocket extends Duplex {
+export class DetachableSocket extends Duplex {
   #socket: Socket | null;
   readonly #onData = (bytes: Buffer): void => {
     if (!this.push(bytes)) this.#socket?.pause();

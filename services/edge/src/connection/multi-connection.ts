@@ -1,4 +1,4 @@
-import { StreamError, type StartPoint } from "@sluice/core";
+import { Mutex, StreamError, type StartPoint } from "@sluice/core";
 import {
   connectionFrame,
   encodeMultiPosition,
@@ -11,10 +11,9 @@ import {
 } from "@sluice/protocol";
 import type { Connection } from "./connection.ts";
 import type { Hub } from "../stream/hub.ts";
-import type { Outlet } from "../stream/frame-sink.ts";
-import { Patience } from "../stream/retry-window.ts";
+import type { FrameSink } from "../stream/frame-sink.ts";
+import { RetryWindow } from "../stream/retry-window.ts";
 import type { Opening, Subscriber } from "../stream/subscriber.ts";
-import { Turns } from "../stream/turns.ts";
 
 interface Followed {
   readonly subscriber: Subscriber;
@@ -31,7 +30,7 @@ const WITHOUT_IDS = new WeakMap<Uint8Array, Uint8Array>();
  *
  *   follow (each) ──▶ opened ──▶ attach ──▶ … add, drop … ──▶ the last stream is over: the response ends
  *
- * What can't be resolved for one stream within the patience ends the connection as a whole, and the reader comes again.
+ * What can't be resolved for one stream within the retry window ends the connection as a whole, and the reader comes again.
  */
 export class MultiConnection {
   readonly id: string;
@@ -43,8 +42,8 @@ export class MultiConnection {
   readonly #dropped = new Set<string>();
   /** Called for each id that nobody knows. */
   readonly #onUnknown: () => void;
-  readonly #patiences = new Set<Patience>();
-  readonly #turns = new Turns();
+  readonly #retryWindows = new Set<RetryWindow>();
+  readonly #turns = new Mutex();
   #connection: Connection | null = null;
   /** What is to be told once there is a connection. */
   #notices: string[] = [];
@@ -168,7 +167,7 @@ export class MultiConnection {
   /** Takes all its readers off their streams. To be called when the response is over, for whatever reason. Idempotent. */
   close(): void {
     this.#isClosed = true;
-    for (const patience of this.#patiences) patience.cancel();
+    for (const retryWindow of this.#retryWindows) retryWindow.cancel();
     for (const { subscriber } of this.#streams.values()) subscriber.leave();
   }
 
@@ -179,11 +178,11 @@ export class MultiConnection {
   /** @returns whether there is something to send */
   async #open(streamId: string, followed: Followed, waitMs: number): Promise<boolean> {
     const { subscriber } = followed;
-    const patience = new Patience(waitMs);
-    this.#patiences.add(patience);
+    const retryWindow = new RetryWindow(waitMs);
+    this.#retryWindows.add(retryWindow);
     const isOff = (): boolean => this.#isClosed || this.#streams.get(streamId) !== followed;
-    const opening = await this.#hub.waitingRoom.find(() => subscriber.open(false), patience, isOff);
-    this.#patiences.delete(patience);
+    const opening = await this.#hub.pendingStreams.find(() => subscriber.open(false), retryWindow, isOff);
+    this.#retryWindows.delete(retryWindow);
     if (isOff()) return false;
     if (opening === "ready") {
       followed.state = "following";
@@ -204,10 +203,10 @@ export class MultiConnection {
     const connection = this.#connection;
     if (connection === null) return;
     followed.state = "following";
-    followed.subscriber.start(this.#outletOf(followed, connection));
+    followed.subscriber.start(this.#sinkOf(followed, connection));
   }
 
-  #outletOf(followed: Followed, connection: Connection): Outlet {
+  #sinkOf(followed: Followed, connection: Connection): FrameSink {
     const { subscriber } = followed;
     return {
       get isBlocked() {
@@ -218,7 +217,7 @@ export class MultiConnection {
       push: (frames, chunks) => connection.push(withoutIdsOnce(subscriber.streamId, frames), chunks),
       drained: () => connection.drained(),
       inTurn: (work) =>
-        this.#turns.take(async () => {
+        this.#turns.run(async () => {
           await connection.drained();
           return work();
         }),

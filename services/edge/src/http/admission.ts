@@ -34,7 +34,7 @@ export interface Load {
  * Decides who may connect. Above the soft marks nobody new, and the pod isn't ready; above the hard ones the
  * slowest readers are disconnected as well. They resume elsewhere.
  */
-export class Pressure {
+export class Admission {
   readonly #connections: ReadonlySet<Connection>;
   readonly #settings: PressureSettings;
   readonly #metrics: EdgeMetrics;

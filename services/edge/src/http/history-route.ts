@@ -2,7 +2,7 @@ import { StreamError, type StartPoint } from "@sluice/core";
 import { Router, type Request, type RequestHandler, type Response } from "express";
 import { queryNumber, queryValue, readStart } from "./start-position.ts";
 import { findCursor, readHistory, type HistoryPage } from "./history.ts";
-import { Patience } from "../stream/retry-window.ts";
+import { RetryWindow } from "../stream/retry-window.ts";
 import { readStreamId, type RouteParts } from "./route-parts.ts";
 
 const DEFAULT_CHUNKS = 100;
@@ -24,7 +24,7 @@ function serveHistory(parts: RouteParts): RequestHandler {
     const start = readHistoryStart(request);
     const limit = Math.min(Math.max(queryNumber(request, "limit", DEFAULT_CHUNKS), 1), MAX_CHUNKS);
     const waitMs = Math.min(queryNumber(request, "wait", 0) * 1000, settings.maxWaitMs);
-    parts.pressure.admit(request.ip ?? "");
+    parts.admission.admit(request.ip ?? "");
     try {
       const page = await findPage(parts, { streamId, start, response, limit, waitMs });
       if (response.closed) return;
@@ -56,21 +56,21 @@ interface Poll {
 
 /** Reads until there is something to tell or the time is over; null: there is no such stream. */
 async function findPage(parts: RouteParts, poll: Poll): Promise<HistoryPage | null> {
-  const { lookUp } = parts.context;
+  const { lookup } = parts.context;
   const { streamId, start, waitMs } = poll;
   const bounds = { maxChunks: poll.limit, maxBytes: MAX_BYTES };
   const read = async (): Promise<{ page: HistoryPage; cursor: number } | null> => {
-    const cursor = await findCursor(lookUp, streamId, start);
+    const cursor = await findCursor(lookup, streamId, start);
     if (cursor === null) return null;
-    const page = await readHistory(lookUp, streamId, cursor, bounds);
+    const page = await readHistory(lookup, streamId, cursor, bounds);
     return page && { page, cursor };
   };
   if (waitMs === 0) return (await read())?.page ?? null;
 
   const waiter = parts.hub.watch(streamId);
-  const patience = new Patience(waitMs);
+  const retryWindow = new RetryWindow(waitMs);
   const over = new AbortController();
-  over.signal.addEventListener("abort", () => patience.cancel(), { once: true });
+  over.signal.addEventListener("abort", () => retryWindow.cancel(), { once: true });
   const stopWaiting = (): void => over.abort();
   const timer = setTimeout(stopWaiting, waitMs);
   parts.closing.addEventListener("abort", stopWaiting);
@@ -80,12 +80,12 @@ async function findPage(parts: RouteParts, poll: Poll): Promise<HistoryPage | nu
       await waiter.confirmed();
       return read();
     };
-    const found = await parts.hub.waitingRoom.find(look, patience, () => over.signal.aborted);
+    const found = await parts.hub.pendingStreams.find(look, retryWindow, () => over.signal.aborted);
     if (found === null || hasNews(found.page, found.cursor)) return found?.page ?? null;
     waiter.markKnown();
     await waiter.past(found.cursor, over.signal);
     if (over.signal.aborted) return found.page;
-    return await readHistory(lookUp, streamId, found.cursor, bounds);
+    return await readHistory(lookup, streamId, found.cursor, bounds);
   } finally {
     clearTimeout(timer);
     parts.closing.removeEventListener("abort", stopWaiting);

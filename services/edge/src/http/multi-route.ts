@@ -20,13 +20,13 @@ export async function serveMany(parts: RouteParts, request: Request, response: R
   const waitMs = Math.min(queryNumber(request, "wait", 0) * 1000, settings.maxWaitMs);
   assertOpen(parts);
   const address = request.ip ?? "";
-  parts.pressure.admit(address);
+  parts.admission.admit(address);
   if (position.isResumed) metrics.reconnections.inc();
 
-  const multi = new MultiConnection(parts.tracker.createId(), parts.hub, {
+  const multi = new MultiConnection(parts.connectionRegistry.createId(), parts.hub, {
     listed,
     isCompact,
-    onUnknown: () => parts.pressure.charge(address),
+    onUnknown: () => parts.admission.charge(address),
   });
   const close = multi.close.bind(multi);
   response.once("close", close);

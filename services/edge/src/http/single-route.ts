@@ -2,8 +2,8 @@ import { StreamError } from "@sluice/core";
 import { encodeResumeToken } from "@sluice/protocol";
 import type { Request, Response } from "express";
 import { queryNumber, readPosition, readsCompact } from "./start-position.ts";
-import { SoleOutlet } from "../stream/frame-sink.ts";
-import { Patience } from "../stream/retry-window.ts";
+import { ConnectionSink } from "../connection/connection-sink.ts";
+import { RetryWindow } from "../stream/retry-window.ts";
 import { openConnection, readCoalesceMs } from "./open-connection.ts";
 import {
   CONNECTION_ID_HEADER,
@@ -13,7 +13,7 @@ import {
 } from "./response-headers.ts";
 import { assertOpen, type RouteParts } from "./route-parts.ts";
 import type { Opening, Subscriber } from "../stream/subscriber.ts";
-import type { WaitingRoom } from "../stream/pending-streams.ts";
+import type { PendingStreams } from "../stream/pending-streams.ts";
 
 /** One stream on a connection of its own. @throws StreamError before anything is sent */
 export async function serveOne(
@@ -28,14 +28,14 @@ export async function serveOne(
   const coalesceMs = readCoalesceMs(request);
   const waitMs = Math.min(queryNumber(request, "wait", 0) * 1000, settings.maxWaitMs);
   assertOpen(parts);
-  parts.pressure.admit(request.ip ?? "");
+  parts.admission.admit(request.ip ?? "");
   if (position.isResumed) metrics.reconnections.inc();
 
   const subscriber = parts.hub.join(streamId, reading);
   const leave = subscriber.leave.bind(subscriber);
   response.once("close", leave);
   try {
-    const opening = await openWithin(parts.hub.waitingRoom, subscriber, waitMs, response);
+    const opening = await openWithin(parts.hub.pendingStreams, subscriber, waitMs, response);
     if (response.closed) return;
     if (opening === null) throw new StreamError("STREAM_NOT_FOUND", `there is no stream ${streamId}`);
     if (opening === "deleted") throw new StreamError("STREAM_DELETED", `stream ${streamId} was deleted`);
@@ -49,7 +49,7 @@ export async function serveOne(
       response.status(204).end();
       return;
     }
-    const id = parts.tracker.createId();
+    const id = parts.connectionRegistry.createId();
     setStreamHeaders(response);
     response.setHeader(CONNECTION_ID_HEADER, id);
     if (request.method === "HEAD") {
@@ -59,7 +59,7 @@ export async function serveOne(
     response.off("close", leave);
     const carried = { id, carries: subscriber };
     const connection = openConnection(parts, request, response, carried, { coalesceMs, onClose: leave });
-    subscriber.start(new SoleOutlet(connection));
+    subscriber.start(new ConnectionSink(connection));
   } catch (error) {
     subscriber.leave();
     throw error;
@@ -68,16 +68,16 @@ export async function serveOne(
 
 /** Readers of bare publishes may come before the stream: they are kept for a while, with no answer yet. */
 function openWithin(
-  waitingRoom: WaitingRoom,
+  pendingStreams: PendingStreams,
   subscriber: Subscriber,
   waitMs: number,
   response: Response,
 ): Promise<Opening | null> {
-  const patience = new Patience(waitMs);
-  response.once("close", () => patience.cancel());
-  return waitingRoom.find(
+  const retryWindow = new RetryWindow(waitMs);
+  response.once("close", () => retryWindow.cancel());
+  return pendingStreams.find(
     () => subscriber.open(),
-    patience,
+    retryWindow,
     () => response.closed,
   );
 }

@@ -3,10 +3,10 @@ const FIRST_PAUSE_MS = 10;
 const LONGEST_PAUSE_MS = 500;
 
 /**
- * Waiting between tries in vain: ever longer, and out of patience at some time. `cancel` wakes the waiter at once,
+ * Back-off between failed attempts, with an overall deadline. `cancel` wakes the waiter at once,
  * so that nothing of it stays behind when its owner goes.
  */
-export class Patience {
+export class RetryWindow {
   readonly #limitMs: number;
   #sinceMs: number | null = null;
   #nextMs = FIRST_PAUSE_MS;

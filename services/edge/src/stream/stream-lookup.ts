@@ -13,7 +13,7 @@ import {
 import { cachedFrames } from "@sluice/protocol";
 import type { EdgeMetrics } from "../metrics.ts";
 import type { EdgeSettings } from "../settings.ts";
-import { TurnQuestions } from "./tick-batcher.ts";
+import { TickBatcher } from "./tick-batcher.ts";
 
 /** A page of the cache. Its frames are made once, however many readers it is for. */
 export class ChunkPage implements Page<CachedChunk> {
@@ -40,7 +40,7 @@ export class ChunkPage implements Page<CachedChunk> {
 }
 
 /** Where a stream stands, without its chunks. */
-export interface StreamStanding {
+export interface StreamState {
   head: number;
   hasEnded: boolean;
   status: StreamStatus;
@@ -52,21 +52,24 @@ const MAX_UNKNOWN_STREAMS = 10_000;
 /** For whom only the head and the status matter. */
 export const HEAD_ONLY: PageBounds = { maxChunks: 1, maxBytes: 1 };
 
-type LookUpSettings = Pick<EdgeSettings, "pageChunks" | "pageBytes" | "rebuildTimeoutMs" | "unknownTtlMs">;
+type StreamLookupSettings = Pick<
+  EdgeSettings,
+  "pageChunks" | "pageBytes" | "rebuildTimeoutMs" | "unknownTtlMs"
+>;
 
 /**
  * What the edge asks of cache and ingest, each question once however many readers have it.
  * Throws StreamError CACHE_UNAVAILABLE as the cache does.
  */
-export class LookUp {
+export class StreamLookup {
   readonly #cache: ChunkCache;
   readonly #liveFeed: LiveFeed;
   readonly #partitions: number;
-  readonly #settings: LookUpSettings;
+  readonly #settings: StreamLookupSettings;
   readonly #pageBounds: PageBounds;
   readonly #metrics: EdgeMetrics;
-  readonly #reads = new TurnQuestions<ChunkPage | null>();
-  readonly #barriers = new TurnQuestions<boolean>();
+  readonly #reads = new TickBatcher<ChunkPage | null>();
+  readonly #barriers = new TickBatcher<boolean>();
   readonly #rebuilds = new Map<string, Promise<RebuildAnswer | null>>();
   /** When each unknown stream may be asked for again, ms; in the order of asking. */
   readonly #unknownUntilMs = new Map<string, number>();
@@ -75,7 +78,7 @@ export class LookUp {
     cache: ChunkCache;
     liveFeed: LiveFeed;
     partitions: number;
-    settings: LookUpSettings;
+    settings: StreamLookupSettings;
     metrics: EdgeMetrics;
   }) {
     this.#cache = options.cache;
@@ -138,7 +141,7 @@ export class LookUp {
   }
 
   /** Null where the cache knows nothing of the stream. */
-  async readStanding(streamId: string): Promise<StreamStanding | null> {
+  async readState(streamId: string): Promise<StreamState | null> {
     return this.#cache.readPage(streamId, Number.MAX_SAFE_INTEGER, HEAD_ONLY);
   }
 

@@ -3,7 +3,7 @@ import { completionSchema } from "@sluice/protocol";
 import express, { Router, type Request, type RequestHandler, type Response } from "express";
 import { appendMessage, sendAppended, type AppendParts } from "./append-message.ts";
 import {
-  demandType,
+  assertType,
   hasBody,
   JSON_TYPE,
   NDJSON_TYPE,
@@ -19,14 +19,14 @@ import { serveUpload } from "./ndjson-upload.ts";
 export function appendRoutes(parts: AppendParts): Router {
   const router = Router();
   const readJson = express.json({ limit: parts.maxBodyBytes, type: JSON_TYPE, strict: false });
-  router.post("/streams/:streamId/chunks", demandChunks, readJson, appendBody(parts));
+  router.post("/streams/:streamId/chunks", assertChunks, readJson, appendBody(parts));
   router.post("/streams/:streamId/complete", ...readSmallJson, complete(parts));
   router.post("/streams/:streamId/heartbeat", heartbeat(parts));
   return router;
 }
 
-const demandChunks: RequestHandler = (request, _response, next) => {
-  demandType(request, [JSON_TYPE, NDJSON_TYPE]);
+const assertChunks: RequestHandler = (request, _response, next) => {
+  assertType(request, [JSON_TYPE, NDJSON_TYPE]);
   if (!hasBody(request)) {
     throw new StreamError(
       "INVALID_REQUEST",

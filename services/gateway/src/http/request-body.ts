@@ -10,7 +10,7 @@ export function hasBody(request: Request): boolean {
 }
 
 /** @throws StreamError UNSUPPORTED_MEDIA_TYPE where the body is of another type; a request without body is fine */
-export function demandType(request: Request, types: readonly string[]): void {
+export function assertType(request: Request, types: readonly string[]): void {
   if (!hasBody(request) || typeof request.is([...types]) === "string") return;
   const given = request.get("content-type") ?? "none";
   throw new StreamError("UNSUPPORTED_MEDIA_TYPE", `the content type is ${given}: send ${types.join(" or ")}`);
@@ -19,14 +19,14 @@ export function demandType(request: Request, types: readonly string[]): void {
 // Larger bodies than this are chunks.
 const MAX_REQUEST_BYTES = 1024 * 1024;
 
-export const demandJson: RequestHandler = (request, _response, next) => {
-  demandType(request, [JSON_TYPE]);
+export const assertJson: RequestHandler = (request, _response, next) => {
+  assertType(request, [JSON_TYPE]);
   next();
 };
 
 /** Reads what is no chunk: JSON, or nothing. */
 export const readSmallJson: RequestHandler[] = [
-  demandJson,
+  assertJson,
   express.json({ limit: MAX_REQUEST_BYTES, type: JSON_TYPE }),
 ];
 

@@ -9,7 +9,7 @@ export interface ModelServer {
 }
 
 /** @throws StreamError NOT_FOUND where there is no server, INVALID_REQUEST where it is not to be asked for this model */
-export function demandModel(modelServer: ModelServer | null, model: string): ModelServer {
+export function assertModel(modelServer: ModelServer | null, model: string): ModelServer {
   if (modelServer === null) {
     throw new StreamError("NOT_FOUND", "no model server is configured here (OPENAI_BASE_URL)");
   }

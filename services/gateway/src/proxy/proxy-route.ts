@@ -3,12 +3,12 @@ import type { StreamHandle, StreamManager } from "@sluice/producer";
 import { HTTP_HEADERS, proxyRequestSchema } from "@sluice/protocol";
 import express, { Router, type RequestHandler } from "express";
 import { readSequence } from "../append/append-preconditions.ts";
-import { demandModel, type ModelServer } from "./model-server.ts";
+import { assertModel, type ModelServer } from "./model-server.ts";
 import type { ProxiedAnswers } from "./proxied-answers.ts";
-import { demandJson, JSON_TYPE, parseBody } from "../http/request-body.ts";
+import { assertJson, JSON_TYPE, parseBody } from "../http/request-body.ts";
 import { keyedRequest } from "../idempotency/request-ledger.ts";
 import { startOnce, type StartLedger } from "../idempotency/start-once.ts";
-import { checkId, demandUnused } from "../streams/stream-ids.ts";
+import { assertStreamId, assertUnused } from "../streams/stream-ids.ts";
 import { streamUrls } from "../streams/stream-urls.ts";
 
 export interface ProxyRouteParts {
@@ -31,15 +31,15 @@ const MAX_REQUEST_BYTES = 16 * 1024 * 1024;
 export function proxyRoute(parts: ProxyRouteParts): Router {
   const router = Router();
   const readJson = express.json({ limit: MAX_REQUEST_BYTES, type: JSON_TYPE });
-  router.post("/streams/:streamId/proxy", demandJson, readJson, proxyAnswer(parts));
+  router.post("/streams/:streamId/proxy", assertJson, readJson, proxyAnswer(parts));
   return router;
 }
 
 function proxyAnswer(parts: ProxyRouteParts): RequestHandler {
   return async (request, response) => {
-    const streamId = checkId(String(request.params["streamId"]));
+    const streamId = assertStreamId(String(request.params["streamId"]));
     const chat = parseBody(proxyRequestSchema, request);
-    const { server } = demandModel(parts.modelServer, chat.model);
+    const { server } = assertModel(parts.modelServer, chat.model);
     const sequence = readSequence(request);
     const { isRepeat } = await startOnce(parts.ledger, keyedRequest(request, [sequence, chat]), async () => {
       await parts.answers.start(server, chat, () => openForAnswer(parts, streamId, sequence));
@@ -63,7 +63,7 @@ async function openForAnswer(
   } catch (error) {
     const isNew = error instanceof StreamError && error.code === "STREAM_NOT_FOUND";
     if (!isNew || (sequence !== null && sequence > 1)) throw error;
-    await demandUnused(cache, streamId);
+    await assertUnused(cache, streamId);
     return (await manager.createStream({ streamId })).handle;
   }
 }

@@ -4,7 +4,7 @@ import type { StreamManager } from "@sluice/producer";
 import type { creationSchema } from "@sluice/protocol";
 import type { z } from "zod";
 import type { KeyedRequest, RequestLedger } from "../idempotency/request-ledger.ts";
-import { checkId, demandNotOutlived } from "./stream-ids.ts";
+import { assertStreamId, assertNotOutlived } from "./stream-ids.ts";
 
 export interface CreationParts {
   manager: StreamManager;
@@ -72,7 +72,7 @@ async function create(
   { stream_id: wanted, options }: Creation,
   name?: string,
 ): Promise<void> {
-  if (wanted !== undefined) await demandNotOutlived(parts, checkId(wanted));
+  if (wanted !== undefined) await assertNotOutlived(parts, assertStreamId(wanted));
   const { handle } = await parts.manager.createStream({
     streamId,
     // Its writers come and go: it has no producer that could be lost.

@@ -14,7 +14,7 @@ import {
   MemoryLiveFeed,
   MemoryLog,
   MemoryPartitionLog,
-  MemoryReaderCensus,
+  MemoryReaderPresence,
   MemoryReceiptFeed,
   MemoryStreamLog,
 } from "@sluice/memory";
@@ -23,7 +23,7 @@ import { createIngestMetrics } from "../metrics.ts";
 import { PartitionOwner } from "./partition-owner.ts";
 import { lookAtLog } from "./resume-position.ts";
 import { RebuildGate } from "../rebuild/rebuild-gate.ts";
-import { SharedLook } from "./shared-call.ts";
+import { SharedCall } from "./shared-call.ts";
 import { StreamEnder } from "../endings/stream-ender.ts";
 
 const SETTINGS = {
@@ -66,8 +66,8 @@ function createOwner(
     cache,
     liveFeed,
     cancelFeed: new MemoryCancelFeed(),
-    readerCensus: new MemoryReaderCensus(),
-    standing: new SharedLook(() => lookAtLog(log, cache)),
+    readerPresence: new MemoryReaderPresence(),
+    logState: new SharedCall(() => lookAtLog(log, cache)),
     receiptFeed,
     rebuilds,
     settings: SETTINGS,

@@ -1,4 +1,5 @@
 import {
+  Mutex,
   StreamError,
   type AppendBatch,
   type AppliedEntry,
@@ -10,7 +11,7 @@ import {
   type LogEntry,
   type PartitionLog,
   type PartitionReader,
-  type ReaderCensus,
+  type ReaderPresence,
   type RebuildAnswer,
   type ReceiptFeed,
   type StoredMessage,
@@ -24,16 +25,15 @@ import { countBatch } from "./batch-count.ts";
 import { liveHeartbeatsOf } from "./live-heartbeats.ts";
 import { liveRangesOf } from "./live-ranges.ts";
 import type { IngestMetrics, PartitionLag } from "../metrics.ts";
-import { Mutex } from "./mutex.ts";
 import type { RebuildGate } from "../rebuild/rebuild-gate.ts";
-import { settlePosition, type LogStanding } from "./resume-position.ts";
+import { settlePosition, type LogState } from "./resume-position.ts";
 import { tellReceipts } from "./receipts.ts";
 import { Rebuilder } from "../rebuild/rebuilder.ts";
 import { rejectElements } from "./rejections.ts";
 import type { IngestSettings } from "../settings.ts";
-import type { SharedLook } from "./shared-call.ts";
+import type { SharedCall } from "./shared-call.ts";
 import type { StreamEnder } from "../endings/stream-ender.ts";
-import { StreamLife } from "../endings/stream-endings.ts";
+import { StreamEndings } from "../endings/stream-endings.ts";
 import { TailAnnouncer } from "./tail-announcer.ts";
 
 export interface PartitionDependencies {
@@ -43,8 +43,8 @@ export interface PartitionDependencies {
   cache: ChunkCache;
   liveFeed: LiveFeed;
   cancelFeed: Pick<CancelFeed, "answerCancels" | "tellProducer">;
-  readerCensus: Pick<ReaderCensus, "countReaders">;
-  standing: SharedLook<LogStanding>;
+  readerPresence: Pick<ReaderPresence, "countReaders">;
+  logState: SharedCall<LogState>;
   receiptFeed: ReceiptFeed;
   rebuilds: RebuildGate;
   ender: StreamEnder;
@@ -69,7 +69,7 @@ export class PartitionOwner {
   readonly #logger: Logger;
   readonly #rebuilder: Rebuilder;
   readonly #tail: TailAnnouncer;
-  readonly #life: StreamLife;
+  readonly #life: StreamEndings;
   /** Appends and completions of rebuilds, one at a time. */
   readonly #turn = new Mutex();
   readonly #closing = new AbortController();
@@ -85,7 +85,7 @@ export class PartitionOwner {
   #running: Promise<void> | null = null;
 
   constructor(partition: number, dependencies: PartitionDependencies) {
-    const { log, cache, liveFeed, cancelFeed, readerCensus, ender, settings, logger } = dependencies;
+    const { log, cache, liveFeed, cancelFeed, readerPresence, ender, settings, logger } = dependencies;
     this.partition = partition;
     this.#dependencies = dependencies;
     this.#logger = logger.child({ partition });
@@ -100,12 +100,12 @@ export class PartitionOwner {
       idleLimitMs: settings.idleLimitMs,
       now: Date.now,
     });
-    this.#life = new StreamLife({
+    this.#life = new StreamEndings({
       partition,
       cache,
       liveFeed,
       cancelFeed,
-      readerCensus,
+      readerPresence,
       ender,
       settings,
       rebuild: (streamId) => this.#rebuildOnRequest(streamId),
@@ -187,7 +187,7 @@ export class PartitionOwner {
   }
 
   async #settle(): Promise<Checkpoint> {
-    const settled = await this.#patiently(() => settlePosition(this.partition, this.#dependencies));
+    const settled = await this.#retrying(() => settlePosition(this.partition, this.#dependencies));
     this.#divergences = settled.divergences;
     return settled.position;
   }
@@ -209,7 +209,7 @@ export class PartitionOwner {
   /** Until closed, or until the position has to be set anew. */
   async #readFromPosition(): Promise<void> {
     const { log, settings } = this.#dependencies;
-    const reader = await this.#patiently(() =>
+    const reader = await this.#retrying(() =>
       log.read(this.partition, this.position, {
         maxPendingMessages: settings.maxPendingMessages,
         maxPendingBytes: settings.maxPendingBytes,
@@ -254,7 +254,7 @@ export class PartitionOwner {
     };
     for (;;) {
       const startedMs = performance.now();
-      const outcome = await this.#patiently(() => cache.append(batch));
+      const outcome = await this.#retrying(() => cache.append(batch));
       metrics.appendSeconds.observe((performance.now() - startedMs) / 1000);
       if (outcome.kind === "rewind") {
         this.#isInDoubt = true;
@@ -300,7 +300,7 @@ export class PartitionOwner {
   /** An append found a stream that nothing proves: only the log before it can tell, and only as far as we had read. */
   async #rebuildWithinTurn(streamId: string): Promise<RebuildAnswer> {
     this.#dependencies.metrics.rebuilds.inc({ cause: "append" });
-    return this.#patiently(() =>
+    return this.#retrying(() =>
       this.#rebuilder.rebuild(streamId, this.#divergences, (task) => task(this.position)),
     );
   }
@@ -322,7 +322,7 @@ export class PartitionOwner {
   }
 
   /** Tries again for as long as the trouble is one that passes, and the partition is ours. */
-  async #patiently<T>(work: () => Promise<T>): Promise<T> {
+  async #retrying<T>(work: () => Promise<T>): Promise<T> {
     for (;;) {
       try {
         return await work();

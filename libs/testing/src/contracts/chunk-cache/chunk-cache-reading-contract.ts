@@ -73,7 +73,7 @@ export function describeReading(createHarness: () => Promise<ChunkCacheUnderTest
         endedMs: 1003,
         options: '{"cache_ttl":60}',
         beatIntervalMs: null,
-        cancelWish: null,
+        cancelRequest: null,
       });
     });
 

@@ -3,7 +3,7 @@ import {
   isStreamErrorCode,
   StreamError,
   type Prompt,
-  type PromptDesk,
+  type PromptQueue,
   type Subscription,
 } from "@sluice/core";
 import { PROMPT_SUBJECT, promptAnswerSchema, promptSchema, WORKER_QUEUE } from "@sluice/protocol";
@@ -12,7 +12,7 @@ import type { NatsLink } from "./nats-connection.ts";
 import { parseJsonAs, respond, subscribe } from "./service-request.ts";
 
 /** Prompts as requests to a queue group: the server picks one worker of those that serve. */
-export class NatsPromptDesk implements PromptDesk {
+export class NatsPromptQueue implements PromptQueue {
   readonly #link: NatsLink;
 
   constructor(link: NatsLink) {

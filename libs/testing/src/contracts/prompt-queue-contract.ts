@@ -1,10 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { StreamError, type Prompt, type PromptDesk, type Subscription } from "@sluice/core";
+import { StreamError, type Prompt, type PromptQueue, type Subscription } from "@sluice/core";
 import { freshStreamId } from "./log-under-test.ts";
 
-export interface PromptDeskUnderTest {
-  asker: PromptDesk;
-  worker: PromptDesk;
+export interface PromptQueueUnderTest {
+  asker: PromptQueue;
+  worker: PromptQueue;
   /** Resolves when `serve` calls made so far are in force for the asker. */
   settle(): Promise<void>;
   close(): Promise<void>;
@@ -12,10 +12,10 @@ export interface PromptDeskUnderTest {
 
 const DEADLINE_MS = 5_000;
 
-/** What every PromptDesk promises. */
-export function promptDeskContract(name: string, open: () => Promise<PromptDeskUnderTest>): void {
-  describe(`${name} keeps the contract of PromptDesk:`, () => {
-    let subject: PromptDeskUnderTest;
+/** What every PromptQueue promises. */
+export function promptQueueContract(name: string, open: () => Promise<PromptQueueUnderTest>): void {
+  describe(`${name} keeps the contract of PromptQueue:`, () => {
+    let subject: PromptQueueUnderTest;
     let serving: Subscription[] = [];
 
     beforeAll(async () => {

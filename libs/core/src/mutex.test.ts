@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
-import { Turns } from "./turns.ts";
+import { Mutex } from "./mutex.ts";
 
-test("turns are taken one at a time, in the order of asking, and one that fails holds nobody up", async () => {
-  const turns = new Turns();
+test("tasks run one at a time, in the order of asking, and one that fails holds nobody up", async () => {
+  const mutex = new Mutex();
   const steps: string[] = [];
   const take = (name: string, fails = false): Promise<string> =>
-    turns.take(async () => {
+    mutex.run(async () => {
       steps.push(`${name} begins`);
       await new Promise((resolve) => setImmediate(resolve));
       steps.push(`${name} ends`);

@@ -1,22 +1,22 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import type { ReaderCensus, Subscription } from "@sluice/core";
+import type { ReaderPresence, Subscription } from "@sluice/core";
 import { freshStreamId } from "./log-under-test.ts";
 
-export interface ReaderCensusUnderTest {
-  asker: ReaderCensus;
+export interface ReaderPresenceUnderTest {
+  asker: ReaderPresence;
   /** Pods on connections of their own. */
-  pods: readonly [ReaderCensus, ReaderCensus];
-  /** Resolves when `answerCensus` calls made so far are in force for the asker. */
+  pods: readonly [ReaderPresence, ReaderPresence];
+  /** Resolves when `answerPresence` calls made so far are in force for the asker. */
   settle(): Promise<void>;
   close(): Promise<void>;
 }
 
 const TIMEOUT_MS = 500;
 
-/** What every ReaderCensus promises. */
-export function readerCensusContract(name: string, open: () => Promise<ReaderCensusUnderTest>): void {
-  describe(`${name} keeps the contract of ReaderCensus:`, () => {
-    let subject: ReaderCensusUnderTest;
+/** What every ReaderPresence promises. */
+export function readerPresenceContract(name: string, open: () => Promise<ReaderPresenceUnderTest>): void {
+  describe(`${name} keeps the contract of ReaderPresence:`, () => {
+    let subject: ReaderPresenceUnderTest;
     let answering: Subscription[] = [];
 
     beforeAll(async () => {
@@ -32,7 +32,7 @@ export function readerCensusContract(name: string, open: () => Promise<ReaderCen
     });
 
     const answer = async (pod: 0 | 1, readers: Record<string, number>): Promise<Subscription> => {
-      const subscription = subject.pods[pod].answerCensus((streamId) => readers[streamId] ?? 0);
+      const subscription = subject.pods[pod].answerPresence((streamId) => readers[streamId] ?? 0);
       answering.push(subscription);
       await subject.settle();
       return subscription;
@@ -49,7 +49,7 @@ export function readerCensusContract(name: string, open: () => Promise<ReaderCen
     it("counts 500 streams at once, whatever their ids", async () => {
       const streamIds = ["__proto__", "constructor", ...Array.from({ length: 498 }, () => freshStreamId())];
       const readers = new Map(streamIds.map((streamId, index) => [streamId, index + 1]));
-      answering.push(subject.pods[0].answerCensus((streamId) => readers.get(streamId) ?? 0));
+      answering.push(subject.pods[0].answerPresence((streamId) => readers.get(streamId) ?? 0));
       await subject.settle();
       const counts = await subject.asker.countReaders(streamIds, TIMEOUT_MS);
       expect(new Map(counts)).toEqual(readers);

@@ -1,9 +1,9 @@
-import { StreamError, type ReaderCensus, type Subscription } from "@sluice/core";
+import { StreamError, type ReaderPresence, type Subscription } from "@sluice/core";
 
 type CountHere = (streamId: string) => number;
 
 /** The edge pods of one process. */
-export class MemoryReaderCensus implements ReaderCensus {
+export class MemoryReaderPresence implements ReaderPresence {
   /** Set to false, nobody can be asked. */
   isConnected = true;
   readonly #pods = new Set<CountHere>();
@@ -24,7 +24,7 @@ export class MemoryReaderCensus implements ReaderCensus {
     return (counts.get(streamId) ?? 0) > 0;
   }
 
-  answerCensus(countHere: CountHere): Subscription {
+  answerPresence(countHere: CountHere): Subscription {
     // Wrapped, so that one function given twice is two registrations.
     const pod: CountHere = (streamId) => countHere(streamId);
     this.#pods.add(pod);

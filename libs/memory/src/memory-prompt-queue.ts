@@ -1,9 +1,9 @@
-import { StreamError, type Prompt, type PromptDesk, type Subscription } from "@sluice/core";
+import { StreamError, type Prompt, type PromptQueue, type Subscription } from "@sluice/core";
 
 type Accept = (prompt: Prompt) => Promise<void>;
 
 /** Workers and askers of one process; the workers take turns. */
-export class MemoryPromptDesk implements PromptDesk {
+export class MemoryPromptQueue implements PromptQueue {
   #workers: Accept[] = [];
 
   /** Workers that haven't been closed. */

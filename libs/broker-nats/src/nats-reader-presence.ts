@@ -1,10 +1,10 @@
-import { StreamError, type ReaderCensus, type Subscription } from "@sluice/core";
+import { StreamError, type ReaderPresence, type Subscription } from "@sluice/core";
 import { READERS_SUBJECT, readersAnswerSchema, readersQuerySchema } from "@sluice/protocol";
 import type { NatsLink } from "./nats-connection.ts";
 import { parseJsonAs, respond, subscribe } from "./service-request.ts";
 
 /** One request that all pods answer. How many there are nobody knows, so only time tells that all have. */
-export class NatsReaderCensus implements ReaderCensus {
+export class NatsReaderPresence implements ReaderPresence {
   readonly #link: NatsLink;
 
   constructor(link: NatsLink) {
@@ -27,7 +27,7 @@ export class NatsReaderCensus implements ReaderCensus {
     return false;
   }
 
-  answerCensus(countHere: (streamId: string) => number): Subscription {
+  answerPresence(countHere: (streamId: string) => number): Subscription {
     return subscribe(this.#link, READERS_SUBJECT, (message) => {
       const query = parseJsonAs(readersQuerySchema, message.data);
       if (query !== null) respond(message, { counts: query.streamIds.map(countHere) });

@@ -22,7 +22,7 @@ export interface Unconfirmed extends StoredBatch {
 }
 
 /** Where the receipts of all handles of a manager arrive. Listens from the first one that is asked for. */
-export class ReceiptDesk {
+export class ReceiptTracker {
   readonly #feed: ReceiptFeed;
   readonly #partitions: number;
   readonly #timeoutMs: number;
@@ -94,7 +94,7 @@ export class ExpectedReceipt {
     try {
       for (let waitMs = FIRST_QUESTION_MS; ; waitMs *= 2) {
         const receipt = await this.#receiptWithin(Math.min(waitMs, deadline.remainingMs));
-        if (receipt !== null) return this.#demandNumbered(receipt.first, receipt.count, message);
+        if (receipt !== null) return this.#assertNumbered(receipt.first, receipt.count, message);
         if (deadline.hasPassed) throw this.#unconfirmed(message);
         const head = await this.#options.askHead(Math.min(ANSWER_TIMEOUT_MS, deadline.remainingMs));
         const first = head === null ? null : this.#firstBy(head, message);
@@ -115,7 +115,7 @@ export class ExpectedReceipt {
     if (head.brokerSequence < brokerSequence) return null;
     if (head.brokerSequence === brokerSequence) {
       const isBehindEnd = head.status !== "open" && head.status !== endStatus;
-      return this.#demandNumbered(
+      return this.#assertNumbered(
         head.sequence - numberedCount + 1,
         isBehindEnd ? 0 : numberedCount,
         message,
@@ -126,7 +126,7 @@ export class ExpectedReceipt {
     return isCovered && !isJump(head.sequence) ? firstSequence : null;
   }
 
-  #demandNumbered(first: number, count: number, message: Unconfirmed): number {
+  #assertNumbered(first: number, count: number, message: Unconfirmed): number {
     if (count > 0 || message.numberedCount === 0) return first;
     throw this.#stored("STREAM_ENDED", "it came after the end of the stream and takes no number", message);
   }

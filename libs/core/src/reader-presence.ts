@@ -1,7 +1,7 @@
 import type { Subscription } from "./live-feed.ts";
 
 /** Who reads a stream, asked of all edge pods. A pod that doesn't answer in time counts for nothing. */
-export interface ReaderCensus {
+export interface ReaderPresence {
   /**
    * How many subscribers each of these streams has on all pods; a stream without any stands for 0 or is missing. Takes
    * all of `timeoutMs`: nobody knows how many pods are to answer. @param streamIds at most 500
@@ -14,5 +14,5 @@ export interface ReaderCensus {
    */
   hasReader(streamId: string, timeoutMs: number): Promise<boolean>;
   /** Answers for a pod. */
-  answerCensus(countHere: (streamId: string) => number): Subscription;
+  answerPresence(countHere: (streamId: string) => number): Subscription;
 }
