@@ -40,7 +40,7 @@ export function streamRoutes(parts: StreamRouteParts): Router {
 function askPrompt(parts: StreamRouteParts): RequestHandler {
   return async (request, response) => {
     const { prompt, stream_id: wanted } = parseBody(promptRequestSchema, request);
-    const keyed = keyedRequest(request, [prompt, wanted ?? null]);
+    const keyed = keyedRequest(request, () => [prompt, wanted ?? null]);
     const { streamId, isRepeat } = await startOnce(parts.ledger, keyed, async () => {
       const id = wanted === undefined ? randomUUID() : assertStreamId(wanted);
       if (wanted !== undefined) await assertUnused(parts.cache, id);
