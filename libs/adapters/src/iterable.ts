@@ -1,4 +1,4 @@
-import { endStatusOf, type ChunkDraft, type ChunkType, type JsonValue } from "@sluice/core";
+import { CHUNK_TYPES, endStatusOf, type ChunkDraft, type ChunkType, type JsonValue } from "@sluice/core";
 import { adapt, type AdapterOptions, type Mapping } from "./adapt.ts";
 import type { AnswerChunks } from "./answer-chunks.ts";
 import type { Source } from "./read-source.ts";
@@ -25,16 +25,6 @@ export function fromIterable(
 function sourceError(error: unknown): SourceFailure {
   return new SourceFailure("SOURCE_ERROR", "the source of the stream failed", { cause: error });
 }
-
-const CHUNK_TYPES: ReadonlySet<unknown> = new Set<ChunkType["type"]>([
-  "Text",
-  "Json",
-  "Event",
-  "Progress",
-  "Error",
-  "Complete",
-  "Heartbeat",
-]);
 
 class ItemMapping implements Mapping<StreamItem> {
   readonly #chunks: AnswerChunks;
@@ -71,5 +61,6 @@ class ItemMapping implements Mapping<StreamItem> {
 
 function isChunk(item: StreamItem): item is ChunkType | ChunkDraft {
   if (typeof item !== "object" || item === null) return false;
-  return "chunk_type" in item || ("type" in item && CHUNK_TYPES.has(item.type));
+  if ("chunk_type" in item) return true;
+  return "type" in item && typeof item.type === "string" && Object.hasOwn(CHUNK_TYPES, item.type);
 }

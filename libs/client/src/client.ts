@@ -1,4 +1,4 @@
-import type { EndStatus } from "@sluice/core";
+import { isStreamId, type EndStatus } from "@sluice/core";
 import type { ConnectionSettings } from "./connection.ts";
 import { startCursor } from "./follower.ts";
 import { createHttp, refusalOf, type HeadersSource } from "./http.ts";
@@ -77,7 +77,7 @@ export function createClient(options: ClientOptions): Client {
 
   return {
     stream(streamId, streamOptions = {}) {
-      if (!/^[\w-]{1,128}$/.test(streamId)) throw new SluiceError("INVALID_STREAM_ID", "not a stream id");
+      if (!isStreamId(streamId)) throw new SluiceError("INVALID_STREAM_ID", "not a stream id");
       if (streamOptions.resumeToken !== undefined && startCursor(streamOptions) === null)
         throw new SluiceError("INVALID_RESUME_TOKEN", "not a resume token");
       return new Stream(streamId, streamOptions, { memory, follow, cancel });
