@@ -42,7 +42,7 @@ export class ConnectionAges {
       if (nowMs - connectedMs < this.#limitOf(connection)) continue;
       this.#limits.set(connection, Infinity);
       this.#metrics.aged.inc();
-      connection.end(Buffer.from(retryFrame(jitteredRetryMs(this.#settings.retryMs))));
+      connection.breakOff(Buffer.from(retryFrame(jitteredRetryMs(this.#settings.retryMs))));
     }
   }
 

@@ -22,7 +22,7 @@ export async function closeStaggered(
     const waiting = [...connections].filter((connection) => !told.has(connection));
     for (const connection of waiting.slice(0, Math.ceil(waiting.length / stepsLeft))) {
       told.add(connection);
-      connection.end(Buffer.from(retryFrame(jitteredRetryMs(retryMs))));
+      connection.breakOff(Buffer.from(retryFrame(jitteredRetryMs(retryMs))));
     }
     await sleep(Math.min(STEP_MS, drainTimeoutMs));
   }
