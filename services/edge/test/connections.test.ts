@@ -2,8 +2,8 @@ import { memoryEdgePorts, memoryWorld, startFaultProxy, type MemoryWorld } from 
 import { listen } from "@sluice/runtime";
 import express from "express";
 import { describe, expect, test } from "vitest";
+import type { EdgeSettings } from "../src/config.ts";
 import { listedIdOf } from "../src/connection/connection-registry.ts";
-import type { EdgeSettings } from "../src/settings.ts";
 import { eventually, sequencesTo, startBench } from "./edge-bench.ts";
 import { TestReader } from "./sse-reader.ts";
 

@@ -314,7 +314,7 @@ for number, stream in pairs(streams) do
       live_at_least(meta_key, record_ttl(stream))
     end
     if stream.is_deleted_now then
-      redis.call("DEL", chunks_key)
+      redis.call("UNLINK", chunks_key)
     elseif stream.member_count > 0 then
       write_chunks(chunks_key, stream)
       live_at_least(chunks_key, stream.ttl)

@@ -8,7 +8,7 @@ import { appendOnce, type AppendAnswer, type AppendLedger } from "../idempotency
 import { openOn, readTerms } from "./append-preconditions.ts";
 import type { GatewayMetrics } from "../metrics.ts";
 import { keyedRequest } from "../idempotency/request-ledger.ts";
-import type { GatewaySettings } from "../settings.ts";
+import type { GatewaySettings } from "../config.ts";
 import type { Uploads } from "./in-flight-appends.ts";
 
 /** What everything that appends needs. */

@@ -12,7 +12,7 @@ import { HTTP_HEADERS, promptRequestSchema } from "@sluice/protocol";
 import { Router, type RequestHandler } from "express";
 import { parseBody, readSmallJson } from "../http/request-body.ts";
 import { keyedRequest } from "../idempotency/request-ledger.ts";
-import type { GatewaySettings } from "../settings.ts";
+import type { GatewaySettings } from "../config.ts";
 import { startOnce, type StartLedger } from "../idempotency/start-once.ts";
 import { assertStreamId, assertUnused } from "./stream-ids.ts";
 import { streamUrls } from "./stream-urls.ts";

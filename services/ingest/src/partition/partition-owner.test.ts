@@ -7,7 +7,7 @@ import {
   type PartitionReader,
   type Receipt,
 } from "@sluice/core";
-import { createLogger, createRegistry } from "@sluice/runtime";
+import { createLogger, createRegistry, defaultSettings } from "@sluice/runtime";
 import {
   MemoryCancelFeed,
   MemoryChunkCache,
@@ -20,6 +20,7 @@ import {
   MemoryStreamLog,
 } from "@sluice/memory";
 import { expect, test } from "vitest";
+import { ingestConfigSchema } from "../config.ts";
 import { createIngestMetrics } from "../metrics.ts";
 import { PartitionOwner } from "./partition-owner.ts";
 import { lookAtLog } from "./resume-position.ts";
@@ -28,17 +29,14 @@ import { SharedCall } from "./shared-call.ts";
 import { StreamEnder } from "../endings/stream-ender.ts";
 
 const SETTINGS = {
+  ...defaultSettings(ingestConfigSchema),
   maxChunkBytes: 1024,
-  chunkTtlSeconds: 300,
-  idleLimitMs: 60_000,
+  idleLimitSeconds: 60,
   producerTimeoutMs: 15_000,
   cancelGraceMs: 400,
-  maxStreamChunks: 1_000_000,
   maxStreamBytes: 1e9,
-  maxStreamAgeMs: 3_600_000,
   leaseTtlMs: 400,
   leaseRenewMs: 100,
-  maxConcurrentRebuilds: 4,
   maxBatchMessages: 16,
   maxPendingMessages: 64,
   maxPendingBytes: 1024 * 1024,

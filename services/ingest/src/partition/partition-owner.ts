@@ -31,7 +31,7 @@ import { settlePosition, type LogState } from "./resume-position.ts";
 import { tellReceipts } from "./receipts.ts";
 import { Rebuilder } from "../rebuild/rebuilder.ts";
 import { rejectElements } from "./rejections.ts";
-import type { IngestSettings } from "../settings.ts";
+import type { IngestSettings } from "../config.ts";
 import type { SharedCall } from "./shared-call.ts";
 import type { StreamEnder } from "../endings/stream-ender.ts";
 import { StreamEndings } from "../endings/stream-endings.ts";
@@ -100,7 +100,7 @@ export class PartitionOwner {
       liveFeed,
       maxChunkBytes: settings.maxChunkBytes,
       chunkTtlSeconds: settings.chunkTtlSeconds,
-      idleLimitMs: settings.idleLimitMs,
+      idleLimitMs: settings.idleLimitSeconds * 1000,
       now: Date.now,
     });
     this.#life = new StreamEndings({
