@@ -1,6 +1,16 @@
 export { startAdminServer, type ReadinessCheck } from "./admin-server.ts";
 export { cancelRoute, type CancelRouteParts } from "./cancel-route.ts";
-export { ConfigError, loadConfig, settings } from "./config.ts";
+export {
+  ConfigError,
+  defaultSettings,
+  field,
+  loadConfig,
+  MAX_TIMER_MS,
+  oldNameOf,
+  type RenamedSetting,
+  type Settings,
+  warnRenamed,
+} from "./config.ts";
 export { listen, type HttpServer, type ListenOptions } from "./http-server.ts";
 export { Lifecycle, runMain } from "./lifecycle.ts";
 export { createLogger, type Logger } from "./logger.ts";
