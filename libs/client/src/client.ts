@@ -37,7 +37,14 @@ const HEARTBEAT_MS = 30_000;
 
 const baseOf = (url: string): string => url.replace(/\/+$/, "");
 
+/** There an address may be relative. */
+const isOfPage = "location" in globalThis;
+
+/** @throws SluiceError INVALID_REQUEST where `edgeUrl` is no address */
 export function createClient(options: ClientOptions): Client {
+  // Without this a missing address is asked again and again, as if it were a lost connection.
+  if (typeof options.edgeUrl !== "string" || !(isOfPage || URL.canParse(options.edgeUrl)))
+    throw new SluiceError("INVALID_REQUEST", 'edgeUrl must be an address: "https://edge.example.org"');
   const edgeUrl = baseOf(options.edgeUrl);
   // Browsers refuse a fetch that was taken off its window.
   const http = createHttp(options.fetch ?? ((...request) => globalThis.fetch(...request)), options.headers);
