@@ -32,7 +32,7 @@ import { Admission, type Load } from "./http/admission.ts";
 import { DetachableSocket } from "./connection/detachable-socket.ts";
 import { cors } from "./http/response-headers.ts";
 import type { RouteParts } from "./http/route-parts.ts";
-import type { EdgeSettings } from "./settings.ts";
+import type { EdgeSettings } from "./config.ts";
 import { TailWatch } from "./stream/tail-watch.ts";
 import { WriteTick } from "./connection/write-tick.ts";
 

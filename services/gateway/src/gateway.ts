@@ -14,7 +14,7 @@ import type { ModelServer } from "./proxy/model-server.ts";
 import { ProxiedAnswers } from "./proxy/proxied-answers.ts";
 import { proxyRoute } from "./proxy/proxy-route.ts";
 import { RequestLedger } from "./idempotency/request-ledger.ts";
-import type { GatewaySettings } from "./settings.ts";
+import type { GatewaySettings } from "./config.ts";
 import type { StartLedger } from "./idempotency/start-once.ts";
 import { streamRoutes } from "./streams/stream-routes.ts";
 import { Uploads } from "./append/in-flight-appends.ts";
@@ -33,12 +33,6 @@ export interface GatewayParts {
   registry: Registry;
   /** Asked by `/proxy`; null: none is configured. */
   modelServer: ModelServer | null;
-  /** Where clients reach the edge. */
-  edgeUrl: string;
-  /** The built chat page and console; default: none. */
-  webRoot?: string;
-  /** Where `npm start` lets its pages kill an edge. */
-  launcherUrl?: string;
   /** Routes for operators, where everybody who reaches this gateway may use them. */
   control?: Router;
 }
@@ -75,21 +69,22 @@ export function createGateway(parts: GatewayParts): Gateway {
   const app = express();
   app.disable("x-powered-by");
   // Before what lets pages of other origins read: the console is of this one.
-  const { control, edgeUrl, webRoot = "", launcherUrl = "" } = parts;
-  app.use(webPages({ edgeUrl, webRoot, launcherUrl }));
+  const { control } = parts;
+  const { edgeUrl } = settings;
+  app.use(webPages(settings));
   if (control !== undefined) app.use(control);
-  if (settings.allowAnyOrigin) app.use(allowAnyOrigin);
+  if (settings.corsAnyOrigin) app.use(allowAnyOrigin);
   app.use(
     descriptionRoutes([...GATEWAY_OPERATIONS, ...(parts.control === undefined ? [] : CONTROL_OPERATIONS)]),
   );
   const creationLedger: CreationParts["ledger"] = new RequestLedger(parts.records);
-  app.use(creationRoutes({ ...parts, manager, ledger: creationLedger, metrics }));
+  app.use(creationRoutes({ ...parts, manager, edgeUrl, ledger: creationLedger, metrics }));
   const appendLedger: AppendLedger = new RequestLedger(parts.records);
   const maxBodyBytes = log.maxMessageBytes;
   app.use(appendRoutes({ ...parts, manager, ledger: appendLedger, uploads, metrics, maxBodyBytes }));
   const startLedger: StartLedger = new RequestLedger(parts.records);
-  app.use(proxyRoute({ ...parts, manager, ledger: startLedger, answers }));
-  app.use(streamRoutes({ ...parts, manager, ledger: startLedger, partitions: log.partitions }));
+  app.use(proxyRoute({ ...parts, manager, edgeUrl, ledger: startLedger, answers }));
+  app.use(streamRoutes({ ...parts, manager, edgeUrl, ledger: startLedger, partitions: log.partitions }));
   app.post(
     "/streams/:streamId/cancel",
     cancelRoute({
@@ -104,7 +99,7 @@ export function createGateway(parts: GatewayParts): Gateway {
 
   const close = async (): Promise<void> => {
     uploads.close();
-    await answers.close(settings.proxyDrainTimeoutMs);
+    await answers.close(settings.drainTimeoutMs);
     await manager.close();
   };
   let closing: Promise<void> | undefined;

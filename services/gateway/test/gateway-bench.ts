@@ -7,8 +7,9 @@ import type {
   StreamInfo,
   StreamLog,
 } from "@sluice/core";
-import { createLogger, createRegistry, listen, type HttpServer } from "@sluice/runtime";
+import { createLogger, createRegistry, defaultSettings, listen, type HttpServer } from "@sluice/runtime";
 import type { Router } from "express";
+import { gatewayConfigSchema } from "../src/config.ts";
 import { createGateway, type Gateway } from "../src/gateway.ts";
 import type { ModelServer } from "../src/proxy/model-server.ts";
 
@@ -70,19 +71,19 @@ export class Bench implements AsyncDisposable {
         },
       },
       settings: {
+        ...defaultSettings(gatewayConfigSchema),
+        edgeUrl: "http://edge.test/",
         logTimeoutMs: 300,
         promptTimeoutMs: 300,
         rebuildTimeoutMs: 300,
         uploadIdleTimeoutMs: 60_000,
         maxUploads: 3,
         maxProxiedAnswers: 2,
-        proxyDrainTimeoutMs: 50,
-        allowAnyOrigin: true,
+        drainTimeoutMs: 50,
       },
       modelServer: ports.modelServer ?? null,
       logger: createLogger("gateway", "silent"),
       registry: this.registry,
-      edgeUrl: "http://edge.test/",
     });
   }
 

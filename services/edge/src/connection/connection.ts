@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import type { EdgeMetrics } from "../metrics.ts";
-import type { EdgeSettings } from "../settings.ts";
+import type { EdgeSettings } from "../config.ts";
 import type { WriteTick } from "./write-tick.ts";
 
 type ConnectionSettings = Pick<

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { retryFrame } from "@sluice/protocol";
 import type { Connection } from "./connection.ts";
 import { jitteredRetryMs } from "./retry-delay.ts";
-import type { EdgeSettings } from "../settings.ts";
+import type { EdgeSettings } from "../config.ts";
 
 // Fine enough to be even, coarse enough to be cheap.
 const STEP_MS = 50;
