@@ -18,4 +18,5 @@ export { createRegistry } from "./metrics.ts";
 export { mountedRoutes, type MountedRoute } from "./mounted-routes.ts";
 export { createInstanceName, serveReports } from "./serve-reports.ts";
 export { type FigureSources } from "./service-figures.ts";
-export { noSuchRoute, problemHandler, sendProblem } from "./problem-response.ts";
+export { noSuchRoute, problemHandler } from "./problem-response.ts";
+export { sendProblem } from "./send-problem.ts";
