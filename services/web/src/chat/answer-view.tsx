@@ -1,10 +1,10 @@
 import { useEffect, useState } from "preact/hooks";
-import { isFinal, textOf, type Piece, type Reading } from "../relay/reading.ts";
+import { isFinal, textOf, type Piece, type Reading } from "../reading/reading.ts";
 import { Icon } from "../shell/bar.tsx";
 import { formatCount } from "../shell/format.ts";
 import { killEdge, stopStream } from "./ask.ts";
-import type { Service } from "./chat-page.tsx";
 import { Markdown } from "./markdown-view.tsx";
+import type { Service } from "./service.ts";
 import { StatePill } from "./state-pill.tsx";
 import { useFollowing } from "./use-following.ts";
 
