@@ -19,7 +19,7 @@ export function fromIterable(
   options: AdapterOptions = {},
 ): AsyncGenerator<ChunkDraft, void, undefined> {
   const settings = { ...options, defaultSource: "iterable", failureOf: sourceError };
-  return adapt(source, settings, (chunks) => new ItemMapping(chunks));
+  return adapt(source, settings, ({ chunks }) => new ItemMapping(chunks));
 }
 
 function sourceError(error: unknown): SourceFailure {
@@ -47,25 +47,22 @@ class ItemMapping implements Mapping<StreamItem> {
   }
 
   *take(item: StreamItem): Generator<ChunkDraft> {
-    if (typeof item === "string") yield* this.#text(item);
-    else if (item instanceof Uint8Array) yield* this.#text(this.#decoder.decode(item, { stream: true }));
-    else if (isChunk(item)) yield this.#chunk(item);
+    if (typeof item === "string") yield* this.#chunks.text(item);
+    else if (item instanceof Uint8Array)
+      yield* this.#chunks.text(this.#decoder.decode(item, { stream: true }));
+    else if (isChunk(item)) yield* this.#chunk("chunk_type" in item ? item : { chunk_type: item });
     else yield this.#chunks.json(item as JsonValue);
   }
 
   *finish(): Generator<ChunkDraft> {
-    yield* this.#text(this.#decoder.decode());
-    yield this.#chunks.complete();
+    yield* this.#chunks.text(this.#decoder.decode());
+    yield* this.#chunks.complete();
   }
 
-  *#text(content: string): Generator<ChunkDraft> {
-    if (content !== "") yield this.#chunks.text(content);
-  }
-
-  #chunk(chunk: ChunkType | ChunkDraft): ChunkDraft {
-    const draft = "chunk_type" in chunk ? chunk : { chunk_type: chunk };
+  *#chunk(draft: ChunkDraft): Generator<ChunkDraft> {
     this.isEnded = endStatusOf(draft.chunk_type) !== null;
-    return { ...draft, metadata: { ...this.#chunks.metadata, ...draft.metadata } };
+    if (this.isEnded) yield* this.#chunks.rest();
+    yield { ...draft, metadata: { ...this.#chunks.metadata, ...draft.metadata } };
   }
 }
 
