@@ -88,7 +88,7 @@ export function createEdge(parts: EdgeParts): Edge {
   const hub = new Hub(context);
   const headChecks = new HeadChecks(() => hub.feeds(), settings.headCheckIntervalMs, logger);
   const tailWatch = new TailWatch(liveFeed, hub, headChecks);
-  const heartbeats = new KeepAlive(connections, settings.keepAliveIntervalMs);
+  const keepAlive = new KeepAlive(connectionRegistry, settings.keepAliveIntervalMs);
   const admission = new Admission(connections, settings, metrics, parts.measureLoad);
 
   const ages = new ConnectionAges(connectionRegistry, settings, metrics);
@@ -170,7 +170,7 @@ export function createEdge(parts: EdgeParts): Edge {
       ages.close();
       tailWatch.close();
       headChecks.close();
-      heartbeats.close();
+      keepAlive.close();
       admission.close();
       cutConnections();
       hub.close();
