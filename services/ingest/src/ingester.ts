@@ -58,46 +58,19 @@ export interface Ingester {
 
 /** Materialises the log: gives every chunk its sequence, writes it to the cache and tells the readers. */
 export function startIngester(options: IngesterOptions): Ingester {
-  const {
-    log,
-    streamLog,
-    cache,
-    leases,
-    liveFeed,
-    cancelFeed,
-    readerPresence,
-    pressureFeed,
-    receiptFeed,
-    settings,
-    logger,
-    registry,
-  } = options;
-  const metrics = createIngestMetrics(registry, () => ownership.lags());
+  const { log, streamLog, cache, liveFeed, settings, logger } = options;
+  const metrics = createIngestMetrics(options.registry, () => ownership.lags());
   const ender = new StreamEnder({ log: streamLog, cache, metrics, logger });
   const rebuilds = new RebuildGate(settings.maxConcurrentRebuilds);
   const logState = new SharedCall(() => lookAtLog(log, cache));
   const ownership: Ownership = new Ownership({
     self: options.instance ?? createInstanceName(),
     partitions: log.partitions,
-    leases,
+    leases: options.leases,
     leaseTtlMs: settings.leaseTtlMs,
     leaseRenewMs: settings.leaseRenewMs,
     createOwner: (partition) =>
-      new PartitionOwner(partition, {
-        log,
-        streamLog,
-        cache,
-        liveFeed,
-        cancelFeed,
-        readerPresence,
-        logState,
-        receiptFeed,
-        rebuilds,
-        ender,
-        settings,
-        metrics,
-        logger,
-      }),
+      new PartitionOwner(partition, { ...options, logState, rebuilds, ender, metrics }),
     metrics,
     logger,
   });
@@ -105,7 +78,7 @@ export function startIngester(options: IngesterOptions): Ingester {
     ownership.ownerOf(partitionOf(streamId, log.partitions))?.hearBeat(streamId, brokerSequence);
   });
   const pressure = new PressureAnnouncer({
-    feed: pressureFeed,
+    feed: options.pressureFeed,
     log: streamLog,
     lags: () => ownership.lags(),
   });

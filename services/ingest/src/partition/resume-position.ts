@@ -12,7 +12,7 @@ import type { IngestMetrics } from "../metrics.ts";
 import { PartitionAddress } from "./partition-address.ts";
 import type { SharedCall } from "./shared-call.ts";
 
-export interface PositionDependencies {
+export interface PositionOptions {
   log: PartitionLog;
   cache: ChunkCache;
   /** One for all partitions of a replica, which after a reconnect are all in doubt at once. */
@@ -44,14 +44,14 @@ export async function lookAtLog(log: PartitionLog, cache: ChunkCache): Promise<L
  */
 export async function settlePosition(
   partition: number,
-  dependencies: PositionDependencies,
+  options: PositionOptions,
 ): Promise<{ position: Checkpoint; divergences: readonly Divergence[] }> {
-  const { log, cache, metrics, logger } = dependencies;
+  const { log, cache, metrics, logger } = options;
   for (;;) {
-    const { checkpoints, facts } = await dependencies.logState.ask();
+    const { checkpoints, facts } = await options.logState.ask();
     const logState = checkpoints.get(partition);
     if (logState === undefined) {
-      await seed(partition, facts, dependencies);
+      await seed(partition, facts, options);
       continue;
     }
     const after = await divergenceFrom(log, facts, [...checkpoints.values()]);
@@ -76,7 +76,7 @@ async function readCheckpoints(log: PartitionLog, cache: ChunkCache): Promise<Ma
 async function seed(
   partition: number,
   facts: LogFacts,
-  { log, cache, settings }: PositionDependencies,
+  { log, cache, settings }: PositionOptions,
 ): Promise<void> {
   const brokerSequence = await log.positionBefore(Date.now() - settings.chunkTtlSeconds * 1000);
   // Before the checkpoint: whoever takes over half-way begins anew.
