@@ -26,7 +26,7 @@ import { KeepAlive } from "./connection/keep-alive.ts";
 import { historyRoute } from "./http/history-route.ts";
 import { Hub } from "./stream/hub.ts";
 import { StreamLookup } from "./stream/stream-lookup.ts";
-import { createEdgeMetrics } from "./metrics.ts";
+import { createEdgeMetrics, registerEdgeGauges } from "./metrics.ts";
 import { edgePod, EdgePeerRouter } from "./http/edge-peer-router.ts";
 import { Admission, type Load } from "./http/admission.ts";
 import { DetachableSocket } from "./connection/detachable-socket.ts";
@@ -78,14 +78,15 @@ export function createEdge(parts: EdgeParts): Edge {
   const { cache, liveFeed, partitions, settings, logger } = parts;
   const connectionRegistry = new ConnectionRegistry();
   const { connections } = connectionRegistry;
-  const metrics = createEdgeMetrics(parts.registry, {
+  const metrics = createEdgeMetrics(parts.registry);
+  const lookup = new StreamLookup({ cache, liveFeed, partitions, settings, metrics });
+  const context: EdgeContext = { liveFeed, lookup, settings, metrics, logger };
+  const hub = new Hub(context);
+  registerEdgeGauges(parts.registry, {
     connections: () => connections.size,
     streams: () => hub.size,
     subscribers: () => hub.countListeners(),
   });
-  const lookup = new StreamLookup({ cache, liveFeed, partitions, settings, metrics });
-  const context: EdgeContext = { liveFeed, lookup, settings, metrics, logger };
-  const hub = new Hub(context);
   const headChecks = new HeadChecks(() => hub.feeds(), settings.headCheckIntervalMs, logger);
   const tailWatch = new TailWatch(liveFeed, hub, headChecks);
   const keepAlive = new KeepAlive(connectionRegistry, settings.keepAliveIntervalMs);

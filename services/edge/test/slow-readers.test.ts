@@ -122,7 +122,8 @@ describe("silence", () => {
   });
 
   test("is never longer than the edge's own interval, whatever a stream asks for", async () => {
-    await using bench = await start({ keepAliveIntervalMs: 80 });
+    await using bench = await start({ keepAliveIntervalMs: 80   expect(reader.events).toEqual([]);
+  });
     await bench.ingest.create("s", { heartbeat_interval_ms: 3_600_000 });
     const reader = await bench.open("/streams/s/events");
     await reader.until("two comments", () => reader.comments.length >= 2, 20_000);

@@ -1,10 +1,11 @@
 import { StreamError } from "@sluice/core";
 import { encodeResumeToken } from "@sluice/protocol";
 import type { Request, Response } from "express";
-import { queryNumber, readPosition, readsCompact } from "./start-position.ts";
+import { readRequest } from "./read-request.ts";
+import { readPosition } from "./start-position.ts";
 import { ConnectionSink } from "../connection/connection-sink.ts";
 import { RetryWindow } from "../stream/retry-window.ts";
-import { openConnection, readCoalesceMs } from "./open-connection.ts";
+import { openConnection } from "./open-connection.ts";
 import {
   CONNECTION_ID_HEADER,
   RESUME_TOKEN_HEADER,
@@ -23,15 +24,13 @@ export async function serveOne(
   streamId: string,
 ): Promise<void> {
   const { metrics, settings } = parts.context;
-  const position = readPosition(request, streamId);
-  const reading = { start: position.start, isCompact: readsCompact(request) };
-  const coalesceMs = readCoalesceMs(request);
-  const waitMs = Math.min(queryNumber(request, "wait", 0) * 1000, settings.maxWaitMs);
+  const asked = readRequest(request, settings, () => readPosition(request, streamId));
+  const { coalesceMs, waitMs } = asked;
   assertOpen(parts);
   parts.admission.admit(request.ip ?? "");
-  if (position.isResumed) metrics.reconnections.inc();
+  if (asked.isResumed) metrics.reconnections.inc();
 
-  const subscriber = parts.hub.join(streamId, reading);
+  const subscriber = parts.hub.join(streamId, asked);
   const leave = subscriber.leave.bind(subscriber);
   response.once("close", leave);
   try {

@@ -28,6 +28,7 @@ export class StreamFeed {
   readonly partition: number;
   readonly listeners = new Set<FeedListener>();
   readonly #context: EdgeContext;
+  readonly #barrier: () => Promise<boolean>;
   readonly #subscription: Subscription;
   #newestLive = 0;
   #announcedHead = 0;
@@ -42,10 +43,12 @@ export class StreamFeed {
   /** The stream exists, or did. A feed of a stream that doesn't isn't kept. */
   isKnown = false;
 
-  constructor(streamId: string, partition: number, context: EdgeContext) {
+  /** @param barrier asks the partition's owner whether what it publishes from now on arrives here */
+  constructor(streamId: string, partition: number, context: EdgeContext, barrier: () => Promise<boolean>) {
     this.streamId = streamId;
     this.partition = partition;
     this.#context = context;
+    this.#barrier = barrier;
     this.#subscription = context.liveFeed.subscribeRanges(
       streamId,
       (range) => this.#dispatch(range),
@@ -124,9 +127,9 @@ export class StreamFeed {
   }
 
   async #runBarrier(): Promise<void> {
-    const { lookup, settings, logger } = this.#context;
+    const { settings, logger } = this.#context;
     const connection = this.#connectionCount;
-    const isAnswered = await lookup.barrier(this.partition, settings.barrierTimeoutMs);
+    const isAnswered = await this.#barrier();
     this.#isConfirmed = isAnswered && connection === this.#connectionCount;
     if (this.#isConfirmed || this.#isClosed || this.#recheckTimer !== undefined) return;
     this.#recheckTimer = setTimeout(() => {

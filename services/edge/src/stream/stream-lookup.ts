@@ -71,7 +71,6 @@ export class StreamLookup {
   readonly #pageBounds: PageBounds;
   readonly #metrics: EdgeMetrics;
   readonly #reads = new TickBatcher<ChunkPage | null>();
-  readonly #barriers = new TickBatcher<boolean>();
   readonly #rebuilds = new Map<string, Promise<RebuildAnswer | null>>();
   /** When each unknown stream may be asked for again, ms; in the order of asking. */
   readonly #unknownUntilMs = new Map<string, number>();
@@ -107,11 +106,6 @@ export class StreamLookup {
   ): Promise<ChunkPage | null> {
     const key = `${after} ${bounds.maxChunks} ${bounds.maxBytes} ${streamId}`;
     return this.#reads.ask(key, () => this.#readCache(streamId, after, bounds));
-  }
-
-  /** As LiveFeed's; one for all streams of a partition that ask in the same turn. */
-  barrier(partition: number, timeoutMs: number): Promise<boolean> {
-    return this.#barriers.ask(String(partition), () => this.#liveFeed.barrier(partition, timeoutMs));
   }
 
   /**
