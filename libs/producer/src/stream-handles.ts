@@ -20,7 +20,7 @@ import type { StreamPosition } from "./stream-position.ts";
 import { Throttle, totalRateOf } from "./throttle.ts";
 
 /** What handles stand on. */
-export interface HandleParts {
+export interface HandleOptions {
   log: StreamLog;
   settings?: Partial<ProducerSettings>;
   /** Where handles beat; without it they don't, and a stream whose producer dies stays open until the idle limit. */
@@ -43,14 +43,14 @@ interface PublisherIdentity {
 
 /** Makes handles and their publishers, from what all of a manager share, and closes them. */
 export class StreamHandles {
-  readonly #parts: HandleParts;
+  readonly #parts: HandleOptions;
   readonly #settings: ProducerSettings;
   readonly #pressure: ClusterPressure;
   readonly #totalRate: RateLimit;
   readonly #receipts: ReceiptTracker | null;
   readonly #unclosed = new Set<StreamHandle>();
 
-  constructor(parts: HandleParts) {
+  constructor(parts: HandleOptions) {
     this.#parts = parts;
     this.#settings = { ...DEFAULT_SETTINGS, ...parts.settings };
     this.#pressure = new ClusterPressure(parts.pressureFeed);

@@ -11,7 +11,7 @@ import {
   type OpenOptions,
 } from "./stream-creation.ts";
 import type { Confirmation, StreamHandle } from "./stream-handle.ts";
-import { StreamHandles, type HandleParts } from "./stream-handles.ts";
+import { StreamHandles, type HandleOptions } from "./stream-handles.ts";
 import {
   headOf,
   NOT_CREATED,
@@ -21,7 +21,7 @@ import {
   type StreamPosition,
 } from "./stream-position.ts";
 
-export interface StreamManagerOptions extends HandleParts {
+export interface StreamManagerOptions extends HandleOptions {
   /** Closes what the log stands on, once all handles are closed. */
   closeLog?: () => Promise<void>;
 }

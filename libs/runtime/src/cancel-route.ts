@@ -1,7 +1,7 @@
 import { assertStreamId, partitionOf, StreamError, type CancelAnswer, type CancelFeed } from "@sluice/core";
 import type { RequestHandler } from "express";
 
-export interface CancelRouteParts {
+export interface CancelRouteOptions {
   feed: Pick<CancelFeed, "requestCancel">;
   /** Of the log. */
   partitions: number;
@@ -10,7 +10,7 @@ export interface CancelRouteParts {
 }
 
 /** `POST /streams/:streamId/cancel`, the same wherever it is served. Any body is ignored. */
-export function cancelRoute({ feed, partitions, timeoutMs }: CancelRouteParts): RequestHandler {
+export function cancelRoute({ feed, partitions, timeoutMs }: CancelRouteOptions): RequestHandler {
   return async (request, response) => {
     const streamId = assertStreamId(request.params["streamId"]);
     const answer = await feed.requestCancel(partitionOf(streamId, partitions), streamId, timeoutMs);

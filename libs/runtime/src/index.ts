@@ -1,4 +1,4 @@
-export { cancelRoute, type CancelRouteParts } from "./cancel-route.ts";
+export { cancelRoute, type CancelRouteOptions } from "./cancel-route.ts";
 export { ConfigError, defaultSettings, field, loadConfig, oldNameOf, type Settings } from "./config.ts";
 export { listen, type HttpServer, type ListenOptions } from "./http-server.ts";
 export { Lifecycle } from "./lifecycle.ts";

@@ -31,12 +31,12 @@ import { edgePod, EdgePeerRouter } from "./http/edge-peer-router.ts";
 import { Admission, type Load } from "./http/admission.ts";
 import { DetachableSocket } from "./connection/detachable-socket.ts";
 import { cors } from "./http/response-headers.ts";
-import type { RouteParts } from "./http/route-parts.ts";
+import type { RouteOptions } from "./http/route-options.ts";
 import type { EdgeSettings } from "./config.ts";
 import { TailWatch } from "./stream/tail-watch.ts";
 import { WriteTick } from "./connection/write-tick.ts";
 
-export interface EdgeParts {
+export interface EdgeOptions {
   cache: ChunkCache;
   liveFeed: LiveFeed;
   peers: EdgePeers;
@@ -74,7 +74,7 @@ export interface Edge {
   counts(): { connections: number; subscribers: number; streams: number };
 }
 
-export function createEdge(parts: EdgeParts): Edge {
+export function createEdge(parts: EdgeOptions): Edge {
   const { cache, liveFeed, partitions, settings, logger } = parts;
   const connectionRegistry = new ConnectionRegistry();
   const { connections } = connectionRegistry;
@@ -97,7 +97,7 @@ export function createEdge(parts: EdgeParts): Edge {
   const serving = parts.peers.serve(connectionRegistry.podId, edgePod(connectionRegistry));
   const answering = parts.readerPresence.answerPresence((streamId) => hub.countReaders(streamId));
   const closing = new AbortController();
-  const routeParts: RouteParts = {
+  const routeParts: RouteOptions = {
     context,
     hub,
     admission,

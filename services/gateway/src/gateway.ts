@@ -8,7 +8,7 @@ import type { AppendLedger } from "./idempotency/append-once.ts";
 import { appendRoutes } from "./append/append-routes.ts";
 import { allowAnyOrigin } from "./http/cors.ts";
 import { creationRoutes } from "./streams/creation-routes.ts";
-import type { CreationParts } from "./streams/creations.ts";
+import type { CreationOptions } from "./streams/creations.ts";
 import { countRefusal, createGatewayMetrics, type GatewayMetrics } from "./metrics.ts";
 import type { ModelServer } from "./proxy/model-server.ts";
 import { ProxiedAnswers } from "./proxy/proxied-answers.ts";
@@ -20,7 +20,7 @@ import { streamRoutes } from "./streams/stream-routes.ts";
 import { Uploads } from "./append/in-flight-appends.ts";
 import { webPages } from "./http/static-pages.ts";
 
-export interface GatewayParts {
+export interface GatewayOptions {
   log: StreamLog;
   cache: Pick<ChunkCache, "readInfo">;
   liveFeed: Pick<LiveFeed, "requestRebuild" | "publishBeat">;
@@ -48,7 +48,7 @@ export interface Gateway {
 }
 
 /** HTTP for producers that can't speak NATS, and for whoever looks after streams. Stateless: any gateway serves any stream. */
-export function createGateway(parts: GatewayParts): Gateway {
+export function createGateway(parts: GatewayOptions): Gateway {
   const { log, settings, registry, logger } = parts;
   const uploads = new Uploads(settings.maxUploads);
   const answers = new ProxiedAnswers(settings.maxProxiedAnswers, logger);
@@ -77,7 +77,7 @@ export function createGateway(parts: GatewayParts): Gateway {
   app.use(
     descriptionRoutes([...GATEWAY_OPERATIONS, ...(parts.control === undefined ? [] : CONTROL_OPERATIONS)]),
   );
-  const creationLedger: CreationParts["ledger"] = new RequestLedger(parts.records);
+  const creationLedger: CreationOptions["ledger"] = new RequestLedger(parts.records);
   app.use(creationRoutes({ ...parts, manager, edgeUrl, ledger: creationLedger, metrics }));
   const appendLedger: AppendLedger = new RequestLedger(parts.records);
   const maxBodyBytes = log.maxMessageBytes;

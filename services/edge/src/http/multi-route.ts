@@ -6,13 +6,13 @@ import { readMultiPosition } from "./start-position.ts";
 import { MultiConnection } from "../connection/multi-connection.ts";
 import { openConnection } from "./open-connection.ts";
 import { CONNECTION_ID_HEADER, setStreamHeaders } from "./response-headers.ts";
-import { assertOpen, type RouteParts } from "./route-parts.ts";
+import { assertOpen, type RouteOptions } from "./route-options.ts";
 
 /**
  * Many streams on one connection. What concerns one of them only is told on the connection.
  * @throws StreamError before anything is sent: what concerns them all
  */
-export async function serveMany(parts: RouteParts, request: Request, response: Response): Promise<void> {
+export async function serveMany(parts: RouteOptions, request: Request, response: Response): Promise<void> {
   const { metrics, settings } = parts.context;
   const listed = readStreamIds(request);
   const asked = readRequest(request, settings, () => readMultiPosition(request, listed));

@@ -6,7 +6,7 @@ import { Connection, type ConnectionOptions } from "../connection/connection.ts"
 import type { TrackedConnection } from "../connection/connection-registry.ts";
 import { DetachableSocket } from "../connection/detachable-socket.ts";
 import { jitteredRetryMs } from "../connection/retry-delay.ts";
-import type { RouteParts } from "./route-parts.ts";
+import type { RouteOptions } from "./route-options.ts";
 
 /**
  * Begins the response: headers and the reconnect delay leave at once, whenever the first chunk comes. For Express, request
@@ -15,7 +15,7 @@ import type { RouteParts } from "./route-parts.ts";
  * @throws StreamError INVALID_REQUEST where an earlier response is still on its way on the same connection
  */
 export function openConnection(
-  parts: RouteParts,
+  parts: RouteOptions,
   request: Request,
   response: Response,
   carried: Pick<TrackedConnection, "id" | "carries">,

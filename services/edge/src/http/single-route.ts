@@ -12,13 +12,13 @@ import {
   setStreamHeaders,
   STATUS_HEADER,
 } from "./response-headers.ts";
-import { assertOpen, type RouteParts } from "./route-parts.ts";
+import { assertOpen, type RouteOptions } from "./route-options.ts";
 import type { Opening, Subscriber } from "../stream/subscriber.ts";
 import type { PendingStreams } from "../stream/pending-streams.ts";
 
 /** One stream on a connection of its own. @throws StreamError before anything is sent */
 export async function serveOne(
-  parts: RouteParts,
+  parts: RouteOptions,
   request: Request,
   response: Response,
   streamId: string,

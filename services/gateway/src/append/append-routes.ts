@@ -2,7 +2,7 @@ import { StreamError, type ChunkDraft } from "@sluice/core";
 import { assertChunks } from "@sluice/producer";
 import { completionSchema } from "@sluice/protocol";
 import express, { Router, type Request, type RequestHandler, type Response } from "express";
-import { appendMessage, sendAppended, type AppendParts } from "./append-message.ts";
+import { appendMessage, sendAppended, type AppendOptions } from "./append-message.ts";
 import {
   assertType,
   hasBody,
@@ -17,7 +17,7 @@ import { serveUpload } from "./ndjson-upload.ts";
  * `POST /streams/:streamId/chunks`: one chunk, an array (stored together or not at all), or NDJSON, which is appended as
  * it arrives. `…/complete` and `…/heartbeat` are one chunk each, for those who have no JSON at hand.
  */
-export function appendRoutes(parts: AppendParts): Router {
+export function appendRoutes(parts: AppendOptions): Router {
   const router = Router();
   const readJson = express.json({ limit: parts.maxBodyBytes, type: JSON_TYPE, strict: false });
   router.post("/streams/:streamId/chunks", assertChunkBody, readJson, appendBody(parts));
@@ -37,27 +37,27 @@ const assertChunkBody: RequestHandler = (request, _response, next) => {
   next();
 };
 
-function appendBody(parts: AppendParts): RequestHandler {
+function appendBody(parts: AppendOptions): RequestHandler {
   return async (request, response) => {
     if (request.is(NDJSON_TYPE) !== false) await serveUpload(parts, request, response);
     else await appendChunks(parts, request, response, request.body);
   };
 }
 
-function complete(parts: AppendParts): RequestHandler {
+function complete(parts: AppendOptions): RequestHandler {
   return async (request, response) => {
     const { summary } = parseBody(completionSchema, request);
     await appendChunks(parts, request, response, { type: "Complete", summary });
   };
 }
 
-function heartbeat(parts: AppendParts): RequestHandler {
+function heartbeat(parts: AppendOptions): RequestHandler {
   return (request, response) => appendChunks(parts, request, response, { type: "Heartbeat" });
 }
 
 /** @param sent a chunk or an array of them; whether they are chunks the handle finds out */
 async function appendChunks(
-  parts: AppendParts,
+  parts: AppendOptions,
   request: Request,
   response: Response,
   sent: unknown,

@@ -11,7 +11,7 @@ import { startOnce, type StartLedger } from "../idempotency/start-once.ts";
 import { assertUnused } from "../streams/stream-ids.ts";
 import { streamUrls } from "../streams/stream-urls.ts";
 
-export interface ProxyRouteParts {
+export interface ProxyRouteOptions {
   manager: StreamManager;
   ledger: StartLedger;
   cache: Pick<ChunkCache, "readInfo">;
@@ -28,14 +28,14 @@ const MAX_REQUEST_BYTES = 16 * 1024 * 1024;
  * `POST /streams/:streamId/proxy`: the gateway asks a model server itself and writes the answer to the stream, which it
  * creates where there is none. The asker may go: it is answered before the model is asked.
  */
-export function proxyRoute(parts: ProxyRouteParts): Router {
+export function proxyRoute(parts: ProxyRouteOptions): Router {
   const router = Router();
   const readJson = express.json({ limit: MAX_REQUEST_BYTES, type: JSON_TYPE });
   router.post("/streams/:streamId/proxy", assertJson, readJson, proxyAnswer(parts));
   return router;
 }
 
-function proxyAnswer(parts: ProxyRouteParts): RequestHandler {
+function proxyAnswer(parts: ProxyRouteOptions): RequestHandler {
   return async (request, response) => {
     const streamId = assertStreamId(request.params["streamId"]);
     const chat = parseBody(proxyRequestSchema, request);
@@ -57,7 +57,7 @@ function proxyAnswer(parts: ProxyRouteParts): RequestHandler {
 
 /** Takes the stream over, or creates it: whoever else writes then ends the answer. */
 async function openForAnswer(
-  { manager, cache }: ProxyRouteParts,
+  { manager, cache }: ProxyRouteOptions,
   streamId: string,
   sequence: number | null,
 ): Promise<StreamHandle> {

@@ -12,7 +12,7 @@ import type { z } from "zod";
 import type { KeyedRequest, RequestLedger } from "../idempotency/request-ledger.ts";
 import { assertNotOutlived } from "./stream-ids.ts";
 
-export interface CreationParts {
+export interface CreationOptions {
   manager: StreamManager;
   /** Knows the ids of a request's streams, then what became of them. */
   ledger: RequestLedger<string[], CreationOutcome[]>;
@@ -30,7 +30,7 @@ export interface CreationOutcome {
 
 /** Creates streams, each for itself: what one is refused with is its outcome. */
 export async function createAll(
-  parts: CreationParts,
+  parts: CreationOptions,
   creations: readonly Creation[],
 ): Promise<CreationOutcome[]> {
   return Promise.all(
@@ -46,7 +46,7 @@ export async function createAll(
  * after the request: a repeat finds in the log what has been created.
  */
 export async function createAllOnce(
-  parts: CreationParts,
+  parts: CreationOptions,
   creations: readonly Creation[],
   request: KeyedRequest,
 ): Promise<{ outcomes: CreationOutcome[]; isRepeat: boolean }> {
@@ -73,7 +73,7 @@ export async function createAllOnce(
 type CreationEntry = { plan: string[] };
 
 async function create(
-  parts: CreationParts,
+  parts: CreationOptions,
   streamId: string,
   { stream_id: wanted, options }: Creation,
   name?: string,
