@@ -3,7 +3,7 @@ import type { RequestHandler } from "express";
 
 export interface CancelRouteOptions {
   feed: Pick<CancelFeed, "requestCancel">;
-  /** Of the log. */
+  /** Number of log partitions. */
   partitions: number;
   /** How long the partition's owner may take; it may have to bring the stream back from the log first. */
   timeoutMs: number;

@@ -19,7 +19,7 @@ interface TrackedSocket {
   /** The answer that is being made; the requests behind it wait for it. */
   response: ServerResponse | null;
   waiting: (() => void)[];
-  /** What comes now is ignored: the last answer is among those that wait. */
+  /** True once input is ignored, since the last answer is among those that wait. */
   isRefusing: boolean;
   ignored: number;
   isClosing: boolean;

@@ -37,7 +37,7 @@ export interface IngesterOptions {
   settings: IngestSettings;
   logger: Logger;
   registry: Registry;
-  /** Its name in the leases; no other running replica may have it. Made here where it is absent. */
+  /** Name of the replica in the leases; no other running replica may have it. Default: a new one. */
   instance?: string;
 }
 

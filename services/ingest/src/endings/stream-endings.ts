@@ -225,7 +225,7 @@ export class StreamEndings {
     if (limitMs !== null) this.#abandoned.watch(streamId, limitMs, nowMs);
   }
 
-  /** Whoever wasn't heard or seen so far may have been there. */
+  /** Forgets all silences and absences: producers and readers may have been there unheard and unseen. */
   #startAnew(nowMs: number): void {
     this.#watch.startAnew(nowMs);
     this.#abandoned.startAnew(nowMs);

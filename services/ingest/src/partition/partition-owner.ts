@@ -147,8 +147,8 @@ export class PartitionOwner {
   }
 
   /**
-   * What a lease renewal read, and our position before it asked. A lower checkpoint means that the cache has fallen
-   * back: without this an idle partition would never notice.
+   * Compares the checkpoint that a lease renewal read with the position before it asked. A lower checkpoint means that
+   * the cache has fallen back; an idle partition would not notice otherwise.
    */
   observeCheckpoint(checkpoint: Checkpoint | null, positionBefore: number): void {
     if (checkpoint !== null && checkpoint.brokerSequence >= positionBefore) return;
@@ -205,7 +205,7 @@ export class PartitionOwner {
     this.#logger.warn({ before, position: this.position }, "cache fell back, reading again");
   }
 
-  /** Until closed, or until the position has to be set anew. */
+  /** Reads until closed, or until the position has to be set anew. */
   async #readFromPosition(): Promise<void> {
     const { log, settings } = this.#options;
     const reader = await this.#retrying(() =>
@@ -235,7 +235,7 @@ export class PartitionOwner {
     }
   }
 
-  /** Without what was published under a name that is no stream's: nobody can read it, so it takes no number. */
+  /** Drops messages whose subject names no stream of this partition: nobody can read them, so they take no number. */
   #addressed(messages: readonly StoredMessage[]): readonly StoredMessage[] {
     const addressed = messages.filter(({ streamId }) => this.#address.has(streamId));
     const dropped = messages.length - addressed.length;

@@ -50,7 +50,7 @@ export async function rejectElements(
   await Promise.all(keeping);
 }
 
-/** What was refused under a placeholder, and ends that an Error chunk stands in for. */
+/** Refused elements of an entry: those under a placeholder, and ends that an Error chunk replaces. */
 function refusalsOf(entry: LogEntry): { index: number; reason: string }[] {
   return entry.elements.flatMap((element, index) => {
     const reason = element.kind === "rejected" ? element.reason : element.refusal;

@@ -28,7 +28,10 @@ export interface LogState {
   facts: LogFacts;
 }
 
-/** In this order: a checkpoint that moves on after the log was asked would seem to be beyond its end. */
+/**
+ * Reads the checkpoints, then the log. In the other order a checkpoint that moves on meanwhile would seem to be beyond
+ * the log's end.
+ */
 export async function lookAtLog(log: PartitionLog, cache: ChunkCache): Promise<LogState> {
   const checkpoints = await readCheckpoints(log, cache);
   return { checkpoints, facts: await log.facts() };

@@ -85,7 +85,7 @@ export class StreamScan {
     };
   }
 
-  /** From where it stopped to the stream's last message now. */
+  /** Reads from where it stopped to the stream's current last message. */
   async readOn(): Promise<void> {
     const { log, maxChunkBytes } = this.#options;
     for await (const messages of log.readStream(this.streamId, this.upTo, PAGE_SIZE)) {
@@ -131,8 +131,8 @@ export class StreamScan {
   }
 
   /**
-   * What the log has lost of a stream can be all of it; that it was there once only its record can tell. Null if it
-   * doesn't.
+   * Finds the divergence that a jumped stream goes back to; null if there is none. The log may have lost all of the
+   * stream, and only its record can tell that it existed.
    */
   async #jumpedDivergence(entry: LogEntry): Promise<number | null> {
     if (this.#divergences.length === 0) return null;
