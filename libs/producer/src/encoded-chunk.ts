@@ -1,4 +1,11 @@
-import { endStatusOf, StreamError, type ChunkDraft, type ChunkType, type EndStatus } from "@sluice/core";
+import {
+  endStatusOf,
+  StreamError,
+  toWellFormedJson,
+  type ChunkDraft,
+  type ChunkType,
+  type EndStatus,
+} from "@sluice/core";
 import { MAX_CHUNK_BYTES, parseChunkDraft, type ParsedChunkDraft } from "@sluice/protocol";
 
 /** A chunk that was found valid, as it will travel. */
@@ -11,7 +18,7 @@ export interface EncodedChunk {
 }
 
 /**
- * Validates a chunk and encodes it.
+ * Validates a chunk and encodes it. Half characters, which no reader but JavaScript's could read, become U+FFFD.
  * @param index its place among those sent together, told in the error; null where it is alone
  * @throws StreamError INVALID_CHUNK with `field` (and `index`), CHUNK_TOO_LARGE
  */
@@ -45,7 +52,7 @@ function parse(value: unknown, index: number | null): ParsedChunkDraft {
 
 function stringify(draft: ParsedChunkDraft, index: number | null): string {
   try {
-    return JSON.stringify(draft);
+    return toWellFormedJson(JSON.stringify(draft));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw invalid(`chunk can't be written as JSON: ${reason}`, "", index);
