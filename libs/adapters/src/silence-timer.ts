@@ -1,7 +1,7 @@
 import { SourceFailure } from "./source-failure.ts";
 
 /** Longest silence that can be borne with, ms: a day. Timers overflow beyond 24.8 days and then fire at once. */
-const MAX_IDLE_TIMEOUT_MS = 86_400_000;
+export const MAX_IDLE_TIMEOUT_MS = 86_400_000;
 
 /** Aborts its signal once a server has said nothing for too long. Runs from the start. */
 export class SilenceTimer {

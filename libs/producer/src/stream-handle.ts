@@ -30,6 +30,8 @@ export type Confirmation = "durable" | "sequenced";
 export interface SendOptions {
   /** By default what the handle was opened with, `durable` unless said otherwise. */
   confirm?: Confirmation;
+  /** False: half a character at the end isn't held for the next send, but stored as U+FFFD. Default: true. */
+  holdHalves?: boolean;
 }
 
 export interface StreamHandleOptions {
@@ -230,10 +232,10 @@ export class StreamHandle implements AsyncDisposable {
   /** @param isAlone whether no index has to tell which chunk is at fault */
   async #send(
     given: readonly (ChunkType | ChunkDraft)[],
-    { confirm = this.#options.confirm }: SendOptions,
+    { confirm = this.#options.confirm, holdHalves = true }: SendOptions,
     isAlone: boolean,
   ): Promise<SendReceipt[]> {
-    const { chunks, places, commit } = this.#text.take(given);
+    const { chunks, places, commit } = this.#text.take(given, holdHalves);
     const indexes = new Map(places.map((place, index) => [place, index]));
     const indexOf = (place: number): number | null => (isAlone ? null : (indexes.get(place) ?? null));
     const encoded = chunks.map((chunk, place) => encodeChunk(chunk, indexOf(place)));

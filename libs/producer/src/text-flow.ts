@@ -13,9 +13,10 @@ export class TextFlow {
   /**
    * The chunks as they can be sent. Where an end follows half a character, U+FFFD stands before it, in a chunk of its own.
    * Nothing is remembered until `commit`: what is refused was never said.
+   * @param mayHold false: half a character at their end is told at once, as U+FFFD
    * @returns `places`: of each given chunk among those to be sent
    */
-  take(given: readonly Chunk[]): { chunks: Chunk[]; places: number[]; commit: () => void } {
+  take(given: readonly Chunk[], mayHold: boolean): { chunks: Chunk[]; places: number[]; commit: () => void } {
     const whole = this.#whole.copy();
     const chunks: Chunk[] = [];
     const places = given.map((chunk) => {
@@ -26,6 +27,10 @@ export class TextFlow {
       }
       return chunks.push(withText(chunk, (content) => whole.push(content))) - 1;
     });
+    const rest = mayHold ? "" : whole.end();
+    const last = chunks.findLastIndex((chunk) => contentOf(chunk) !== null);
+    const text = chunks[last];
+    if (rest !== "" && text !== undefined) chunks[last] = withText(text, (content) => content + rest);
     const commit = (): void => void (this.#whole = whole);
     return { chunks, places, commit };
   }

@@ -1,3 +1,4 @@
+import { fieldsIn, MAX_IDLE_TIMEOUT_MS } from "@sluice/adapters/openai-compatible";
 import { settings } from "@sluice/runtime";
 import { z } from "zod";
 import type { ModelServer } from "./proxy/model-server.ts";
@@ -31,7 +32,9 @@ const fields = z.object({
   /** Models that may be asked for, separated by commas; unset: all that the server has. */
   OPENAI_MODELS: z.string().optional(),
   /** Longest silence of the model server, ms. */
-  OPENAI_IDLE_TIMEOUT_MS: settings.positive(60_000),
+  OPENAI_IDLE_TIMEOUT_MS: z.coerce.number().int().positive().max(MAX_IDLE_TIMEOUT_MS).default(60_000),
+  /** Fields of requests that the model server is never sent, separated by commas. */
+  OPENAI_OMITTED_FIELDS: z.string().default(""),
   MAX_PROXIED_ANSWERS: settings.positive(200),
   /** How long requests and proxied answers in progress may go on after SIGTERM. */
   DRAIN_TIMEOUT_MS: settings.positive(10_000),
@@ -69,6 +72,7 @@ export function modelServerOf(config: GatewayConfig): ModelServer | null {
       baseUrl: config.OPENAI_BASE_URL,
       apiKey: config.OPENAI_API_KEY ?? null,
       idleTimeoutMs: config.OPENAI_IDLE_TIMEOUT_MS,
+      omittedFields: fieldsIn(config.OPENAI_OMITTED_FIELDS),
     },
     models: config.OPENAI_MODELS?.split(",").map((model) => model.trim()) ?? null,
   };

@@ -57,11 +57,11 @@ export interface Gateway {
 export function createGateway(parts: GatewayParts): Gateway {
   const { log, settings, registry, logger } = parts;
   const uploads = new Uploads(settings.maxUploads);
-  const answers = new ProxiedAnswers(settings.maxProxiedAnswers, logger);
   const metrics = createGatewayMetrics(registry, {
     uploads: () => uploads.open,
     proxiedAnswers: () => answers.open,
   });
+  const answers = new ProxiedAnswers(settings.maxProxiedAnswers, logger, () => metrics.unknownParts.inc());
   const manager = new StreamManager({
     log,
     liveFeed: parts.liveFeed,

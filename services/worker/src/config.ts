@@ -1,3 +1,4 @@
+import { MAX_IDLE_TIMEOUT_MS } from "@sluice/adapters/openai-compatible";
 import { settings } from "@sluice/runtime";
 import { z } from "zod";
 
@@ -13,7 +14,9 @@ export const workerConfigSchema = z
     OPENAI_API_KEY: z.string().optional(),
     OPENAI_MODEL: z.string().optional(),
     /** Longest silence of the model's server, ms. */
-    OPENAI_IDLE_TIMEOUT_MS: settings.positive(60_000),
+    OPENAI_IDLE_TIMEOUT_MS: z.coerce.number().int().positive().max(MAX_IDLE_TIMEOUT_MS).default(60_000),
+    /** Fields of requests that the server is never sent, separated by commas. */
+    OPENAI_OMITTED_FIELDS: z.string().default(""),
     /** Pace of the built-in model; 0: as fast as possible. */
     TOKENS_PER_SECOND: z.coerce.number().min(0).default(50),
     /** How often each running answer says that its worker lives, ms; three missed ones end it as PRODUCER_LOST. */

@@ -1,3 +1,4 @@
+import { fieldsIn } from "@sluice/adapters/openai-compatible";
 import type { WorkerConfig } from "./config.ts";
 import { DocumentModel } from "./document-model.ts";
 import type { Model } from "./model.ts";
@@ -13,6 +14,7 @@ export function modelOf(config: WorkerConfig): Model {
     baseUrl: config.OPENAI_BASE_URL,
     apiKey: config.OPENAI_API_KEY ?? null,
     idleTimeoutMs: config.OPENAI_IDLE_TIMEOUT_MS,
+    omittedFields: fieldsIn(config.OPENAI_OMITTED_FIELDS),
   };
   return new OpenAiModel(server, config.OPENAI_MODEL);
 }
