@@ -15,6 +15,9 @@ afterEach(() => vi.unstubAllGlobals());
 async function* items(all: readonly unknown[]): AsyncGenerator<never> {
   for (const item of all) yield item as never;
 }
+function throwing(error: Error): AsyncIterable<never> {
+  return { [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(error) }) };
+}
 const chat = (...all: unknown[]) => hear(fromOpenAiChat(items(all)));
 const delta = (value: object, finish_reason: unknown = null) => ({
   choices: [{ index: 0, delta: value, finish_reason }],
@@ -195,9 +198,7 @@ describe("rule 3: one table of codes, for statuses, codes in the stream and clas
     [400, "LLM_ERROR"],
   ])("status %i is %s, of the raw reader and of what a library throws", async (status, code) => {
     const thrown = Object.assign(new Error("x"), { status });
-    const failing = (async function* (): AsyncGenerator<never> {
-      throw thrown;
-    })();
+    const failing = throwing(thrown);
     expect((await hear(fromOpenAiChat(failing))).at(-1)).toEqual(expect.arrayContaining(["Error", code]));
     const { read } = ask(() => new Response("<html>", { status }));
     expect((await read()).at(-1)).toEqual(["Error", `the model's server answered ${status}`, code]);
@@ -406,10 +407,7 @@ describe("rule 10: our mistakes are ours", () => {
   });
 
   it("a source's own TypeError is no lost connection, fetch's is", async () => {
-    const failing = (message: string) =>
-      (async function* (): AsyncGenerator<never> {
-        throw new TypeError(message);
-      })();
+    const failing = (message: string) => throwing(new TypeError(message));
     expect(await hear(fromOpenAiChat(failing("x is not a function")))).toEqual([
       ["Error", "the model failed", "LLM_ERROR"],
     ]);
