@@ -15,8 +15,8 @@ afterEach(() => vi.unstubAllGlobals());
 async function* items(all: readonly unknown[]): AsyncGenerator<never> {
   for (const item of all) yield item as never;
 }
-function throwing(error: Error): AsyncIterable<never> {
-  return { [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(error) }) };
+function throwing(error: Error): ReadableStream<never> {
+  return new ReadableStream({ start: (controller) => controller.error(error) });
 }
 const chat = (...all: unknown[]) => hear(fromOpenAiChat(items(all)));
 const delta = (value: object, finish_reason: unknown = null) => ({
