@@ -1,4 +1,5 @@
 export { startAdminServer, type ReadinessCheck } from "./admin-server.ts";
+export { clientOf } from "./address-counts.ts";
 export { cancelRoute, type CancelRouteParts } from "./cancel-route.ts";
 export {
   ConfigError,
