@@ -73,9 +73,9 @@ class ItemMapping implements Mapping<StreamItem> {
 
   *#json(item: Exclude<StreamItem, string | Uint8Array>): Generator<ChunkDraft> {
     const parts = splitJson(jsonOf(item), `json_${this.#parted + 1}`);
-    if (parts === null) return yield this.#chunks.json(item as JsonValue);
-    this.#parted++;
-    for (const part of parts) yield this.#chunks.event(JSON_PART, part);
+    if (parts === null) yield this.#chunks.json(item as JsonValue);
+    else this.#parted++;
+    for (const part of parts ?? []) yield this.#chunks.event(JSON_PART, part);
   }
 
   #chunk(chunk: ChunkType | ChunkDraft): ChunkDraft {

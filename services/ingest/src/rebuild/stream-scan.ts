@@ -17,10 +17,10 @@ import { isBeginning } from "./beginning.ts";
 /** Messages read at a time: bounds the memory of a rebuild, whatever the stream's length. */
 const PAGE_SIZE = 1_000;
 
-// What one call lays into the cache. A page of messages can hold a million chunks, or a gigabyte: Redis would answer
-// nobody for seconds, and not within our time limit, so that the stream never came back.
-const MAX_LAID_CHUNKS = 1_000;
-const MAX_LAID_BYTES = 4 * 1024 * 1024;
+// What one call lays into the cache, below 10 ms of Redis each. A page of messages can hold a million chunks, or a
+// gigabyte: Redis would answer nobody for seconds, and not within our time limit, so that the stream never came back.
+const MAX_LAID_CHUNKS = 512;
+const MAX_LAID_BYTES = 512 * 1024;
 
 export interface StreamScanOptions {
   partition: number;
@@ -96,7 +96,8 @@ export class StreamScan {
         if (this.isEmpty) await this.#begin(entry);
         const numbered = this.#number(entry);
         for (const chunk of this.#isUnprovable ? [] : numbered) {
-          if (chunks.length === MAX_LAID_CHUNKS || bytes + chunk.json.byteLength > MAX_LAID_BYTES) {
+          const isFull = chunks.length === MAX_LAID_CHUNKS || bytes + chunk.json.byteLength > MAX_LAID_BYTES;
+          if (chunks.length > 0 && isFull) {
             await this.#lay(chunks);
             chunks = [];
             bytes = 0;
