@@ -48,7 +48,7 @@ export class StreamManager implements AsyncDisposable {
   /**
    * Creates a stream: readers find it from now on.
    * @throws StreamError STREAM_EXISTS, STREAM_DELETED where the id was used before, INVALID_REQUEST for bad options,
-   * LOG_FULL from 95 % on, so that the ends of other streams still fit
+   * STORAGE_FULL where the log is 90 % full, so that the ends of other streams still fit
    */
   async createStream(request: CreateOptions = {}): Promise<{ streamId: string; handle: StreamHandle }> {
     const { streamId = randomUUID(), mode = "exclusive" } = request;

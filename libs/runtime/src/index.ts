@@ -1,3 +1,4 @@
+export { clientOf } from "./address-counts.ts";
 export { cancelRoute, type CancelRouteParts } from "./cancel-route.ts";
 export { ConfigError, defaultSettings, field, loadConfig, oldNameOf, type Settings } from "./config.ts";
 export { listen, type HttpServer, type ListenOptions } from "./http-server.ts";

@@ -11,6 +11,8 @@ import {
 import type { StreamManager } from "@sluice/producer";
 import { HTTP_HEADERS, promptRequestSchema } from "@sluice/protocol";
 import { Router, type RequestHandler } from "express";
+import type { CreationBudget } from "../budget/creation-budget.ts";
+import { principalOf } from "../budget/principal.ts";
 import { parseBody, readSmallJson } from "../http/request-body.ts";
 import { keyedRequest } from "../idempotency/request-ledger.ts";
 import type { GatewaySettings } from "../config.ts";
@@ -24,6 +26,7 @@ export interface StreamRouteParts {
   cache: Pick<ChunkCache, "readInfo">;
   liveFeed: Pick<LiveFeed, "requestRebuild">;
   promptQueue: Pick<PromptQueue, "ask">;
+  budget: CreationBudget;
   partitions: number;
   settings: GatewaySettings;
   edgeUrl: string;
@@ -45,7 +48,10 @@ function askPrompt(parts: StreamRouteParts): RequestHandler {
     const { streamId, isRepeat } = await startOnce(parts.ledger, keyed, async () => {
       const id = wanted === undefined ? randomUUID() : assertStreamId(wanted);
       if (wanted !== undefined) await assertUnused(parts.cache, id);
-      await parts.promptQueue.ask({ streamId: id, prompt }, parts.settings.promptTimeoutMs);
+      // The worker creates the stream, and knows neither who asks nor how full the cache is.
+      await parts.budget.spend(principalOf(request), () =>
+        parts.promptQueue.ask({ streamId: id, prompt }, parts.settings.promptTimeoutMs),
+      );
       return id;
     });
     if (isRepeat) response.setHeader(HTTP_HEADERS.replayed, "true");
