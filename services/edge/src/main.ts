@@ -26,6 +26,19 @@ import { EDGE_FIGURES } from "./figures.ts";
 // Services start in any order, and ingest is the one that makes the log.
 const LOG_WAIT_MS = 60_000;
 const SERVER_GRACE_MS = 500;
+// Above the time after which the client gives a silent connection up. Who waits for a read is told sooner, see READ_TIMEOUT_MS.
+const READS_SETTLE_MS = 5_000;
+const PING_TIMEOUT_MS = 1_500;
+
+/** Whether Redis answers what readers ask, to one who has just come. */
+async function readOverNewConnection(redisUrl: string, partitions: number): Promise<void> {
+  const redis = createRedis(redisUrl, { connectionName: "sluice-edge-probe" });
+  try {
+    await new RedisChunkCache(redis, { partitions }).readPage("read-watch", 0, { maxChunks: 0, maxBytes: 1 });
+  } finally {
+    await redis.close();
+  }
+}
 
 await runMain(async () => {
   const renamed: RenamedSetting[] = [];
@@ -41,6 +54,8 @@ await runMain(async () => {
   const redis = createRedis(settings.redisUrl, {
     connectionName: "sluice-edge",
     onError: (error) => logger.warn({ err: error }, "redis connection failed"),
+    // What a read takes of the budget is free again when it is answered or its connection is given up, not before.
+    commandTimeoutMs: READS_SETTLE_MS,
   });
   lifecycle.add("redis", () => redis.close());
   const liveFeed = new NatsLiveFeed(link, {
@@ -59,6 +74,7 @@ await runMain(async () => {
     settings,
     logger,
     registry,
+    probeCache: () => readOverNewConnection(settings.redisUrl, partitions),
   });
   lifecycle.add("edge", () => edge.close());
   const reporting = serveReports(new NatsServiceReports(link), {
@@ -73,10 +89,11 @@ await runMain(async () => {
     port: settings.adminPort,
     registry,
     routes: edge.adminRoutes,
+    liveness: () => edge.fatalProblem(),
     readiness: {
       edge: () => edge.problem(),
       redis: () =>
-        redis.ping().then(
+        redis.ping(PING_TIMEOUT_MS).then(
           () => null,
           () => "does not answer",
         ),
