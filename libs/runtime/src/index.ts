@@ -1,11 +1,14 @@
 export { startAdminServer, type ReadinessCheck } from "./admin-server.ts";
+export { createBrowserAccess, type BrowserAccess, type BrowserAccessOptions } from "./browser-access.ts";
 export { cancelRoute, type CancelRouteParts } from "./cancel-route.ts";
 export { ConfigError, loadConfig, settings } from "./config.ts";
 export { listen, type HttpServer, type ListenOptions } from "./http-server.ts";
+export { type HttpLimits } from "./http-limits.ts";
 export { Lifecycle, runMain } from "./lifecycle.ts";
 export { createLogger, type Logger } from "./logger.ts";
-export { createRegistry } from "./metrics.ts";
+export { createRegistry, socketGauge } from "./metrics.ts";
 export { mountedRoutes, type MountedRoute } from "./mounted-routes.ts";
+export { type SocketState } from "./open-sockets.ts";
 export { createInstanceName, serveReports } from "./serve-reports.ts";
 export { type FigureSources } from "./service-figures.ts";
 export { noSuchRoute, problemHandler } from "./problem-response.ts";

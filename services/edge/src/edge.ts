@@ -4,6 +4,7 @@ import { EDGE_OPERATIONS, openApiDocument } from "@sluice/protocol";
 import type { CancelFeed, ChunkCache, EdgePeers, LiveFeed, ReaderPresence } from "@sluice/core";
 import {
   cancelRoute,
+  createBrowserAccess,
   listen,
   mountedRoutes,
   noSuchRoute,
@@ -30,9 +31,8 @@ import { createEdgeMetrics } from "./metrics.ts";
 import { edgePod, EdgePeerRouter } from "./http/edge-peer-router.ts";
 import { Admission, type Load } from "./http/admission.ts";
 import { DetachableSocket } from "./connection/detachable-socket.ts";
-import { cors } from "./http/response-headers.ts";
 import type { RouteParts } from "./http/route-parts.ts";
-import type { EdgeSettings } from "./settings.ts";
+import { httpLimitsOf, type EdgeSettings } from "./settings.ts";
 import { TailWatch } from "./stream/tail-watch.ts";
 import { WriteTick } from "./connection/write-tick.ts";
 
@@ -78,7 +78,9 @@ export function createEdge(parts: EdgeParts): Edge {
   const { cache, liveFeed, partitions, settings, logger } = parts;
   const connectionRegistry = new ConnectionRegistry();
   const { connections } = connectionRegistry;
+  const servers: HttpServer[] = [];
   const metrics = createEdgeMetrics(parts.registry, {
+    sockets: () => servers.map((server) => server.countSockets()),
     connections: () => connections.size,
     streams: () => hub.size,
     subscribers: () => hub.countListeners(),
@@ -112,7 +114,8 @@ export function createEdge(parts: EdgeParts): Edge {
   app.disable("x-powered-by");
   app.disable("etag");
   app.set("trust proxy", settings.trustedProxies);
-  app.use(cors(settings.corsOrigins));
+  const access = createBrowserAccess({ origins: settings.corsOrigins, headers: settings.corsHeaders });
+  app.use(access.guard, access.readable);
   const description = openApiDocument("edge", EDGE_OPERATIONS);
   app.get("/openapi.json", (_request, response) => void response.json(description));
   app.use(eventRoutes(routeParts));
@@ -145,7 +148,10 @@ export function createEdge(parts: EdgeParts): Edge {
   return {
     listen: async (options) => {
       const wrapConnection = (connection: Socket): DetachableSocket => new DetachableSocket(connection);
-      const server = await listen(app, { ...options, wrapConnection });
+      const { allowedHosts } = settings;
+      const limits = httpLimitsOf(settings);
+      const server = await listen(app, { ...options, allowedHosts, limits, wrapConnection });
+      servers.push(server);
       const close = async (graceMs: number): Promise<void> => {
         // What was taken over from HTTP isn't closed with what HTTP has.
         const timer = setTimeout(cutConnections, graceMs);

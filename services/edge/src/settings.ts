@@ -1,3 +1,5 @@
+import type { HttpLimits } from "@sluice/runtime";
+
 /** What an edge pod can be told. Times in ms. */
 export interface EdgeSettings {
   /** Most chunks that wait for a reader whose socket is full. One more, and it is read on from the cache later. */
@@ -47,10 +49,22 @@ export interface EdgeSettings {
   maxConnectionAgeMs: number;
   /** How long another pod, or all of them, may take to answer about their connections. */
   peerTimeoutMs: number;
-  /** Origins that browsers may read from: `*`, or a list separated by commas; empty: none but our own. */
+  /** Hosts that requests may name, separated by commas; empty: addresses, and the names of this machine. */
+  allowedHosts: string;
+  /** Origins whose pages may read and write, separated by commas; `*` among them: all others may read. */
   corsOrigins: string;
+  /** More headers that those pages may send, separated by commas. */
+  corsHeaders: string;
   /** Reverse proxies in front whose X-Forwarded-For is believed. */
   trustedProxies: number;
+  /** Most sockets, whatever they are at; above `maxConnections`, so that whoever is refused can be told. */
+  maxSockets: number;
+  /** The same for one address that no proxy stands before; 0: no limit. */
+  maxSocketsPerAddress: number;
+  /** How long the line and the headers of a request may take. */
+  headersTimeoutMs: number;
+  /** How long a socket stays open between two requests; above the idle time of the balancer in front. */
+  socketIdleTimeoutMs: number;
   maxConnections: number;
   /** Most streams followed at once; each is a NATS subscription. */
   maxStreams: number;
@@ -96,8 +110,14 @@ export const DEFAULT_EDGE_SETTINGS: Readonly<EdgeSettings> = Object.freeze({
   retryMs: 2_000,
   maxConnectionAgeMs: 3_600_000,
   peerTimeoutMs: 5_000,
+  allowedHosts: "",
   corsOrigins: "*",
+  corsHeaders: "",
   trustedProxies: 0,
+  maxSockets: 25_000,
+  maxSocketsPerAddress: 12_500,
+  headersTimeoutMs: 10_000,
+  socketIdleTimeoutMs: 75_000,
   maxConnections: 20_000,
   maxStreams: 20_000,
   maxWaiting: 1_000,
@@ -107,3 +127,17 @@ export const DEFAULT_EDGE_SETTINGS: Readonly<EdgeSettings> = Object.freeze({
   hardRssBytes: 1_536 * MIB,
   maxLoopDelayMs: 500,
 });
+
+// A poll is answered at the end of its wait, and some time later where a rebuild comes on top.
+const POLL_GRACE_MS = 30_000;
+
+/** Bounds of the server for readers. Behind proxies the address of a socket is theirs, so it tells nothing of its client. */
+export function httpLimitsOf(settings: EdgeSettings): HttpLimits {
+  return {
+    maxSockets: settings.maxSockets,
+    maxSocketsPerAddress: settings.trustedProxies > 0 ? 0 : settings.maxSocketsPerAddress,
+    headersTimeoutMs: settings.headersTimeoutMs,
+    idleTimeoutMs: settings.socketIdleTimeoutMs,
+    stallTimeoutMs: Math.max(settings.stallTimeoutMs, settings.maxWaitMs + POLL_GRACE_MS),
+  };
+}

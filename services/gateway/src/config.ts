@@ -24,7 +24,14 @@ const fields = z.object({
   MAX_UPLOADS: settings.positive(1_000),
   /** Whether the routes for operators (`GET /streams`, `/control/…`) are on PORT, too, and not only on ADMIN_PORT. */
   CONTROL_ENABLED: settings.boolean(false),
-  CORS_ANY_ORIGIN: settings.boolean(true),
+  ALLOWED_HOSTS: z.string().default(""),
+  CORS_ORIGINS: z.string().default("*"),
+  CORS_HEADERS: z.string().default(""),
+  TRUSTED_PROXIES: z.coerce.number().int().nonnegative().default(0),
+  MAX_SOCKETS: settings.positive(10_000),
+  MAX_SOCKETS_PER_ADDRESS: settings.milliseconds(5_000),
+  HEADERS_TIMEOUT_MS: settings.positive(10_000),
+  SOCKET_IDLE_TIMEOUT_MS: settings.positive(75_000),
   /** The server that `/proxy` asks; unset: there is none. */
   OPENAI_BASE_URL: z.url({ protocol: /^https?$/ }).optional(),
   OPENAI_API_KEY: z.string().optional(),
@@ -57,7 +64,14 @@ export function settingsOf(config: GatewayConfig): GatewaySettings {
     maxUploads: config.MAX_UPLOADS,
     maxProxiedAnswers: config.MAX_PROXIED_ANSWERS,
     proxyDrainTimeoutMs: config.DRAIN_TIMEOUT_MS,
-    allowAnyOrigin: config.CORS_ANY_ORIGIN,
+    allowedHosts: config.ALLOWED_HOSTS,
+    corsOrigins: config.CORS_ORIGINS,
+    corsHeaders: config.CORS_HEADERS,
+    trustedProxies: config.TRUSTED_PROXIES,
+    maxSockets: config.MAX_SOCKETS,
+    maxSocketsPerAddress: config.MAX_SOCKETS_PER_ADDRESS,
+    headersTimeoutMs: config.HEADERS_TIMEOUT_MS,
+    socketIdleTimeoutMs: config.SOCKET_IDLE_TIMEOUT_MS,
   };
 }
 

@@ -1,12 +1,22 @@
 import type { CancelFeed, ChunkCache, LiveFeed, PromptQueue, RequestRecords, StreamLog } from "@sluice/core";
 import { StreamManager } from "@sluice/producer";
 import { CONTROL_OPERATIONS, GATEWAY_OPERATIONS, openApiDocument, type Operation } from "@sluice/protocol";
-import { cancelRoute, noSuchRoute, problemHandler, type Logger } from "@sluice/runtime";
-import express, { Router, type ErrorRequestHandler, type Express } from "express";
+import {
+  cancelRoute,
+  createBrowserAccess,
+  listen,
+  mountedRoutes,
+  noSuchRoute,
+  problemHandler,
+  type HttpServer,
+  type ListenOptions,
+  type Logger,
+  type MountedRoute,
+} from "@sluice/runtime";
+import express, { Router, type ErrorRequestHandler } from "express";
 import type { Registry } from "prom-client";
 import type { AppendLedger } from "./idempotency/append-once.ts";
 import { appendRoutes } from "./append/append-routes.ts";
-import { allowAnyOrigin } from "./http/cors.ts";
 import { creationRoutes } from "./streams/creation-routes.ts";
 import type { CreationParts } from "./streams/creations.ts";
 import { countRefusal, createGatewayMetrics, type GatewayMetrics } from "./metrics.ts";
@@ -14,7 +24,7 @@ import type { ModelServer } from "./proxy/model-server.ts";
 import { ProxiedAnswers } from "./proxy/proxied-answers.ts";
 import { proxyRoute } from "./proxy/proxy-route.ts";
 import { RequestLedger } from "./idempotency/request-ledger.ts";
-import type { GatewaySettings } from "./settings.ts";
+import { httpLimitsOf, type GatewaySettings } from "./settings.ts";
 import type { StartLedger } from "./idempotency/start-once.ts";
 import { streamRoutes } from "./streams/stream-routes.ts";
 import { Uploads } from "./append/in-flight-appends.ts";
@@ -44,8 +54,10 @@ export interface GatewayParts {
 }
 
 export interface Gateway {
-  /** Its server must not limit the time of a request: an upload may last as long as the answer that it carries. */
-  readonly app: Express;
+  /** For producers and pages. The server is the caller's to close. */
+  listen(options: Pick<ListenOptions, "host" | "port">): Promise<HttpServer>;
+  /** What may be asked for; its description is held against it. */
+  readonly routes: readonly MountedRoute[];
   /**
    * Stops uploads with DRAINING and what they have stored so far, refuses new ones, lets proxied answers end in their
    * time, and resolves when all that was sent is settled. Idempotent.
@@ -58,7 +70,9 @@ export function createGateway(parts: GatewayParts): Gateway {
   const { log, settings, registry, logger } = parts;
   const uploads = new Uploads(settings.maxUploads);
   const answers = new ProxiedAnswers(settings.maxProxiedAnswers, logger);
+  const servers: HttpServer[] = [];
   const metrics = createGatewayMetrics(registry, {
+    sockets: () => servers.map((server) => server.countSockets()),
     uploads: () => uploads.open,
     proxiedAnswers: () => answers.open,
   });
@@ -74,11 +88,14 @@ export function createGateway(parts: GatewayParts): Gateway {
 
   const app = express();
   app.disable("x-powered-by");
+  app.set("trust proxy", settings.trustedProxies);
+  const access = createBrowserAccess({ origins: settings.corsOrigins, headers: settings.corsHeaders });
+  app.use(access.guard);
   // Before what lets pages of other origins read: the console is of this one.
   const { control, edgeUrl, webRoot = "", launcherUrl = "" } = parts;
   app.use(webPages({ edgeUrl, webRoot, launcherUrl }));
   if (control !== undefined) app.use(control);
-  if (settings.allowAnyOrigin) app.use(allowAnyOrigin);
+  app.use(access.readable);
   app.use(
     descriptionRoutes([...GATEWAY_OPERATIONS, ...(parts.control === undefined ? [] : CONTROL_OPERATIONS)]),
   );
@@ -108,7 +125,16 @@ export function createGateway(parts: GatewayParts): Gateway {
     await manager.close();
   };
   let closing: Promise<void> | undefined;
-  return { app, close: () => (closing ??= close()) };
+  return {
+    listen: async (options) => {
+      const { allowedHosts } = settings;
+      const server = await listen(app, { ...options, allowedHosts, limits: httpLimitsOf(settings) });
+      servers.push(server);
+      return server;
+    },
+    routes: mountedRoutes(app),
+    close: () => (closing ??= close()),
+  };
 }
 
 /** What this service is, for people and for programs. */

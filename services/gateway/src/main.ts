@@ -17,7 +17,6 @@ import {
   createLogger,
   createRegistry,
   Lifecycle,
-  listen,
   loadConfig,
   problemHandler,
   runMain,
@@ -84,9 +83,7 @@ await runMain(async () => {
   });
   lifecycle.add("reports", () => reporting.close());
   let isClosing = false;
-  const http = await listen(gateway.app, { host: config.HOST, port: config.PORT });
-  // An upload may last as long as the answer that it carries; idle ones are cut by their own time limit.
-  http.server.requestTimeout = 0;
+  const http = await gateway.listen({ host: config.HOST, port: config.PORT });
   lifecycle.add("http", () => http.close(config.DRAIN_TIMEOUT_MS), config.DRAIN_TIMEOUT_MS + 1_000);
   lifecycle.add("gateway", () => gateway.close(), config.DRAIN_TIMEOUT_MS + 5_000);
 

@@ -1,4 +1,5 @@
 import { StreamError } from "@sluice/core";
+import { socketGauge, type SocketState } from "@sluice/runtime";
 import { Counter, Gauge, type Registry } from "prom-client";
 
 export interface GatewayMetrics {
@@ -10,9 +11,14 @@ export interface GatewayMetrics {
 /** Without labels by stream or client: the number of series must not grow with the traffic. */
 export function createGatewayMetrics(
   registry: Registry,
-  open: { uploads: () => number; proxiedAnswers: () => number },
+  open: {
+    uploads: () => number;
+    proxiedAnswers: () => number;
+    sockets: () => readonly Record<SocketState, number>[];
+  },
 ): GatewayMetrics {
   const registers = [registry];
+  socketGauge(registry, "sluice_gateway_open_sockets", open.sockets);
   const uploads: Gauge = new Gauge({
     name: "sluice_gateway_open_uploads",
     help: "Appends in progress",

@@ -7,8 +7,9 @@ import type {
   StreamInfo,
   StreamLog,
 } from "@sluice/core";
-import { createLogger, createRegistry, listen, type HttpServer } from "@sluice/runtime";
+import { createLogger, createRegistry, type HttpServer } from "@sluice/runtime";
 import type { Router } from "express";
+import { gatewayConfigSchema, settingsOf } from "../src/config.ts";
 import { createGateway, type Gateway } from "../src/gateway.ts";
 import type { ModelServer } from "../src/proxy/model-server.ts";
 
@@ -70,6 +71,8 @@ export class Bench implements AsyncDisposable {
         },
       },
       settings: {
+        ...settingsOf(gatewayConfigSchema.parse({})),
+        allowedHosts: "x",
         logTimeoutMs: 300,
         promptTimeoutMs: 300,
         rebuildTimeoutMs: 300,
@@ -77,7 +80,6 @@ export class Bench implements AsyncDisposable {
         maxUploads: 3,
         maxProxiedAnswers: 2,
         proxyDrainTimeoutMs: 50,
-        allowAnyOrigin: true,
       },
       modelServer: ports.modelServer ?? null,
       logger: createLogger("gateway", "silent"),
@@ -91,7 +93,7 @@ export class Bench implements AsyncDisposable {
   }
 
   async listen(): Promise<this> {
-    this.#http = await listen(this.gateway.app, { host: "127.0.0.1", port: 0 });
+    this.#http = await this.gateway.listen({ host: "127.0.0.1", port: 0 });
     return this;
   }
 
