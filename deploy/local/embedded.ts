@@ -1,23 +1,18 @@
-import { createEdge, DEFAULT_EDGE_SETTINGS, EDGE_FIGURES } from "@sluice/edge";
+import { createEdge, EDGE_FIGURES, edgeConfigSchema } from "@sluice/edge";
 import {
   controlRoutes,
   createGateway,
   GATEWAY_FIGURES,
   gatewayConfigSchema,
   modelServerOf,
-  settingsOf as gatewaySettingsOf,
 } from "@sluice/gateway";
-import {
-  INGEST_FIGURES,
-  ingestConfigSchema,
-  settingsOf as ingestSettingsOf,
-  startIngester,
-} from "@sluice/ingest";
+import { INGEST_FIGURES, ingestConfigSchema, startIngester } from "@sluice/ingest";
 import { StreamManager } from "@sluice/producer";
 import {
   createInstanceName,
   createLogger,
   createRegistry,
+  defaultSettings,
   Lifecycle,
   loadConfig,
   serveReports,
@@ -114,7 +109,7 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       readerPresence: presence,
       pressureFeed,
       receiptFeed,
-      settings: ingestSettingsOf(ingestConfigSchema.parse({})),
+      settings: defaultSettings(ingestConfigSchema),
       logger,
       registry: registries.ingest,
     });
@@ -134,7 +129,7 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       cancelFeed,
       readerPresence: presence,
       partitions: log.partitions,
-      settings: DEFAULT_EDGE_SETTINGS,
+      settings: defaultSettings(edgeConfigSchema),
       logger,
       registry: registries.edge,
     });
@@ -151,12 +146,10 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       cancelFeed,
       records: new MemoryRequestRecords(),
       promptQueue: promptQueue,
-      settings: gatewaySettingsOf(gatewayConfigSchema.parse({})),
+      settings: { ...defaultSettings(gatewayConfigSchema), edgeUrl, webRoot: options.webRoot ?? "" },
       modelServer: modelServerOf(loadConfig(gatewayConfigSchema, options.environment)),
       logger,
       registry: registries.gateway,
-      edgeUrl,
-      webRoot: options.webRoot ?? "",
       control: controlRoutes({
         cache,
         leases,
@@ -178,7 +171,7 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
     lifecycle.add("gateway server", () => gatewayServer.close(SERVER_GRACE_MS));
 
     const pace = options.tokensPerSecond;
-    const workerConfig = loadConfig(workerConfigSchema, {
+    const workerSettings = loadConfig(workerConfigSchema, {
       ...options.environment,
       ...(pace === undefined ? {} : { TOKENS_PER_SECOND: String(pace) }),
     });
@@ -191,12 +184,8 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
         receiptFeed,
       }),
       promptQueue: promptQueue,
-      model: modelOf(workerConfig),
-      settings: {
-        maxConcurrentAnswers: workerConfig.MAX_CONCURRENT_ANSWERS,
-        drainTimeoutMs: 0,
-        stopTimeoutMs: ANSWER_DRAIN_MS,
-      },
+      model: modelOf(workerSettings),
+      settings: { ...workerSettings, drainTimeoutMs: 0, stopTimeoutMs: ANSWER_DRAIN_MS },
       logger,
       registry: registries.worker,
     });

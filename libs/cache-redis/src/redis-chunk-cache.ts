@@ -59,6 +59,8 @@ export class RedisChunkCache implements ChunkCache {
   readonly #redis: RedisConnection;
   readonly #partitions: number;
   readonly #bounds: CacheBounds;
+  /** Keys of chunks whose life is being lengthened: many readers of a stream ask for it at once. */
+  readonly #beingLengthened = new Set<string>();
 
   constructor(redis: RedisConnection, options: RedisChunkCacheOptions) {
     this.#redis = redis;
@@ -108,11 +110,26 @@ export class RedisChunkCache implements ChunkCache {
     const partition = partitionOf(streamId, this.#partitions);
     const keys = [chunksKey(partition, streamId), metaKey(partition, streamId)];
     const args = [after, bounds.maxChunks, bounds.maxBytes];
-    const reply = (await this.#redis.script("read a page", "read-page", keys, args)) as Buffer[] | null;
+    const reply = await this.#redis.script("read a page", "read-page", keys, args);
     if (reply === null) return null;
-    const [head, statusText, ...members] = reply;
+    const [head, statusText, lifeMs, ...members] = reply as [Buffer, Buffer, number, ...Buffer[]];
+    if (lifeMs > 0) void this.#lengthenLife(chunksKey(partition, streamId), lifeMs);
     const status = String(statusText) as StreamStatus;
     return { head: Number(head), status, hasEnded: status !== "open", chunks: members.map(splitMember) };
+  }
+
+  /** Not waited for, and no matter if it fails: as long as less than half is left, each read asks for it again. */
+  async #lengthenLife(key: string, lifeMs: number): Promise<void> {
+    if (this.#beingLengthened.has(key)) return;
+    this.#beingLengthened.add(key);
+    try {
+      // GT: another reader, or an append, may have given them a longer life meanwhile.
+      await this.#redis.run("lengthen the life of chunks", (client) => client.pexpire(key, lifeMs, "GT"));
+    } catch {
+      return;
+    } finally {
+      this.#beingLengthened.delete(key);
+    }
   }
 
   async readInfo(streamId: string): Promise<StreamInfo | null> {

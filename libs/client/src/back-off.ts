@@ -7,6 +7,6 @@ const MAX_FLOOR_MS = 3_600_000;
  * How long to wait before the next attempt: what the server asked for, and full jitter on top that grows with each attempt
  * that failed since the last byte came.
  */
-export function backOffMs(failures: number, floorMs: number, random: () => number = Math.random): number {
-  return Math.min(floorMs, MAX_FLOOR_MS) + random() * Math.min(MAX_STEP_MS, STEP_MS * 2 ** failures);
+export function backOffMs(failures: number, floorMs: number): number {
+  return Math.min(floorMs, MAX_FLOOR_MS) + Math.random() * Math.min(MAX_STEP_MS, STEP_MS * 2 ** failures);
 }

@@ -22,8 +22,8 @@ export interface StreamEnd {
 }
 
 /** Whether an event of this name carries a chunk. */
-export const isChunkEvent = (name: string): boolean =>
-  /^(text|json|event|progress|error|complete)$/.test(name);
+export const isChunkEvent = (name: string | null): boolean =>
+  /^(text|json|event|progress|error|complete)$/.test(`${name}`);
 
 /** Which end a chunk is, or null where the stream goes on. */
 export function endOf({ chunk_type: type }: Chunk): EndStatus | null {

@@ -11,7 +11,8 @@ async function bundle(): Promise<string> {
     external: ["eventsource-parser"],
     platform: "browser",
   });
-  const { output } = await build.generate({ format: "esm", minify: true });
+  // Annotations are for bundlers, which take them out in the end.
+  const { output } = await build.generate({ format: "esm", minify: true, comments: { annotation: false } });
   await build.close();
   return output.map((file) => ("code" in file ? file.code : "")).join("");
 }

@@ -1,23 +1,26 @@
-/** What brings a waiting reader back early: the network is there again, or the user looks at the page. */
-export type Wake = "online" | "visible";
-
 /** Of a page; none of it is there in Node or a worker, where timers alone do it. */
 const page = globalThis as unknown as {
-  addEventListener?: (type: string, listener: () => void) => void;
-  removeEventListener?: (type: string, listener: () => void) => void;
+  addEventListener?: (type: string, listener: (event: { type: string }) => void) => void;
+  removeEventListener?: (type: string, listener: (event: { type: string }) => void) => void;
   document?: { visibilityState: string };
   navigator?: { onLine?: boolean };
 };
 
-/** @returns stops listening */
-export function onWake(listener: (wake: Wake) => void): () => void {
-  const listeners = {
-    online: () => listener("online"),
-    visibilitychange: () => page.document?.visibilityState === "visible" && listener("visible"),
+const TYPES = ["online", "visibilitychange"];
+
+/**
+ * Listens for what brings a waiting reader back early: the network is there again, or the user looks at the page.
+ * @param listener `isOnline`: it is the network
+ * @returns a function that stops listening
+ */
+export function onWake(listener: (isOnline: boolean) => void): () => void {
+  const hear = ({ type }: { type: string }): void => {
+    const isOnline = type === "online";
+    if (isOnline || page.document?.visibilityState === "visible") listener(isOnline);
   };
-  for (const [type, each] of Object.entries(listeners)) page.addEventListener?.(type, each);
+  for (const type of TYPES) page.addEventListener?.(type, hear);
   return () => {
-    for (const [type, each] of Object.entries(listeners)) page.removeEventListener?.(type, each);
+    for (const type of TYPES) page.removeEventListener?.(type, hear);
   };
 }
 

@@ -65,8 +65,12 @@ export interface StreamPage extends Page<CachedChunk> {
 }
 
 export interface PageBounds {
+  /** 0: only head and status are wanted, and no chunk is touched. */
   maxChunks: number;
-  /** Of chunk JSON. A page ends before the chunk that would pass this, but has at least one if there is one. */
+  /**
+   * Of chunk JSON. A page ends before the chunk that would pass this, but has at least one if there is one and any are
+   * wanted. No more than this and one chunk leave the store for a page, however large the chunks are.
+   */
   maxBytes: number;
 }
 
@@ -169,7 +173,7 @@ export interface ChunkCache {
 
   /**
    * The chunks after the cursor and the head, as of one instant; null where nothing is known of the stream.
-   * Reading lengthens the chunks' life when less than half of it is left.
+   * Reading lengthens the chunks' life when less than half of it is left: by a write of its own, soon after the read.
    */
   readPage(streamId: string, after: number, bounds: PageBounds): Promise<StreamPage | null>;
 

@@ -42,6 +42,7 @@ export {
   type StreamChange,
 } from "./edge-peers.ts";
 export { byCodeUnits } from "./id-order.ts";
+export { JSON_PART, JsonJoiner, pieceEnd, splitJson, type JsonPart } from "./json-parts.ts";
 export { type LiveFeed, type RebuildAnswer, type Subscription, type TailAnnouncement } from "./live-feed.ts";
 export { type LogElement, type LogEntry, type StoredMessage } from "./log-entry.ts";
 export { type PartitionLeases } from "./partition-leases.ts";

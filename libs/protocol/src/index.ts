@@ -25,6 +25,7 @@ export {
   streamStatusSchema,
   uploadLineSchema,
 } from "./http-bodies.ts";
+export { faultOfJson, type JsonFault } from "./free-json.ts";
 export { HTTP_HEADERS } from "./http-headers.ts";
 export {
   connectionJson,
@@ -110,6 +111,7 @@ export {
 export {
   abandonLimitMsOfOptions,
   cacheTtlOfOptions,
+  MAX_OPTIONS_BYTES,
   streamOptionsSchema,
   type StreamOptions,
 } from "./stream-options.ts";

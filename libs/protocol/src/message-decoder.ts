@@ -6,6 +6,7 @@ import {
   type StoredMessage,
 } from "@sluice/core";
 import { parseChunkDraft, type ParsedChunkDraft } from "./chunk-schema.ts";
+import { keptOptions } from "./stream-options.ts";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
@@ -22,7 +23,7 @@ export function decodeMessage(message: StoredMessage, maxChunkBytes: number): Lo
     timestampMs: message.timestampMs,
     firstSequence: firstSequenceOf(message, elements.length),
     isTombstone,
-    options: message.options,
+    options: keptOptions(message.options),
     beatIntervalMs: message.beatIntervalMs,
     elements,
     ...(heartbeat === undefined ? {} : { heartbeat }),

@@ -1,9 +1,21 @@
 export { startAdminServer, type ReadinessCheck } from "./admin-server.ts";
 export { createBrowserAccess, type BrowserAccess, type BrowserAccessOptions } from "./browser-access.ts";
 export { cancelRoute, type CancelRouteParts } from "./cancel-route.ts";
-export { ConfigError, loadConfig, settings } from "./config.ts";
+export {
+  ConfigError,
+  defaultSettings,
+  field,
+  loadConfig,
+  MAX_TIMER_MS,
+  oldNameOf,
+  type RenamedSetting,
+  type Settings,
+  warnRenamed,
+} from "./config.ts";
 export { listen, type HttpServer, type ListenOptions } from "./http-server.ts";
 export { type HttpLimits } from "./http-limits.ts";
+export { dontStore } from "./dont-store.ts";
+export { corsOrigins, httpServerOptions, httpSettings, type HttpSettings } from "./http-settings.ts";
 export { Lifecycle, runMain } from "./lifecycle.ts";
 export { createLogger, type Logger } from "./logger.ts";
 export { createRegistry, socketGauge } from "./metrics.ts";

@@ -19,7 +19,7 @@ interface Schema<T> {
   safeParse(value: unknown): { success: true; data: T } | { success: false };
 }
 
-// Longer than the gateway's own patience with the log.
+// Longer than the gateway waits for the log.
 const REQUEST_TIMEOUT_MS = 40_000;
 
 /** The gateway's HTTP, as far as the command needs it. */
@@ -80,7 +80,7 @@ export class GatewayClient {
    * Appends chunks to a stream that nobody else writes to, once, however often it has to be tried: each attempt names
    * the number that the first chunk must take. So one that was stored, but whose answer was lost, is refused when it
    * comes again, and the refusal's `head_sequence` proves that it stands there already.
-   * @throws CliError unreachable once patience has ended; the signal's reason once it is aborted
+   * @throws CliError unreachable after `giveUpAfterMs` without success; the signal's reason once it is aborted
    */
   async append(
     streamId: string,

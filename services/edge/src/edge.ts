@@ -5,6 +5,7 @@ import type { CancelFeed, ChunkCache, EdgePeers, LiveFeed, ReaderPresence } from
 import {
   cancelRoute,
   createBrowserAccess,
+  httpServerOptions,
   listen,
   mountedRoutes,
   noSuchRoute,
@@ -32,7 +33,7 @@ import { edgePod, EdgePeerRouter } from "./http/edge-peer-router.ts";
 import { Admission, type Load } from "./http/admission.ts";
 import { DetachableSocket } from "./connection/detachable-socket.ts";
 import type { RouteParts } from "./http/route-parts.ts";
-import { httpLimitsOf, type EdgeSettings } from "./settings.ts";
+import type { EdgeSettings } from "./config.ts";
 import { TailWatch } from "./stream/tail-watch.ts";
 import { WriteTick } from "./connection/write-tick.ts";
 
@@ -148,9 +149,11 @@ export function createEdge(parts: EdgeParts): Edge {
   return {
     listen: async (options) => {
       const wrapConnection = (connection: Socket): DetachableSocket => new DetachableSocket(connection);
-      const { allowedHosts } = settings;
-      const limits = httpLimitsOf(settings);
-      const server = await listen(app, { ...options, allowedHosts, limits, wrapConnection });
+      const server = await listen(app, {
+        ...options,
+        ...httpServerOptions(settings, settings.maxWaitMs),
+        wrapConnection,
+      });
       servers.push(server);
       const close = async (graceMs: number): Promise<void> => {
         // What was taken over from HTTP isn't closed with what HTTP has.

@@ -16,8 +16,10 @@ import {
   runMain,
   serveReports,
   startAdminServer,
+  type RenamedSetting,
+  warnRenamed,
 } from "@sluice/runtime";
-import { edgeConfigSchema, edgeSettingsOf } from "./config.ts";
+import { edgeConfigSchema } from "./config.ts";
 import { createEdge } from "./edge.ts";
 import { EDGE_FIGURES } from "./figures.ts";
 
@@ -26,16 +28,17 @@ const LOG_WAIT_MS = 60_000;
 const SERVER_GRACE_MS = 500;
 
 await runMain(async () => {
-  const config = loadConfig(edgeConfigSchema, process.env);
-  const settings = edgeSettingsOf(config);
-  const logger = createLogger("edge", config.LOG_LEVEL);
+  const renamed: RenamedSetting[] = [];
+  const settings = loadConfig(edgeConfigSchema, process.env, (setting) => renamed.push(setting));
+  const logger = createLogger("edge", settings.logLevel);
+  warnRenamed(logger, renamed);
   const lifecycle = new Lifecycle(logger);
   lifecycle.handleSignals();
 
-  const link = await connectNats({ servers: config.NATS_URL, name: "sluice-edge" });
+  const link = await connectNats({ servers: settings.natsUrl, name: "sluice-edge" });
   lifecycle.add("nats", () => link.close());
   const { partitions } = await awaitLog(link, LOG_WAIT_MS);
-  const redis = createRedis(config.REDIS_URL, {
+  const redis = createRedis(settings.redisUrl, {
     connectionName: "sluice-edge",
     onError: (error) => logger.warn({ err: error }, "redis connection failed"),
   });
@@ -66,8 +69,8 @@ await runMain(async () => {
   });
   lifecycle.add("reports", () => reporting.close());
   const admin = await startAdminServer({
-    host: config.ADMIN_HOST,
-    port: config.ADMIN_PORT,
+    host: settings.adminHost,
+    port: settings.adminPort,
     registry,
     routes: edge.adminRoutes,
     readiness: {
@@ -80,7 +83,7 @@ await runMain(async () => {
     },
   });
   lifecycle.add("admin", () => admin.close(SERVER_GRACE_MS));
-  const server = await edge.listen({ host: config.HOST, port: config.PORT, reusePort: true });
+  const server = await edge.listen({ host: settings.host, port: settings.port, reusePort: true });
   lifecycle.add("server", () => server.close(SERVER_GRACE_MS));
   // Closed first: while it drains, everything else still works.
   const drainMs = settings.drainNoticeMs + settings.drainTimeoutMs;

@@ -1,7 +1,7 @@
 import { createClient, StreamClient, type Client, type Stream } from "@sluice/client";
 import { memoryEdgePorts, memoryWorld } from "@sluice/testing";
 import { describe, expect, test } from "vitest";
-import type { EdgeSettings } from "../src/settings.ts";
+import type { EdgeSettings } from "../src/config.ts";
 import { eventually, sequencesTo, startBench } from "./edge-bench.ts";
 
 const LETTERS = ["a", "b", "c", "d", "e"];

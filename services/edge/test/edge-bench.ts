@@ -12,11 +12,11 @@ import {
   type Subscription,
 } from "@sluice/core";
 import { chunkMetadataSchema, deletedFrame, elementFrames } from "@sluice/protocol";
-import { createLogger, createRegistry, type HttpServer } from "@sluice/runtime";
+import { createLogger, createRegistry, type HttpServer, defaultSettings } from "@sluice/runtime";
 import type { Registry } from "prom-client";
 import { createEdge, type Edge } from "../src/edge.ts";
 import type { Load } from "../src/http/admission.ts";
-import { DEFAULT_EDGE_SETTINGS, type EdgeSettings } from "../src/settings.ts";
+import { edgeConfigSchema, type EdgeSettings } from "../src/config.ts";
 import { TestReader } from "./sse-reader.ts";
 
 interface BenchPorts<Cache extends ChunkCache, Feed extends LiveFeed> {
@@ -60,7 +60,7 @@ export async function startBench<Cache extends ChunkCache, Feed extends LiveFeed
     readerPresence: ports.readerPresence,
     partitions,
     settings: {
-      ...DEFAULT_EDGE_SETTINGS,
+      ...defaultSettings(edgeConfigSchema),
       allowedHosts: "edge",
       drainNoticeMs: 0,
       drainTimeoutMs: 200,

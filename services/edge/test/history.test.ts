@@ -1,7 +1,7 @@
 import { memoryEdgePorts } from "@sluice/testing";
 import type { Chunk } from "@sluice/core";
 import { describe, expect, test } from "vitest";
-import type { EdgeSettings } from "../src/settings.ts";
+import type { EdgeSettings } from "../src/config.ts";
 import { eventually, sequencesTo, startBench } from "./edge-bench.ts";
 
 function start(settings: Partial<EdgeSettings> = {}) {

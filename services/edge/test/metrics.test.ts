@@ -1,10 +1,10 @@
 import { memoryEdgePorts } from "@sluice/testing";
-import { createLogger, createRegistry } from "@sluice/runtime";
+import { createLogger, createRegistry, defaultSettings } from "@sluice/runtime";
 import { expect, test } from "vitest";
 import { Hub } from "../src/stream/hub.ts";
 import { StreamLookup } from "../src/stream/stream-lookup.ts";
 import { createEdgeMetrics } from "../src/metrics.ts";
-import { DEFAULT_EDGE_SETTINGS } from "../src/settings.ts";
+import { edgeConfigSchema } from "../src/config.ts";
 import { startBench } from "./edge-bench.ts";
 
 const start = () => startBench(memoryEdgePorts());
@@ -65,7 +65,7 @@ function countSeries(metrics: string): number {
 test("a registry is as large after 100,000 streams that nobody has as after a hundred", async () => {
   const { bus, cache, edgeFeed: liveFeed } = memoryEdgePorts();
   const registry = createRegistry("edge");
-  const settings = { ...DEFAULT_EDGE_SETTINGS, feedLingerMs: 0, barrierTimeoutMs: 1_000 };
+  const settings = { ...defaultSettings(edgeConfigSchema), feedLingerMs: 0, barrierTimeoutMs: 1_000 };
   const counts = {
     connections: () => 0,
     streams: () => hub.size,

@@ -8,7 +8,7 @@ import {
   NatsReaderPresence,
 } from "@sluice/broker-nats";
 import { createRedis, RedisChunkCache } from "@sluice/cache-redis";
-import type { EdgeSettings } from "../src/settings.ts";
+import type { EdgeSettings } from "../src/config.ts";
 import { startBench, type Bench } from "./edge-bench.ts";
 
 export type RealBench = Bench<RedisChunkCache, NatsLiveFeed>;

@@ -1,7 +1,7 @@
 import { StreamError } from "@sluice/core";
 import { memoryEdgePorts } from "@sluice/testing";
 import { describe, expect, test, vi } from "vitest";
-import type { EdgeSettings } from "../src/settings.ts";
+import type { EdgeSettings } from "../src/config.ts";
 import { eventually, sequencesTo, startBench } from "./edge-bench.ts";
 
 function start(settings: Partial<EdgeSettings> = {}) {

@@ -1,6 +1,6 @@
 import { memoryEdgePorts } from "@sluice/testing";
 import { expect, test } from "vitest";
-import type { EdgeSettings } from "../src/settings.ts";
+import type { EdgeSettings } from "../src/config.ts";
 import { eventually, startBench } from "./edge-bench.ts";
 import { noticesOf } from "./multiplexed.ts";
 

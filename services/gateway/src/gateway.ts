@@ -4,6 +4,8 @@ import { CONTROL_OPERATIONS, GATEWAY_OPERATIONS, openApiDocument, type Operation
 import {
   cancelRoute,
   createBrowserAccess,
+  dontStore,
+  httpServerOptions,
   listen,
   mountedRoutes,
   noSuchRoute,
@@ -24,7 +26,7 @@ import type { ModelServer } from "./proxy/model-server.ts";
 import { ProxiedAnswers } from "./proxy/proxied-answers.ts";
 import { proxyRoute } from "./proxy/proxy-route.ts";
 import { RequestLedger } from "./idempotency/request-ledger.ts";
-import { httpLimitsOf, type GatewaySettings } from "./settings.ts";
+import type { GatewaySettings } from "./config.ts";
 import type { StartLedger } from "./idempotency/start-once.ts";
 import { streamRoutes } from "./streams/stream-routes.ts";
 import { Uploads } from "./append/in-flight-appends.ts";
@@ -43,12 +45,6 @@ export interface GatewayParts {
   registry: Registry;
   /** Asked by `/proxy`; null: none is configured. */
   modelServer: ModelServer | null;
-  /** Where clients reach the edge. */
-  edgeUrl: string;
-  /** The built chat page and console; default: none. */
-  webRoot?: string;
-  /** Where `npm start` lets its pages kill an edge. */
-  launcherUrl?: string;
   /** Routes for operators, where everybody who reaches this gateway may use them. */
   control?: Router;
 }
@@ -92,21 +88,23 @@ export function createGateway(parts: GatewayParts): Gateway {
   const access = createBrowserAccess({ origins: settings.corsOrigins, headers: settings.corsHeaders });
   app.use(access.guard);
   // Before what lets pages of other origins read: the console is of this one.
-  const { control, edgeUrl, webRoot = "", launcherUrl = "" } = parts;
-  app.use(webPages({ edgeUrl, webRoot, launcherUrl }));
+  const { control } = parts;
+  const { edgeUrl } = settings;
+  app.use(webPages(settings));
+  app.use(dontStore);
   if (control !== undefined) app.use(control);
   app.use(access.readable);
   app.use(
     descriptionRoutes([...GATEWAY_OPERATIONS, ...(parts.control === undefined ? [] : CONTROL_OPERATIONS)]),
   );
   const creationLedger: CreationParts["ledger"] = new RequestLedger(parts.records);
-  app.use(creationRoutes({ ...parts, manager, ledger: creationLedger, metrics }));
+  app.use(creationRoutes({ ...parts, manager, edgeUrl, ledger: creationLedger, metrics }));
   const appendLedger: AppendLedger = new RequestLedger(parts.records);
   const maxBodyBytes = log.maxMessageBytes;
   app.use(appendRoutes({ ...parts, manager, ledger: appendLedger, uploads, metrics, maxBodyBytes }));
   const startLedger: StartLedger = new RequestLedger(parts.records);
-  app.use(proxyRoute({ ...parts, manager, ledger: startLedger, answers }));
-  app.use(streamRoutes({ ...parts, manager, ledger: startLedger, partitions: log.partitions }));
+  app.use(proxyRoute({ ...parts, manager, edgeUrl, ledger: startLedger, answers }));
+  app.use(streamRoutes({ ...parts, manager, edgeUrl, ledger: startLedger, partitions: log.partitions }));
   app.post(
     "/streams/:streamId/cancel",
     cancelRoute({
@@ -121,14 +119,16 @@ export function createGateway(parts: GatewayParts): Gateway {
 
   const close = async (): Promise<void> => {
     uploads.close();
-    await answers.close(settings.proxyDrainTimeoutMs);
+    await answers.close(settings.drainTimeoutMs);
     await manager.close();
   };
   let closing: Promise<void> | undefined;
   return {
     listen: async (options) => {
-      const { allowedHosts } = settings;
-      const server = await listen(app, { ...options, allowedHosts, limits: httpLimitsOf(settings) });
+      const server = await listen(app, {
+        ...options,
+        ...httpServerOptions(settings, settings.uploadIdleTimeoutMs),
+      });
       servers.push(server);
       return server;
     },

@@ -22,9 +22,11 @@ import {
   runMain,
   serveReports,
   startAdminServer,
+  type RenamedSetting,
+  warnRenamed,
 } from "@sluice/runtime";
 import { Router } from "express";
-import { gatewayConfigSchema, modelServerOf, settingsOf } from "./config.ts";
+import { gatewayConfigSchema, modelServerOf } from "./config.ts";
 import { controlRoutes } from "./control/control-routes.ts";
 import { GATEWAY_FIGURES } from "./figures.ts";
 import { createGateway } from "./gateway.ts";
@@ -32,16 +34,18 @@ import { createGateway } from "./gateway.ts";
 const LOG_WAIT_MS = 30_000;
 
 await runMain(async () => {
-  const config = loadConfig(gatewayConfigSchema, process.env);
-  const logger = createLogger("gateway", config.LOG_LEVEL);
+  const renamed: RenamedSetting[] = [];
+  const settings = loadConfig(gatewayConfigSchema, process.env, (setting) => renamed.push(setting));
+  const logger = createLogger("gateway", settings.logLevel);
   const registry = createRegistry("gateway");
+  warnRenamed(logger, renamed);
   const lifecycle = new Lifecycle(logger);
   lifecycle.handleSignals();
 
-  const link = await connectNats({ servers: config.NATS_URL, name: "sluice-gateway" });
+  const link = await connectNats({ servers: settings.natsUrl, name: "sluice-gateway" });
   lifecycle.add("nats", () => link.close());
   const identity = await awaitLog(link, LOG_WAIT_MS);
-  const redis = createRedis(config.REDIS_URL, {
+  const redis = createRedis(settings.redisUrl, {
     connectionName: "sluice-gateway",
     onError: (error) => logger.warn({ err: error }, "redis connection"),
   });
@@ -66,14 +70,11 @@ await runMain(async () => {
     cancelFeed: new NatsCancelFeed(link),
     records: new RedisRequestRecords(redis),
     promptQueue: new NatsPromptQueue(link),
-    settings: settingsOf(config),
+    settings,
     logger,
     registry,
-    modelServer: modelServerOf(config),
-    edgeUrl: config.EDGE_URL,
-    webRoot: config.WEB_ROOT,
-    launcherUrl: config.LAUNCHER_URL,
-    ...(config.CONTROL_ENABLED ? { control } : {}),
+    modelServer: modelServerOf(settings),
+    ...(settings.controlEnabled ? { control } : {}),
   });
   const reporting = serveReports(reports, {
     service: "gateway",
@@ -83,13 +84,13 @@ await runMain(async () => {
   });
   lifecycle.add("reports", () => reporting.close());
   let isClosing = false;
-  const http = await gateway.listen({ host: config.HOST, port: config.PORT });
-  lifecycle.add("http", () => http.close(config.DRAIN_TIMEOUT_MS), config.DRAIN_TIMEOUT_MS + 1_000);
-  lifecycle.add("gateway", () => gateway.close(), config.DRAIN_TIMEOUT_MS + 5_000);
+  const http = await gateway.listen({ host: settings.host, port: settings.port });
+  lifecycle.add("http", () => http.close(settings.drainTimeoutMs), settings.drainTimeoutMs + 1_000);
+  lifecycle.add("gateway", () => gateway.close(), settings.drainTimeoutMs + 5_000);
 
   const admin = await startAdminServer({
-    host: config.ADMIN_HOST,
-    port: config.ADMIN_PORT,
+    host: settings.adminHost,
+    port: settings.adminPort,
     registry,
     routes: Router().use(control, problemHandler(logger)),
     readiness: {

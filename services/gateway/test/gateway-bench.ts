@@ -7,9 +7,9 @@ import type {
   StreamInfo,
   StreamLog,
 } from "@sluice/core";
-import { createLogger, createRegistry, type HttpServer } from "@sluice/runtime";
+import { createLogger, createRegistry, defaultSettings, type HttpServer } from "@sluice/runtime";
 import type { Router } from "express";
-import { gatewayConfigSchema, settingsOf } from "../src/config.ts";
+import { gatewayConfigSchema, type GatewaySettings } from "../src/config.ts";
 import { createGateway, type Gateway } from "../src/gateway.ts";
 import type { ModelServer } from "../src/proxy/model-server.ts";
 
@@ -54,7 +54,7 @@ export class Bench implements AsyncDisposable {
   #http: HttpServer | null = null;
 
   /** Use `startBench`. */
-  constructor(ports: BenchPorts) {
+  constructor(ports: BenchPorts, settings: Partial<GatewaySettings> = {}) {
     this.#ports = ports;
     this.gateway = createGateway({
       ...ports,
@@ -71,20 +71,21 @@ export class Bench implements AsyncDisposable {
         },
       },
       settings: {
-        ...settingsOf(gatewayConfigSchema.parse({})),
+        ...defaultSettings(gatewayConfigSchema),
         allowedHosts: "x",
+        edgeUrl: "http://edge.test/",
         logTimeoutMs: 300,
         promptTimeoutMs: 300,
         rebuildTimeoutMs: 300,
         uploadIdleTimeoutMs: 60_000,
         maxUploads: 3,
         maxProxiedAnswers: 2,
-        proxyDrainTimeoutMs: 50,
+        drainTimeoutMs: 50,
+        ...settings,
       },
       modelServer: ports.modelServer ?? null,
       logger: createLogger("gateway", "silent"),
       registry: this.registry,
-      edgeUrl: "http://edge.test/",
     });
   }
 

@@ -11,11 +11,11 @@ import {
 } from "@sluice/broker-nats";
 import { createRedis, RedisChunkCache, RedisRequestRecords } from "@sluice/cache-redis";
 import { splitPayload } from "@sluice/protocol";
-import { createLogger, createRegistry } from "@sluice/runtime";
+import { createLogger, createRegistry, defaultSettings } from "@sluice/runtime";
 import { startNats, startRedis } from "@sluice/testing";
 import type { ServerHandle } from "@sluice/servers";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
-import { createGateway, gatewayConfigSchema, settingsOf } from "../src/index.ts";
+import { createGateway, gatewayConfigSchema } from "../src/index.ts";
 
 const NDJSON = "application/x-ndjson";
 const BOUNDED_MS = 5_000;
@@ -61,11 +61,10 @@ async function startGateway(): Promise<string> {
     cancelFeed: new NatsCancelFeed(link),
     records: new RedisRequestRecords(connection),
     promptQueue: new NatsPromptQueue(link),
-    settings: settingsOf(gatewayConfigSchema.parse({})),
+    settings: { ...defaultSettings(gatewayConfigSchema), edgeUrl: "http://edge.test" },
     logger: createLogger("gateway", "silent"),
     registry: createRegistry("gateway"),
     modelServer: null,
-    edgeUrl: "http://edge.test",
   });
   opened.push(() => gateway.close());
   const http = await gateway.listen({ host: "127.0.0.1", port: 0 });

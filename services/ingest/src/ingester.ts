@@ -20,7 +20,7 @@ import { lookAtLog } from "./partition/resume-position.ts";
 import { PressureAnnouncer } from "./partition/pressure-announcer.ts";
 import { RebuildGate } from "./rebuild/rebuild-gate.ts";
 import { SharedCall } from "./partition/shared-call.ts";
-import type { IngestSettings } from "./settings.ts";
+import type { IngestSettings } from "./config.ts";
 import { StreamEnder } from "./endings/stream-ender.ts";
 
 export interface IngesterOptions {

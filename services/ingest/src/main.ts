@@ -20,30 +20,34 @@ import {
   runMain,
   serveReports,
   startAdminServer,
+  type RenamedSetting,
+  warnRenamed,
 } from "@sluice/runtime";
-import { ingestConfigSchema, settingsOf } from "./config.ts";
+import { ingestConfigSchema } from "./config.ts";
 import { INGEST_FIGURES } from "./figures.ts";
 import { startIngester } from "./ingester.ts";
 
 await runMain(async () => {
-  const config = loadConfig(ingestConfigSchema, process.env);
-  const logger = createLogger("ingest", config.LOG_LEVEL);
+  const renamed: RenamedSetting[] = [];
+  const settings = loadConfig(ingestConfigSchema, process.env, (setting) => renamed.push(setting));
+  const logger = createLogger("ingest", settings.logLevel);
   const registry = createRegistry("ingest");
+  warnRenamed(logger, renamed);
   const lifecycle = new Lifecycle(logger);
   lifecycle.handleSignals();
 
-  const link = await connectNats({ servers: config.NATS_URL, name: "sluice-ingest" });
+  const link = await connectNats({ servers: settings.natsUrl, name: "sluice-ingest" });
   lifecycle.add("nats", () => link.close());
   const identity = await ensureLog(link, {
-    partitions: config.PARTITIONS,
-    replicas: config.LOG_REPLICAS,
-    maxAgeMs: config.LOG_MAX_AGE_SECONDS * 1000,
-    maxBytes: config.LOG_MAX_BYTES,
-    minRetentionMs: config.CHUNK_TTL_SECONDS * 1000,
-    maxChunkBytes: config.MAX_CHUNK_BYTES,
+    partitions: settings.partitions,
+    replicas: settings.logReplicas,
+    maxAgeMs: settings.logMaxAgeSeconds * 1000,
+    maxBytes: settings.logMaxBytes,
+    minRetentionMs: settings.chunkTtlSeconds * 1000,
+    maxChunkBytes: settings.maxChunkBytes,
   });
   const { partitions } = identity;
-  const redis = createRedis(config.REDIS_URL, {
+  const redis = createRedis(settings.redisUrl, {
     connectionName: "sluice-ingest",
     onError: (error) => logger.warn({ err: error }, "redis connection"),
   });
@@ -56,8 +60,8 @@ await runMain(async () => {
     streamLog: new NatsStreamLog(link, identity),
     cache: new RedisChunkCache(redis, {
       partitions,
-      chunkTtlSeconds: config.CHUNK_TTL_SECONDS,
-      metaTtlSeconds: config.META_TTL_SECONDS,
+      chunkTtlSeconds: settings.chunkTtlSeconds,
+      metaTtlSeconds: settings.metaTtlSeconds,
     }),
     leases: new RedisPartitionLeases(redis, { partitions }),
     liveFeed: new NatsLiveFeed(link, {
@@ -67,7 +71,7 @@ await runMain(async () => {
     readerPresence: new NatsReaderPresence(link),
     pressureFeed: new NatsPressureFeed(link),
     receiptFeed: new NatsReceiptFeed(link),
-    settings: settingsOf(config),
+    settings,
     logger,
     registry,
   });
@@ -82,8 +86,8 @@ await runMain(async () => {
   lifecycle.add("reports", () => reporting.close());
 
   const admin = await startAdminServer({
-    host: config.ADMIN_HOST,
-    port: config.ADMIN_PORT,
+    host: settings.adminHost,
+    port: settings.adminPort,
     registry,
     readiness: {
       nats: () => (link.isConnected ? null : "not connected"),

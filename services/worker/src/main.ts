@@ -9,6 +9,8 @@ import {
   runMain,
   serveReports,
   startAdminServer,
+  type RenamedSetting,
+  warnRenamed,
 } from "@sluice/runtime";
 import { workerConfigSchema } from "./config.ts";
 import { modelOf } from "./configured-model.ts";
@@ -19,24 +21,22 @@ import { createWorker } from "./worker.ts";
 const CLOSE_MARGIN_MS = 2_000;
 
 await runMain(async () => {
-  const config = loadConfig(workerConfigSchema, process.env);
-  const logger = createLogger("worker", config.LOG_LEVEL);
+  const renamed: RenamedSetting[] = [];
+  const settings = loadConfig(workerConfigSchema, process.env, (setting) => renamed.push(setting));
+  const logger = createLogger("worker", settings.logLevel);
+  warnRenamed(logger, renamed);
   const lifecycle = new Lifecycle(logger);
   lifecycle.handleSignals();
   const registry = createRegistry("worker");
-  const model = modelOf(config);
+  const model = modelOf(settings);
 
-  const link = await connectNats({ servers: config.NATS_URL, name: "sluice-worker" });
+  const link = await connectNats({ servers: settings.natsUrl, name: "sluice-worker" });
   lifecycle.add("nats", () => link.close());
   const worker = createWorker({
-    manager: await createManager(link, { settings: { beatIntervalMs: config.BEAT_INTERVAL_MS } }),
+    manager: await createManager(link, { settings: { beatIntervalMs: settings.beatIntervalMs } }),
     promptQueue: new NatsPromptQueue(link),
     model,
-    settings: {
-      maxConcurrentAnswers: config.MAX_CONCURRENT_ANSWERS,
-      drainTimeoutMs: config.DRAIN_TIMEOUT_MS,
-      stopTimeoutMs: config.STOP_TIMEOUT_MS,
-    },
+    settings,
     logger,
     registry,
   });
@@ -48,8 +48,8 @@ await runMain(async () => {
   });
   lifecycle.add("reports", () => reporting.close());
   const admin = await startAdminServer({
-    host: config.ADMIN_HOST,
-    port: config.ADMIN_PORT,
+    host: settings.adminHost,
+    port: settings.adminPort,
     registry,
     readiness: {
       nats: () => (link.isConnected ? null : "not connected"),
@@ -58,7 +58,7 @@ await runMain(async () => {
   });
   lifecycle.add("admin", () => admin.close(1_000));
   // Closed before the admin server, whose readiness and metrics tell how the drain goes.
-  const closeTimeoutMs = config.DRAIN_TIMEOUT_MS + config.STOP_TIMEOUT_MS + CLOSE_MARGIN_MS;
+  const closeTimeoutMs = settings.drainTimeoutMs + settings.stopTimeoutMs + CLOSE_MARGIN_MS;
   lifecycle.add("worker", () => worker.close(), closeTimeoutMs);
   logger.info({ model: model.name, adminPort: admin.port }, "worker serves prompts");
 });

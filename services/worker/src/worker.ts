@@ -2,24 +2,16 @@ import { StreamError, type Prompt, type PromptQueue, type Subscription } from "@
 import type { StreamHandle, StreamManager } from "@sluice/producer";
 import type { Logger } from "@sluice/runtime";
 import type { Registry } from "prom-client";
+import type { WorkerSettings } from "./config.ts";
 import { AnswerStopped, streamAnswer, type AnswerOutcome } from "./answer.ts";
 import type { Model } from "./model.ts";
 import { WorkerMetrics } from "./worker-metrics.ts";
-
-export interface WorkerSettings {
-  /** Prompts beyond this many answers at once are refused with OVERLOADED, for another worker to take. */
-  maxConcurrentAnswers: number;
-  /** How long running answers may go on after `close`, ms. */
-  drainTimeoutMs: number;
-  /** How long the rest may then take to write their Error chunk, ms. */
-  stopTimeoutMs: number;
-}
 
 export interface WorkerParts {
   manager: StreamManager;
   promptQueue: PromptQueue;
   model: Model;
-  settings: WorkerSettings;
+  settings: Pick<WorkerSettings, "maxConcurrentAnswers" | "drainTimeoutMs" | "stopTimeoutMs">;
   logger: Logger;
   registry: Registry;
 }

@@ -301,7 +301,7 @@ for number, stream in pairs(streams) do
     write_record(meta_key, stream)
     live_at_least(meta_key, math.max(meta_ttl, stream.chunk_ttl))
     if stream.is_deleted_now then
-      redis.call("DEL", chunks_key)
+      redis.call("UNLINK", chunks_key)
     elseif stream.member_count > 0 then
       write_chunks(chunks_key, stream)
       live_at_least(chunks_key, stream.ttl)

@@ -130,7 +130,7 @@ if is_record_touched then
   live_at_least(meta_key, math.max(page.meta_ttl, page.chunk_ttl))
 end
 if status == "deleted" then
-  redis.call("DEL", chunks_key)
+  redis.call("UNLINK", chunks_key)
   return 1
 end
 for from = 1, #missing, MAX_ZADD_ARGUMENTS do

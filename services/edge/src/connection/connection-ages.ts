@@ -3,7 +3,7 @@ import type { Connection } from "./connection.ts";
 import type { ConnectionRegistry } from "./connection-registry.ts";
 import type { EdgeMetrics } from "../metrics.ts";
 import { jitteredRetryMs } from "./retry-delay.ts";
-import type { EdgeSettings } from "../settings.ts";
+import type { EdgeSettings } from "../config.ts";
 
 // Connections that came together must not go together: each has its own limit, from four fifths to six fifths.
 const JITTER = 0.2;
@@ -42,7 +42,7 @@ export class ConnectionAges {
       if (nowMs - connectedMs < this.#limitOf(connection)) continue;
       this.#limits.set(connection, Infinity);
       this.#metrics.aged.inc();
-      connection.end(Buffer.from(retryFrame(jitteredRetryMs(this.#settings.retryMs))));
+      connection.breakOff(Buffer.from(retryFrame(jitteredRetryMs(this.#settings.retryMs))));
     }
   }
 

@@ -39,6 +39,6 @@ export class ConnectionSink implements FrameSink {
   }
 
   giveUp(): void {
-    this.#connection.end();
+    this.#connection.breakOff();
   }
 }

@@ -46,11 +46,12 @@ export class DetachableSocket extends Duplex {
     const socket = this.#socket;
     if (socket === null) throw new Error("a connection was taken over twice");
     socket.cork();
-    response.setHeader("Connection", "close");
+    // Not "close", which the response's end will be all the same: Node 20's fetch takes a cut for the end where it reads that.
+    response.removeHeader("Connection");
     response.flushHeaders();
     this.#socket = null;
     this.#listen(socket, "off");
-    response.end();
+    response.end(() => this.destroySoon());
     return socket.setTimeout(0).resume();
   }
 

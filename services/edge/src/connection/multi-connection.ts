@@ -94,7 +94,7 @@ export class MultiConnection {
         (error: unknown) => {
           reject(error instanceof Error ? error : new Error(String(error)));
           this.#isBroken = true;
-          this.#connection?.end();
+          this.#connection?.breakOff();
         },
       );
     });
@@ -107,7 +107,7 @@ export class MultiConnection {
     connection.push(Buffer.from(opening + this.#notices.join("")), 0);
     this.#notices = [];
     for (const followed of this.#streams.values()) if (followed.state === "following") this.#start(followed);
-    if (this.#isBroken) connection.end();
+    if (this.#isBroken) connection.breakOff();
     else this.#endWhenOver();
   }
 
@@ -222,7 +222,7 @@ export class MultiConnection {
           return work();
         }),
       finish: () => this.#end(subscriber.streamId, followed, endNotice(subscriber)),
-      giveUp: () => connection.end(),
+      giveUp: () => connection.breakOff(),
     };
   }
 

@@ -3,7 +3,7 @@ import { getHeapStatistics } from "node:v8";
 import { StreamError, TokenBucket } from "@sluice/core";
 import type { Connection } from "../connection/connection.ts";
 import type { EdgeMetrics } from "../metrics.ts";
-import type { EdgeSettings } from "../settings.ts";
+import type { EdgeSettings } from "../config.ts";
 
 const WATCH_INTERVAL_MS = 1_000;
 

@@ -9,7 +9,7 @@ import {
 } from "@sluice/core";
 import { podOf, type ConnectionRegistry } from "../connection/connection-registry.ts";
 import { MultiConnection } from "../connection/multi-connection.ts";
-import type { EdgeSettings } from "../settings.ts";
+import type { EdgeSettings } from "../config.ts";
 
 /** This pod, as the others see it. */
 export function edgePod(connectionRegistry: ConnectionRegistry): EdgePod {

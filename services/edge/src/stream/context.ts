@@ -2,7 +2,7 @@ import type { LiveFeed } from "@sluice/core";
 import type { Logger } from "@sluice/runtime";
 import type { StreamLookup } from "./stream-lookup.ts";
 import type { EdgeMetrics } from "../metrics.ts";
-import type { EdgeSettings } from "../settings.ts";
+import type { EdgeSettings } from "../config.ts";
 
 /** What the parts of one edge pod share. */
 export interface EdgeContext {

@@ -12,7 +12,7 @@ import {
 } from "@sluice/core";
 import { cachedFrames } from "@sluice/protocol";
 import type { EdgeMetrics } from "../metrics.ts";
-import type { EdgeSettings } from "../settings.ts";
+import type { EdgeSettings } from "../config.ts";
 import { TickBatcher } from "./tick-batcher.ts";
 
 /** A page of the cache. Its frames are made once, however many readers it is for. */

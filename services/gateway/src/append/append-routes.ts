@@ -1,4 +1,5 @@
 import { StreamError, type ChunkDraft } from "@sluice/core";
+import { assertChunks } from "@sluice/producer";
 import { completionSchema } from "@sluice/protocol";
 import express, { Router, type Request, type RequestHandler, type Response } from "express";
 import { appendMessage, sendAppended, type AppendParts } from "./append-message.ts";
@@ -19,13 +20,13 @@ import { serveUpload } from "./ndjson-upload.ts";
 export function appendRoutes(parts: AppendParts): Router {
   const router = Router();
   const readJson = express.json({ limit: parts.maxBodyBytes, type: JSON_TYPE, strict: false });
-  router.post("/streams/:streamId/chunks", assertChunks, readJson, appendBody(parts));
+  router.post("/streams/:streamId/chunks", assertChunkBody, readJson, appendBody(parts));
   router.post("/streams/:streamId/complete", ...readSmallJson, complete(parts));
   router.post("/streams/:streamId/heartbeat", heartbeat(parts));
   return router;
 }
 
-const assertChunks: RequestHandler = (request, _response, next) => {
+const assertChunkBody: RequestHandler = (request, _response, next) => {
   assertType(request, [JSON_TYPE, NDJSON_TYPE]);
   if (!hasBody(request)) {
     throw new StreamError(
@@ -63,7 +64,10 @@ async function appendChunks(
 ): Promise<void> {
   const answer = await parts.uploads.run(() =>
     appendMessage(parts, request, {
-      asked: sent,
+      asked: () => {
+        assertChunks(sent);
+        return sent;
+      },
       send: async (handle) =>
         Array.isArray(sent) ? handle.sendAll(sent as ChunkDraft[]) : [await handle.send(sent as ChunkDraft)],
     }),

@@ -25,7 +25,7 @@ export async function serveUpload(parts: AppendParts, request: Request, response
     }
     const lines = await readLines(body);
     const answer = await appendMessage(parts, request, {
-      asked: lines.map(({ bytes }) => bytes.toString()),
+      asked: () => lines.map(({ bytes }) => bytes.toString()),
       send: (handle) => appendWhole(handle, lines),
     });
     sendAppended(parts, request, response, answer);

@@ -38,8 +38,8 @@ const MAX_CENSUS_STREAMS = 500;
 const MAX_PAYLOAD_BYTES = 4_096;
 
 /**
- * What a console and whoever is on call look at: streams, services, connections, partitions, what was refused. Read-only,
- * and for operators: stream ids and connection ids are what lets one read and change.
+ * What a console and whoever is on call look at: streams, services, connections, partitions, what was rejected. Read-only,
+ * and for operators: whoever knows a stream's id may read it.
  */
 export function controlRoutes(parts: ControlParts): Router {
   const router = Router();

@@ -21,11 +21,13 @@ const RECORD_TTL_MS = 25 * 3_600_000;
 const KEY = /^[\x21-\x7e]{1,255}$/;
 
 /**
- * @param asked what else than method and path makes the request, as JSON can say it
+ * Names a request by its key.
+ * @param asked says what else than method and path makes the request: JSON that was checked before, since `JSON.stringify`
+ * fails at what is nested too deep
  * @returns null where the request carries no key
  * @throws StreamError INVALID_REQUEST
  */
-export function keyedRequest(request: Request, asked: unknown): KeyedRequest | null {
+export function keyedRequest(request: Request, asked: () => unknown): KeyedRequest | null {
   const value = request.get(HTTP_HEADERS.idempotencyKey);
   if (value === undefined) return null;
   if (!KEY.test(value)) {
@@ -36,7 +38,7 @@ export function keyedRequest(request: Request, asked: unknown): KeyedRequest | n
     );
   }
   const key = hash(`${request.method} ${request.path}\n${value}`);
-  const fingerprint = hash(JSON.stringify(asked));
+  const fingerprint = hash(JSON.stringify(asked()));
   return { key, fingerprint, name: hash(key + fingerprint).slice(0, 32) };
 }
 

@@ -41,10 +41,14 @@ function proxyAnswer(parts: ProxyRouteParts): RequestHandler {
     const chat = parseBody(proxyRequestSchema, request);
     const { server } = assertModel(parts.modelServer, chat.model);
     const sequence = readSequence(request);
-    const { isRepeat } = await startOnce(parts.ledger, keyedRequest(request, [sequence, chat]), async () => {
-      await parts.answers.start(server, chat, () => openForAnswer(parts, streamId, sequence));
-      return streamId;
-    });
+    const { isRepeat } = await startOnce(
+      parts.ledger,
+      keyedRequest(request, () => [sequence, chat]),
+      async () => {
+        await parts.answers.start(server, chat, () => openForAnswer(parts, streamId, sequence));
+        return streamId;
+      },
+    );
     if (isRepeat) response.setHeader(HTTP_HEADERS.replayed, "true");
     const urls = streamUrls(parts.edgeUrl, streamId);
     response.status(202).location(urls.status).json({ stream_id: streamId, urls });

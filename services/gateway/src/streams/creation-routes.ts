@@ -52,7 +52,7 @@ async function createFor(
   response: Response,
   creations: readonly Creation[],
 ): Promise<CreationOutcome[]> {
-  const keyed = keyedRequest(request, creations);
+  const keyed = keyedRequest(request, () => creations);
   if (keyed !== null) {
     const { outcomes, isRepeat } = await createAllOnce(parts, creations, keyed);
     if (isRepeat) response.setHeader(HTTP_HEADERS.replayed, "true");

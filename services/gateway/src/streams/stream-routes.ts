@@ -12,7 +12,7 @@ import { HTTP_HEADERS, promptRequestSchema } from "@sluice/protocol";
 import { Router, type RequestHandler } from "express";
 import { parseBody, readSmallJson } from "../http/request-body.ts";
 import { keyedRequest } from "../idempotency/request-ledger.ts";
-import type { GatewaySettings } from "../settings.ts";
+import type { GatewaySettings } from "../config.ts";
 import { startOnce, type StartLedger } from "../idempotency/start-once.ts";
 import { assertStreamId, assertUnused } from "./stream-ids.ts";
 import { streamUrls } from "./stream-urls.ts";
@@ -40,7 +40,7 @@ export function streamRoutes(parts: StreamRouteParts): Router {
 function askPrompt(parts: StreamRouteParts): RequestHandler {
   return async (request, response) => {
     const { prompt, stream_id: wanted } = parseBody(promptRequestSchema, request);
-    const keyed = keyedRequest(request, [prompt, wanted ?? null]);
+    const keyed = keyedRequest(request, () => [prompt, wanted ?? null]);
     const { streamId, isRepeat } = await startOnce(parts.ledger, keyed, async () => {
       const id = wanted === undefined ? randomUUID() : assertStreamId(wanted);
       if (wanted !== undefined) await assertUnused(parts.cache, id);

@@ -17,7 +17,7 @@ import { abandonLimitMsOfOptions } from "@sluice/protocol";
 import type { Logger } from "@sluice/runtime";
 import { AbandonedStreams } from "./abandoned-streams.ts";
 import { ProducerWatch } from "./producer-watch.ts";
-import type { IngestSettings } from "../settings.ts";
+import type { IngestSettings } from "../config.ts";
 import type { EndOutcome, StreamEnder } from "./stream-ender.ts";
 import { exceededLimit, type StreamLimits } from "./stream-limits.ts";
 import { Cancellations } from "./cancellations.ts";
@@ -40,12 +40,12 @@ export interface StreamEndingsOptions {
   ender: StreamEnder;
   settings: Pick<
     IngestSettings,
-    | "idleLimitMs"
+    | "idleLimitSeconds"
     | "producerTimeoutMs"
     | "cancelGraceMs"
     | "maxStreamChunks"
     | "maxStreamBytes"
-    | "maxStreamAgeMs"
+    | "maxStreamAgeSeconds"
   >;
   rebuild: (streamId: string) => Promise<RebuildAnswer>;
   /** How far the partition is behind the log, ms. */
@@ -89,7 +89,7 @@ export class StreamEndings {
     this.#limits = {
       maxChunks: settings.maxStreamChunks,
       maxBytes: settings.maxStreamBytes,
-      maxAgeMs: settings.maxStreamAgeMs,
+      maxAgeMs: settings.maxStreamAgeSeconds * 1000,
     };
     this.#watch = new ProducerWatch(settings.producerTimeoutMs);
     this.#stops = new Cancellations({
@@ -107,7 +107,7 @@ export class StreamEndings {
       logger,
     });
     this.#tickMs = Math.min(MAX_TICK_MS, settings.producerTimeoutMs / 5);
-    this.#sweepIntervalMs = Math.min(MAX_SWEEP_INTERVAL_MS, settings.idleLimitMs / 5);
+    this.#sweepIntervalMs = Math.min(MAX_SWEEP_INTERVAL_MS, settings.idleLimitSeconds * 200);
   }
 
   start(): void {
@@ -259,7 +259,7 @@ export class StreamEndings {
   #sweep(): void {
     const { settings, now } = this.#options;
     this.#isSweeping = true;
-    const idleSinceMs = now() - settings.idleLimitMs;
+    const idleSinceMs = now() - settings.idleLimitSeconds * 1000;
     void this.#try(async () => {
       try {
         for await (const page of this.#openStreams()) {
@@ -276,7 +276,7 @@ export class StreamEndings {
 
   async #endIdle(streamId: string, idleSinceMs: number): Promise<void> {
     const { cache, rebuild, settings } = this.#options;
-    const error = `Nothing was written to this stream for ${settings.idleLimitMs / 1000} seconds.`;
+    const error = `Nothing was written to this stream for ${settings.idleLimitSeconds} seconds.`;
     const end = { code: "IDLE_TIMEOUT", error } as const;
     const outcome = await this.#inTurn((ender) =>
       ender.endSilent(streamId, end, (info) => info.updatedMs <= idleSinceMs),

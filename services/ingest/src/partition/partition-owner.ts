@@ -24,13 +24,14 @@ import { batchesOf, type DecodedBatch } from "./batches.ts";
 import { countBatch } from "./batch-count.ts";
 import { liveHeartbeatsOf } from "./live-heartbeats.ts";
 import { liveRangesOf } from "./live-ranges.ts";
+import { PartitionAddress } from "./partition-address.ts";
 import type { IngestMetrics, PartitionLag } from "../metrics.ts";
 import type { RebuildGate } from "../rebuild/rebuild-gate.ts";
 import { settlePosition, type LogState } from "./resume-position.ts";
 import { tellReceipts } from "./receipts.ts";
 import { Rebuilder } from "../rebuild/rebuilder.ts";
 import { rejectElements } from "./rejections.ts";
-import type { IngestSettings } from "../settings.ts";
+import type { IngestSettings } from "../config.ts";
 import type { SharedCall } from "./shared-call.ts";
 import type { StreamEnder } from "../endings/stream-ender.ts";
 import { StreamEndings } from "../endings/stream-endings.ts";
@@ -67,6 +68,7 @@ export class PartitionOwner {
   readonly partition: number;
   readonly #dependencies: PartitionDependencies;
   readonly #logger: Logger;
+  readonly #address: PartitionAddress;
   readonly #rebuilder: Rebuilder;
   readonly #tail: TailAnnouncer;
   readonly #life: StreamEndings;
@@ -89,6 +91,7 @@ export class PartitionOwner {
     this.partition = partition;
     this.#dependencies = dependencies;
     this.#logger = logger.child({ partition });
+    this.#address = new PartitionAddress(partition, log.partitions);
     this.#tail = new TailAnnouncer(partition, liveFeed);
     this.#rebuilder = new Rebuilder({
       partition,
@@ -97,7 +100,7 @@ export class PartitionOwner {
       liveFeed,
       maxChunkBytes: settings.maxChunkBytes,
       chunkTtlSeconds: settings.chunkTtlSeconds,
-      idleLimitMs: settings.idleLimitMs,
+      idleLimitMs: settings.idleLimitSeconds * 1000,
       now: Date.now,
     });
     this.#life = new StreamEndings({
@@ -141,7 +144,7 @@ export class PartitionOwner {
 
   /** A producer lives. */
   hearBeat(streamId: string, brokerSequence: number | null): void {
-    this.#life.hearBeat(streamId, brokerSequence);
+    if (this.#address.has(streamId)) this.#life.hearBeat(streamId, brokerSequence);
   }
 
   /** Stops after the batch under way. Idempotent. */
@@ -175,8 +178,14 @@ export class PartitionOwner {
       // Whatever the connection was lost to may have put an older log in the place of ours.
       liveFeed.onReconnect(() => this.#doubt()),
       liveFeed.answerRebuilds(this.partition, (streamId) => this.#rebuildOnRequest(streamId)),
-      cancelFeed.answerCancels(this.partition, (streamId) => this.#life.requestCancel(streamId)),
-      receiptFeed.answerHeads(this.partition, async (id) => (await cache.readInfo(id))?.head ?? null),
+      cancelFeed.answerCancels(this.partition, async (streamId) => {
+        this.#address.assertHas(streamId);
+        return this.#life.requestCancel(streamId);
+      }),
+      receiptFeed.answerHeads(this.partition, async (streamId) => {
+        this.#address.assertHas(streamId);
+        return (await cache.readInfo(streamId))?.head ?? null;
+      }),
     ];
     this.#tail.start(() => this.position);
     this.#life.start();
@@ -219,8 +228,9 @@ export class PartitionOwner {
     try {
       for (;;) {
         if (this.#isClosing || this.#isInDoubt) return;
-        const messages = await reader.next(settings.maxBatchMessages);
-        if (messages === null) return;
+        const taken = await reader.next(settings.maxBatchMessages);
+        if (taken === null) return;
+        const messages = this.#addressed(taken);
         this.#applying = messages;
         for (const batch of batchesOf(messages, settings.maxChunkBytes)) {
           if (this.#isClosing || this.#isInDoubt) return;
@@ -233,6 +243,17 @@ export class PartitionOwner {
       this.#applying = [];
       await reader.close();
     }
+  }
+
+  /** Without what was published under a name that is no stream's: nobody can read it, so it takes no number. */
+  #addressed(messages: readonly StoredMessage[]): readonly StoredMessage[] {
+    const addressed = messages.filter(({ streamId }) => this.#address.has(streamId));
+    const dropped = messages.length - addressed.length;
+    if (dropped > 0) {
+      this.#dependencies.metrics.rejected.inc(dropped);
+      this.#logger.warn({ dropped }, "messages dropped: their subject names no stream of this partition");
+    }
+    return addressed;
   }
 
   async #apply({ messages, entries }: DecodedBatch): Promise<void> {
@@ -307,6 +328,7 @@ export class PartitionOwner {
 
   async #rebuildOnRequest(streamId: string): Promise<RebuildAnswer> {
     const { cache, rebuilds, streamLog } = this.#dependencies;
+    this.#address.assertHas(streamId);
     // Before the queue: ids that nobody knows, a scan's or a typo's, must not hold up streams that are to be brought back.
     const isKnown = (await streamLog.lastMessage(streamId)) ?? (await cache.readInfo(streamId));
     if (isKnown === null) return { kind: "unknown" };

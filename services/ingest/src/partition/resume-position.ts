@@ -9,6 +9,7 @@ import {
 import type { Logger } from "@sluice/runtime";
 import { endsStream } from "../endings/ends-stream.ts";
 import type { IngestMetrics } from "../metrics.ts";
+import { PartitionAddress } from "./partition-address.ts";
 import type { SharedCall } from "./shared-call.ts";
 
 export interface PositionDependencies {
@@ -94,8 +95,10 @@ async function listOpenStreams(
   log: PartitionLog,
   cache: ChunkCache,
 ): Promise<void> {
+  const address = new PartitionAddress(partition, log.partitions);
   for await (const messages of log.lastMessages(partition)) {
     const open = messages
+      .filter(({ streamId }) => address.has(streamId))
       .filter((message) => message.brokerSequence <= upTo && !endsStream(message))
       .map(({ streamId, timestampMs }) => ({ streamId, updatedMs: timestampMs }));
     await cache.listOpenStreams(partition, open);

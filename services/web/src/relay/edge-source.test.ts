@@ -41,7 +41,7 @@ test("an end of which nobody says how isn't taken for success", async () => {
 });
 
 test("a proxy's page in the edge's place is no end of the answer, and isn't remembered as one", async () => {
-  const state = await lastState(() => new Response("<h1>Not found</h1>", { status: 404 }));
+  const state = await lastState(() => new Response("<h1>Forbidden</h1>", { status: 403 }));
   expect(state).toBe("unreadable");
   expect(isKept(state)).toBe(false);
   expect(isKept("failed")).toBe(true);

@@ -71,7 +71,10 @@ test("1,000 frozen and 100 slow readers cost the edge little memory and the fast
   const bytesBefore = residentBytes(edge.pid ?? 0);
   const before = await fastLatency();
 
-  while ((await countLagging(edge.url)) < FROZEN) await publishLarge(30, 500);
+  // Readers who lag are sent away after a while and come again: on a busy machine never all lag at one moment.
+  const haveFallenBehind = async (): Promise<number> =>
+    (await countLagging(edge.url)) + (await metric("stalled_total"));
+  while ((await haveFallenBehind()) < FROZEN) await publishLarge(30, 500);
   const bound = Math.max(MIN_LATENCY_BOUND_MS, 3 * before);
   let during = Infinity;
   for (let count = 0; count < MEASUREMENTS && during > bound; count++)
