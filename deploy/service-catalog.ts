@@ -30,7 +30,12 @@ export const SERVICE_CATALOG: ReadonlyMap<string, CatalogEntry> = new Map<string
   [
     "gateway",
     entry(gatewayConfigSchema, "gateway", GATEWAY_FIGURES, (registry) =>
-      createGatewayMetrics(registry, { uploads: () => 0, proxiedAnswers: () => 0, sockets: () => [] }),
+      createGatewayMetrics(registry, {
+        uploads: () => 0,
+        proxiedAnswers: () => 0,
+        bodyBytes: () => 0,
+        sockets: () => [],
+      }),
     ),
   ],
   ["worker", entry(workerConfigSchema, "worker", WORKER_FIGURES, (registry) => new WorkerMetrics(registry))],

@@ -71,8 +71,12 @@ describe("a request whose host can't be told is refused", () => {
 });
 
 test("a request target that is a whole URL counts beside the header", () => {
-  expect(refusal("", LOCAL, { hosts: ["localhost"], url: "http://evil.example/streams" })).toBe("MISDIRECTED");
-  expect(refusal("", LOCAL, { hosts: ["evil.example"], url: "http://localhost/streams" })).toBe("MISDIRECTED");
+  expect(refusal("", LOCAL, { hosts: ["localhost"], url: "http://evil.example/streams" })).toBe(
+    "MISDIRECTED",
+  );
+  expect(refusal("", LOCAL, { hosts: ["evil.example"], url: "http://localhost/streams" })).toBe(
+    "MISDIRECTED",
+  );
   expect(refusal("", LOCAL, { hosts: ["localhost"], url: "http://localhost:80/streams" })).toBeNull();
 });
 
@@ -81,7 +85,15 @@ test("HTTP/1.0 needs no host: checks of balancers have none", () => {
 });
 
 test("loopback addresses are told apart", () => {
-  const local = ["localhost", "127.0.0.1", "127.8.0.1", "::1", "[::1]", "::ffff:127.0.0.1", "0:0:0:0:0:0:0:1"];
+  const local = [
+    "localhost",
+    "127.0.0.1",
+    "127.8.0.1",
+    "::1",
+    "[::1]",
+    "::ffff:127.0.0.1",
+    "0:0:0:0:0:0:0:1",
+  ];
   expect(local.filter((address) => !isLoopback(address))).toEqual([]);
   const others = ["0.0.0.0", "::", "10.0.0.1", "128.0.0.1", "fe80::1", "example.com", "127.evil.example"];
   expect(others.filter((address) => isLoopback(address))).toEqual([]);

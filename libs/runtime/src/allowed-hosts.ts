@@ -50,9 +50,7 @@ export function isLoopback(address: string): boolean {
 
 /** Entries of a setting that is a list. */
 export function splitList(text: string): string[] {
-  return text
-    .split(/[\s,]+/)
-    .filter((entry) => entry !== "");
+  return text.split(/[\s,]+/).filter((entry) => entry !== "");
 }
 
 interface Authority {

@@ -36,16 +36,24 @@ interface Answer {
   code: string | undefined;
 }
 
-function call(method: string, path: string, headers: Record<string, string> = {}, body = ""): Promise<Answer> {
+function call(
+  method: string,
+  path: string,
+  headers: Record<string, string> = {},
+  body = "",
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const request = httpRequest({ host: "127.0.0.1", port: server.port, method, path, headers }, (response) => {
-      let text = "";
-      response.on("data", (data) => (text += String(data)));
-      response.on("end", () => {
-        const parsed = text === "" ? {} : (JSON.parse(text) as { code?: string });
-        resolve({ status: response.statusCode ?? 0, headers: response.headers, code: parsed.code });
-      });
-    });
+    const request = httpRequest(
+      { host: "127.0.0.1", port: server.port, method, path, headers },
+      (response) => {
+        let text = "";
+        response.on("data", (data) => (text += String(data)));
+        response.on("end", () => {
+          const parsed = text === "" ? {} : (JSON.parse(text) as { code?: string });
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, code: parsed.code });
+        });
+      },
+    );
     request.on("error", reject).end(body);
   });
 }
@@ -57,7 +65,10 @@ describe("what changes something", () => {
   test.each([
     ["a page of another origin", { origin: EVIL, "sec-fetch-site": "cross-site", ...JSON_TYPE }],
     ["a form of another origin", { origin: EVIL, "content-type": "text/plain" }],
-    ["a page of the same site", { origin: "http://127.0.0.1:1", "sec-fetch-site": "same-site", ...JSON_TYPE }],
+    [
+      "a page of the same site",
+      { origin: "http://127.0.0.1:1", "sec-fetch-site": "same-site", ...JSON_TYPE },
+    ],
     ["a page without an origin", { origin: "null", ...JSON_TYPE }],
     ["a browser that names no origin", { "sec-fetch-site": "cross-site", ...JSON_TYPE }],
     ["an origin like a listed one", { origin: `${APP}.evil.example`, ...JSON_TYPE }],
@@ -74,7 +85,13 @@ describe("what changes something", () => {
   });
 
   test("needs JSON from a browser, also without a body", async () => {
-    const types = [undefined, "text/plain", "text/plain;application/json", "multipart/form-data", "application/jsonx"];
+    const types = [
+      undefined,
+      "text/plain",
+      "text/plain;application/json",
+      "multipart/form-data",
+      "application/jsonx",
+    ];
     for (const type of types) {
       for (const site of [{ origin: own() }, { "sec-fetch-site": "same-origin" }, { origin: APP }] as const) {
         const headers = { ...site, ...(type === undefined ? {} : { "content-type": type }) };
@@ -90,7 +107,10 @@ describe("what changes something", () => {
     ["pages of this origin", () => ({ origin: own(), ...JSON_TYPE })],
     ["pages of this origin, as the browser says", () => ({ "sec-fetch-site": "same-origin", ...JSON_TYPE })],
     ["pages of a listed origin", () => ({ origin: APP, "sec-fetch-site": "cross-site", ...JSON_TYPE })],
-    ["uploads of a listed origin", () => ({ origin: APP, "content-type": "Application/X-NDJSON; charset=utf-8" })],
+    [
+      "uploads of a listed origin",
+      () => ({ origin: APP, "content-type": "Application/X-NDJSON; charset=utf-8" }),
+    ],
     ["what the user sent himself", () => ({ "sec-fetch-site": "none", ...JSON_TYPE })],
   ])("is done for %s", async (_what, headers: () => Record<string, string>) => {
     expect((await call("POST", "/things", headers())).status).toBe(200);
@@ -126,7 +146,10 @@ describe("what is read", () => {
     const { status, headers } = await call("GET", "/things", { origin: APP });
     expect(status).toBe(200);
     expect(headers["access-control-allow-origin"]).toBeUndefined();
-    const preflight = await call("OPTIONS", "/things", { origin: APP, "access-control-request-method": "GET" });
+    const preflight = await call("OPTIONS", "/things", {
+      origin: APP,
+      "access-control-request-method": "GET",
+    });
     expect(preflight.status).toBe(204);
     expect(preflight.headers["access-control-allow-origin"]).toBeUndefined();
   });
@@ -156,7 +179,8 @@ describe("a preflight", () => {
         "access-control-allow-methods": "GET,HEAD,POST,DELETE",
       });
       const granted = headers["access-control-allow-headers"]?.toLowerCase().split(/\s*,\s*/);
-      const sent = "authorization last-event-id cache-control idempotency-key content-type sluice-sequence sluice-client";
+      const sent =
+        "authorization last-event-id cache-control idempotency-key content-type sluice-sequence sluice-client";
       const traced = "traceparent tracestate baggage sentry-trace x-own";
       expect(granted).toEqual(expect.arrayContaining(`${sent} ${traced}`.split(" ")));
       expect(granted).not.toContain("x-evil");

@@ -54,7 +54,8 @@ export function corsOrigins() {
     .string()
     .transform((text) => FORMER_VALUES[text] ?? text)
     .refine((text) => splitList(text).every((entry) => entry === "*" || isOrigin(entry)), {
-      error: "must be *, or origins such as https://app.example.com: scheme, host, and the port if there is one",
+      error:
+        "must be *, or origins such as https://app.example.com: scheme, host, and the port if there is one",
     })
     .default("*")
     .describe(
@@ -65,7 +66,9 @@ export function corsOrigins() {
 
 function isOrigin(text: string): boolean {
   const url = URL.parse(text);
-  return url !== null && /^https?:$/.test(url.protocol) && url.origin === text.replace(/\/$/, "").toLowerCase();
+  return (
+    url !== null && /^https?:$/.test(url.protocol) && url.origin === text.replace(/\/$/, "").toLowerCase()
+  );
 }
 
 export type HttpSettings = Settings<z.ZodObject<ReturnType<typeof httpSettings>>>;

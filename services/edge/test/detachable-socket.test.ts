@@ -108,7 +108,9 @@ describe("a stream of events", () => {
     expect(bench.edge.counts().connections).toBe(0);
     await bench.ingest.publish("s", ["a"]);
     await eventually("both answers", () => client.received().includes("retry: "));
-    expect(client.received()).toMatch(/^HTTP\/1\.1 200 [^]*application\/json[^]*HTTP\/1\.1 200 [^]*event-stream/);
+    expect(client.received()).toMatch(
+      /^HTTP\/1\.1 200 [^]*application\/json[^]*HTTP\/1\.1 200 [^]*event-stream/,
+    );
     client.destroy();
   });
 

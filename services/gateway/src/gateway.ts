@@ -2,6 +2,7 @@ import type { CancelFeed, ChunkCache, LiveFeed, PromptQueue, RequestRecords, Str
 import { StreamManager } from "@sluice/producer";
 import { CONTROL_OPERATIONS, GATEWAY_OPERATIONS, openApiDocument, type Operation } from "@sluice/protocol";
 import {
+  BodyBudget,
   cancelRoute,
   createBrowserAccess,
   dontStore,
@@ -30,6 +31,7 @@ import type { GatewaySettings } from "./config.ts";
 import type { StartLedger } from "./idempotency/start-once.ts";
 import { streamRoutes } from "./streams/stream-routes.ts";
 import { Uploads } from "./append/in-flight-appends.ts";
+import type { BodyParts } from "./http/request-body.ts";
 import { webPages } from "./http/static-pages.ts";
 
 export interface GatewayParts {
@@ -64,12 +66,20 @@ export interface Gateway {
 /** HTTP for producers that can't speak NATS, and for whoever looks after streams. Stateless: any gateway serves any stream. */
 export function createGateway(parts: GatewayParts): Gateway {
   const { log, settings, registry, logger } = parts;
-  const uploads = new Uploads(settings.maxUploads);
+  const uploads = new Uploads(settings.maxUploads, settings.maxUploadsPerAddress);
   const answers = new ProxiedAnswers(settings.maxProxiedAnswers, logger);
+  const bodies: BodyParts = {
+    budget: new BodyBudget({
+      maxBytes: settings.maxHeldBodyBytes,
+      maxBytesPerAddress: settings.maxHeldBodyBytesPerAddress,
+    }),
+    pace: { timeoutMs: settings.bodyTimeoutMs, minBytesPerSecond: settings.minBodyBytesPerSecond },
+  };
   const servers: HttpServer[] = [];
   const metrics = createGatewayMetrics(registry, {
     sockets: () => servers.map((server) => server.countSockets()),
     uploads: () => uploads.open,
+    bodyBytes: () => bodies.budget.bytes,
     proxiedAnswers: () => answers.open,
   });
   const manager = new StreamManager({
@@ -98,13 +108,14 @@ export function createGateway(parts: GatewayParts): Gateway {
     descriptionRoutes([...GATEWAY_OPERATIONS, ...(parts.control === undefined ? [] : CONTROL_OPERATIONS)]),
   );
   const creationLedger: CreationParts["ledger"] = new RequestLedger(parts.records);
-  app.use(creationRoutes({ ...parts, manager, edgeUrl, ledger: creationLedger, metrics }));
+  app.use(creationRoutes({ ...parts, manager, edgeUrl, bodies, ledger: creationLedger, metrics }));
   const appendLedger: AppendLedger = new RequestLedger(parts.records);
   const maxBodyBytes = log.maxMessageBytes;
-  app.use(appendRoutes({ ...parts, manager, ledger: appendLedger, uploads, metrics, maxBodyBytes }));
+  app.use(appendRoutes({ ...parts, manager, ledger: appendLedger, uploads, metrics, bodies, maxBodyBytes }));
   const startLedger: StartLedger = new RequestLedger(parts.records);
-  app.use(proxyRoute({ ...parts, manager, edgeUrl, ledger: startLedger, answers }));
-  app.use(streamRoutes({ ...parts, manager, edgeUrl, ledger: startLedger, partitions: log.partitions }));
+  const starting = { ...parts, manager, edgeUrl, ledger: startLedger, bodies };
+  app.use(proxyRoute({ ...starting, answers, maxBodyBytes: settings.proxyMaxBodyBytes }));
+  app.use(streamRoutes({ ...starting, partitions: log.partitions }));
   app.post(
     "/streams/:streamId/cancel",
     cancelRoute({
@@ -127,7 +138,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     listen: async (options) => {
       const server = await listen(app, {
         ...options,
-        ...httpServerOptions(settings, settings.uploadIdleTimeoutMs),
+        ...httpServerOptions(settings, settings.promptTimeoutMs),
       });
       servers.push(server);
       return server;

@@ -14,6 +14,7 @@ export function createGatewayMetrics(
   open: {
     uploads: () => number;
     proxiedAnswers: () => number;
+    bodyBytes: () => number;
     sockets: () => readonly Record<SocketState, number>[];
   },
 ): GatewayMetrics {
@@ -30,6 +31,12 @@ export function createGatewayMetrics(
     help: "Answers of model servers on their way",
     registers,
     collect: () => proxied.set(open.proxiedAnswers()),
+  });
+  const bodyBytes: Gauge = new Gauge({
+    name: "sluice_gateway_body_bytes",
+    help: "Bytes of requests' bodies that are held in memory",
+    registers,
+    collect: () => bodyBytes.set(open.bodyBytes()),
   });
   return {
     chunksAccepted: new Counter({

@@ -26,6 +26,7 @@ export function refuse(request: Request, response: Response, error: unknown, ret
 /** Browsers' EventSource sends exactly this, fetch and curl send what they are told to, or any. */
 function isEventSource(request: Request): boolean {
   return (
-    request.get(HTTP_HEADERS.client) === undefined && (request.get("accept") ?? "").includes("text/event-stream")
+    request.get(HTTP_HEADERS.client) === undefined &&
+    (request.get("accept") ?? "").includes("text/event-stream")
   );
 }

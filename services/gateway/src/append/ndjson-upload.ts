@@ -1,5 +1,6 @@
 import { StreamError } from "@sluice/core";
 import { HTTP_HEADERS } from "@sluice/protocol";
+import { acceptBody, assertUnpacked } from "@sluice/runtime";
 import type { Request, Response } from "express";
 import { AppendTally } from "./append-tally.ts";
 import { appendLines, appendWhole, readLines } from "./append-lines.ts";
@@ -16,13 +17,20 @@ import { UploadBody } from "./upload-body.ts";
  * With an `Idempotency-Key` the lines are read first and stored as one message.
  */
 export async function serveUpload(parts: AppendParts, request: Request, response: Response): Promise<void> {
-  request.setTimeout(parts.settings.uploadIdleTimeoutMs, () => request.destroy());
-  await parts.uploads.run(async (signal) => {
-    const body = new UploadBody(request, signal);
+  assertUnpacked(request);
+  const address = request.ip ?? "";
+  await parts.uploads.run(address, async (signal) => {
+    using body = new UploadBody(request, {
+      signal,
+      lease: parts.bodies.budget.lease(address),
+      pace: parts.bodies.pace,
+      idleTimeoutMs: parts.settings.uploadIdleTimeoutMs,
+    });
     if (request.get(HTTP_HEADERS.idempotencyKey) === undefined) {
       await appendAsItArrives(parts, request, response, body);
       return;
     }
+    acceptBody(request, response);
     const lines = await readLines(body);
     const answer = await appendMessage(parts, request, {
       asked: () => lines.map(({ bytes }) => bytes.toString()),
@@ -43,6 +51,7 @@ async function appendAsItArrives(
   let lines: LineAnswer | undefined;
   try {
     await using handle = await openOn(readTerms(request), parts.manager, streamId);
+    acceptBody(request, response);
     response.vary("Accept");
     using cancels = new DisposableStack();
     if (request.accepts([JSON_TYPE, NDJSON_TYPE]) === NDJSON_TYPE) {
