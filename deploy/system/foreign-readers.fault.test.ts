@@ -65,7 +65,7 @@ class Reader {
   }
 
   static async start(name: string, command: readonly string[]): Promise<Reader> {
-    let reader: Reader | undefined;
+    const started: { reader?: Reader } = {};
     const tap = createServer({ allowHalfOpen: true }, (near) => {
       const far = connect({
         port: Number(new URL(stack.edgeUrl).port),
@@ -73,8 +73,8 @@ class Reader {
         allowHalfOpen: true,
       });
       near.on("data", (bytes) => {
-        if (/^GET /m.test(bytes.toString("latin1")) && reader?.words.at(-1) === "Complete")
-          reader.requestsAfterEnd++;
+        if (/^GET /m.test(bytes.toString("latin1")) && started.reader?.words.at(-1) === "Complete")
+          started.reader.requestsAfterEnd++;
       });
       for (const [from, to] of [
         [near, far],
@@ -90,8 +90,12 @@ class Reader {
     const { port } = tap.address() as AddressInfo;
     const url = `http://127.0.0.1:${port}/streams/foreign/events`;
     const [program = "", ...args] = command;
-    reader = new Reader(name, spawn(program, [...args, url], { stdio: ["ignore", "pipe", "ignore"] }), tap);
-    return reader;
+    started.reader = new Reader(
+      name,
+      spawn(program, [...args, url], { stdio: ["ignore", "pipe", "ignore"] }),
+      tap,
+    );
+    return started.reader;
   }
 
   stop(): void {
