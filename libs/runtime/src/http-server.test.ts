@@ -70,18 +70,20 @@ describe("a client that never closes", () => {
       /^HTTP\/1\.1 400 /,
       "INVALID_REQUEST",
     ],
-  ])("is told what is wrong with %s, and its socket is gone soon after", async (_what, bytes, status, code) => {
-    const server = await serve(
-      (request, response) => request.on("end", () => response.end()).resume(),
-      { headersTimeoutMs: 50 },
-    );
-    const client = open(server, bytes);
-    await expect.poll(() => client.isEnded, SOON).toBe(true);
-    expect(client.text).toMatch(status);
-    expect(client.text).toContain("Content-Type: application/problem+json");
-    expect(client.text).toContain(`"code":"${code}"`);
-    await expect.poll(() => openSockets(server), SOON).toBe(0);
-  });
+  ])(
+    "is told what is wrong with %s, and its socket is gone soon after",
+    async (_what, bytes, status, code) => {
+      const server = await serve((request, response) => request.on("end", () => response.end()).resume(), {
+        headersTimeoutMs: 50,
+      });
+      const client = open(server, bytes);
+      await expect.poll(() => client.isEnded, SOON).toBe(true);
+      expect(client.text).toMatch(status);
+      expect(client.text).toContain("Content-Type: application/problem+json");
+      expect(client.text).toContain(`"code":"${code}"`);
+      await expect.poll(() => openSockets(server), SOON).toBe(0);
+    },
+  );
 
   test("is not held after an answer that came before its body", async () => {
     const server = await serve((_request, response) => void response.writeHead(413).end());
