@@ -89,3 +89,18 @@ test("each package and service has a README that begins with its name", () => {
     });
   expect(missing).toEqual([]);
 });
+
+test("each decision record says its status, context, decision and consequences, and what it decides in its title", () => {
+  const records = documents.filter((name) => name.startsWith("deploy/decisions/"));
+  expect(records.length).toBeGreaterThanOrEqual(16);
+  const numbers = records.map((name) => /\/(\d{4})-/.exec(name)?.[1]);
+  expect(new Set(numbers).size).toBe(records.length);
+  for (const name of records) {
+    const text = readText(name);
+    // A sentence: it has a verb, so it has some words.
+    expect(text.split("\n")[0]?.split(" ").length, name).toBeGreaterThan(5);
+    const headings = [...text.matchAll(/^## (.+)$/gm)].map(([, heading]) => heading);
+    expect(headings.slice(0, 4), name).toEqual(["Status", "Context", "Decision", "Consequences"]);
+    expect(text, name).toMatch(/^## Status\n\n(Accepted|Superseded by \[)/m);
+  }
+});
