@@ -75,7 +75,8 @@ const RULES: Readonly<Record<string, Rule>> = {
   "services/edge": SERVICE,
   "services/gateway": ADAPTING,
   "services/worker": ADAPTING,
-  "services/cli": SERVICE,
+  // Reads as every other application does.
+  "services/cli": { ...SERVICE, packages: [...SERVICE.packages, "client"] },
   // Pages for browsers; the gateway serves what they are built to.
   "services/web": { packages: ["core", "client", "react"], external: "any" },
   // The launcher starts the system, or runs all of it in one process.

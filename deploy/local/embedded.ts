@@ -1,25 +1,19 @@
-import { createEdge, DEFAULT_EDGE_SETTINGS, EDGE_FIGURES } from "@sluice/edge";
+import { createEdge, EDGE_FIGURES, edgeConfigSchema } from "@sluice/edge";
 import {
   controlRoutes,
   createGateway,
   GATEWAY_FIGURES,
   gatewayConfigSchema,
   modelServerOf,
-  settingsOf as gatewaySettingsOf,
 } from "@sluice/gateway";
-import {
-  INGEST_FIGURES,
-  ingestConfigSchema,
-  settingsOf as ingestSettingsOf,
-  startIngester,
-} from "@sluice/ingest";
+import { INGEST_FIGURES, ingestConfigSchema, startIngester } from "@sluice/ingest";
 import { StreamManager } from "@sluice/producer";
 import {
   createInstanceName,
   createLogger,
   createRegistry,
+  defaultSettings,
   Lifecycle,
-  listen,
   loadConfig,
   serveReports,
 } from "@sluice/runtime";
@@ -34,9 +28,9 @@ import {
   MemoryPartitionLog,
   MemoryPressureFeed,
   MemoryReceiptFeed,
-  MemoryPromptDesk,
+  MemoryPromptQueue,
   MemoryRequestRecords,
-  MemoryReaderCensus,
+  MemoryReaderPresence,
   MemoryRejectedElements,
   MemoryServiceReports,
   MemoryStreamLog,
@@ -80,10 +74,10 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
   const cancelFeed = new MemoryCancelFeed();
   const pressureFeed = new MemoryPressureFeed();
   const receiptFeed = new MemoryReceiptFeed();
-  const desk = new MemoryPromptDesk();
+  const promptQueue = new MemoryPromptQueue();
   const reports = new MemoryServiceReports();
   const peers = new MemoryEdgePeers();
-  const census = new MemoryReaderCensus();
+  const presence = new MemoryReaderPresence();
   const partitionLog = new MemoryPartitionLog(log);
   const leases = new MemoryPartitionLeases({ partitions: log.partitions, cache });
   // The terminal belongs to the launcher; what goes wrong in here still has to be seen.
@@ -112,10 +106,10 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       leases,
       liveFeed: new MemoryLiveFeed(bus),
       cancelFeed,
-      readerCensus: census,
+      readerPresence: presence,
       pressureFeed,
       receiptFeed,
-      settings: ingestSettingsOf(ingestConfigSchema.parse({})),
+      settings: defaultSettings(ingestConfigSchema),
       logger,
       registry: registries.ingest,
     });
@@ -133,9 +127,9 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       liveFeed: new MemoryLiveFeed(bus),
       peers,
       cancelFeed,
-      readerCensus: census,
+      readerPresence: presence,
       partitions: log.partitions,
-      settings: DEFAULT_EDGE_SETTINGS,
+      settings: defaultSettings(edgeConfigSchema),
       logger,
       registry: registries.edge,
     });
@@ -151,13 +145,11 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       liveFeed: new MemoryLiveFeed(bus),
       cancelFeed,
       records: new MemoryRequestRecords(),
-      promptDesk: desk,
-      settings: gatewaySettingsOf(gatewayConfigSchema.parse({})),
+      promptQueue: promptQueue,
+      settings: { ...defaultSettings(gatewayConfigSchema), edgeUrl, webRoot: options.webRoot ?? "" },
       modelServer: modelServerOf(loadConfig(gatewayConfigSchema, options.environment)),
       logger,
       registry: registries.gateway,
-      edgeUrl,
-      webRoot: options.webRoot ?? "",
       control: controlRoutes({
         cache,
         leases,
@@ -165,7 +157,7 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
         rejected: new MemoryRejectedElements(partitionLog),
         reports,
         peers,
-        census,
+        presence,
       }),
     });
     lifecycle.add("gateway", () => gateway.close());
@@ -175,11 +167,11 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       registry: registries.gateway,
       figures: GATEWAY_FIGURES,
     });
-    const gatewayServer = await listen(gateway.app, { host: HOST, port: options.ports.gateway });
+    const gatewayServer = await gateway.listen({ host: HOST, port: options.ports.gateway });
     lifecycle.add("gateway server", () => gatewayServer.close(SERVER_GRACE_MS));
 
     const pace = options.tokensPerSecond;
-    const workerConfig = loadConfig(workerConfigSchema, {
+    const workerSettings = loadConfig(workerConfigSchema, {
       ...options.environment,
       ...(pace === undefined ? {} : { TOKENS_PER_SECOND: String(pace) }),
     });
@@ -187,17 +179,13 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       manager: new StreamManager({
         log: new MemoryStreamLog(log),
         cancelFeed,
-        readerCensus: census,
+        readerPresence: presence,
         pressureFeed,
         receiptFeed,
       }),
-      promptDesk: desk,
-      model: modelOf(workerConfig),
-      settings: {
-        maxConcurrentAnswers: workerConfig.MAX_CONCURRENT_ANSWERS,
-        drainTimeoutMs: 0,
-        stopTimeoutMs: ANSWER_DRAIN_MS,
-      },
+      promptQueue: promptQueue,
+      model: modelOf(workerSettings),
+      settings: { ...workerSettings, drainTimeoutMs: 0, stopTimeoutMs: ANSWER_DRAIN_MS },
       logger,
       registry: registries.worker,
     });

@@ -1,4 +1,12 @@
-import { endStatusOf, type ChunkDraft, type ChunkType, type JsonValue } from "@sluice/core";
+import {
+  CHUNK_TYPES,
+  endStatusOf,
+  JSON_PART,
+  splitJson,
+  type ChunkDraft,
+  type ChunkType,
+  type JsonValue,
+} from "@sluice/core";
 import { adapt, type AdapterOptions, type Mapping } from "./adapt.ts";
 import type { AnswerChunks } from "./answer-chunks.ts";
 import type { Source } from "./read-source.ts";
@@ -11,7 +19,8 @@ export type StreamItem = JsonValue | Uint8Array | ChunkType | ChunkDraft | objec
 
 /**
  * Any stream or async iterable. Strings and bytes become Text; an object with `chunk_type`, or whose `type` is that of a chunk,
- * is sent as it is; everything else becomes Json. Ends with the items' own Complete or Error chunk, else with Complete;
+ * is sent as it is; everything else becomes Json, in several `json_part` Events where it is too large or too deep for one
+ * chunk (`JsonJoiner` of @sluice/core joins them). Ends with the items' own Complete or Error chunk, else with Complete;
  * with SOURCE_ERROR where the source throws. It should catch what readers are to know, and yield an Error chunk.
  */
 export function fromIterable(
@@ -26,21 +35,12 @@ function sourceError(error: unknown): SourceFailure {
   return new SourceFailure("SOURCE_ERROR", "the source of the stream failed", { cause: error });
 }
 
-const CHUNK_TYPES: ReadonlySet<unknown> = new Set<ChunkType["type"]>([
-  "Text",
-  "Json",
-  "Event",
-  "Progress",
-  "Error",
-  "Complete",
-  "Heartbeat",
-]);
-
 class ItemMapping implements Mapping<StreamItem> {
   readonly #chunks: AnswerChunks;
   /** Of the whole stream: a character may be cut between two items. */
   readonly #decoder = new TextDecoder();
   isEnded = false;
+  #parted = 0;
 
   constructor(chunks: AnswerChunks) {
     this.#chunks = chunks;
@@ -51,12 +51,21 @@ class ItemMapping implements Mapping<StreamItem> {
     else if (item instanceof Uint8Array)
       yield* this.#chunks.text(this.#decoder.decode(item, { stream: true }));
     else if (isChunk(item)) yield* this.#chunk("chunk_type" in item ? item : { chunk_type: item });
-    else yield this.#chunks.json(item as JsonValue);
+    else yield* this.#json(item);
   }
 
   *finish(): Generator<ChunkDraft> {
     yield* this.#chunks.text(this.#decoder.decode());
     yield* this.#chunks.complete();
+  }
+
+  *#json(item: Exclude<StreamItem, string | Uint8Array>): Generator<ChunkDraft> {
+    const json = jsonOf(item);
+    const parts = splitJson(json, `json_${this.#parted + 1}`);
+    // As JSON has it: without `undefined`, with dates as text and NaN as null.
+    if (parts === null) yield this.#chunks.json(JSON.parse(json) as JsonValue);
+    else this.#parted++;
+    for (const part of parts ?? []) yield this.#chunks.event(JSON_PART, part);
   }
 
   *#chunk(draft: ChunkDraft): Generator<ChunkDraft> {
@@ -66,7 +75,19 @@ class ItemMapping implements Mapping<StreamItem> {
   }
 }
 
+/** @throws SourceFailure where it is no JSON: a cycle, a function, a BigInt */
+function jsonOf(item: unknown): string {
+  try {
+    const json: unknown = JSON.stringify(item);
+    if (typeof json === "string") return json;
+    throw new TypeError(`a ${typeof item} is no JSON`);
+  } catch (cause) {
+    throw new SourceFailure("SOURCE_ERROR", "an item of the source can't be written as JSON", { cause });
+  }
+}
+
 function isChunk(item: StreamItem): item is ChunkType | ChunkDraft {
   if (typeof item !== "object" || item === null) return false;
-  return "chunk_type" in item || ("type" in item && CHUNK_TYPES.has(item.type));
+  if ("chunk_type" in item) return true;
+  return "type" in item && typeof item.type === "string" && Object.hasOwn(CHUNK_TYPES, item.type);
 }

@@ -18,6 +18,7 @@ const SCRIPTS = {
   "lease-release": { keys: 1 },
   "members-announce": { keys: 1 },
   "replace-record": { keys: 1 },
+  "take-quota": { keys: 1 },
 } satisfies Record<string, { keys: number | null }>;
 
 export type ScriptName = keyof typeof SCRIPTS;
@@ -32,6 +33,12 @@ export const SCRIPT_COMMANDS = Object.keys(SCRIPTS).map((script) => commandName(
 export const UNPIPELINED_COMMANDS = Object.entries(SCRIPTS)
   .filter(([, { keys }]) => keys === null)
   .map(([script]) => commandName(script as ScriptName));
+
+/**
+ * Answers with up to a page of chunks, by the client's name for it. Out of shared pipelines, too: the client sends one
+ * pipeline at a time, so that the small calls would wait for megabytes.
+ */
+export const BULK_READ_COMMAND = commandName("read-page");
 
 /** Reads every script's file. Synchronous: once, at start. */
 export function loadScripts(): Record<string, { lua: string; numberOfKeys?: number }> {

@@ -1,35 +1,77 @@
-import type { EndStatus } from "@sluice/core";
-import type { ConnectionSettings } from "./connection.ts";
-import { startCursor } from "./follower.ts";
-import { createHttp, refusalOf, type HeadersSource } from "./http.ts";
+import { isStreamId, type EndStatus } from "@sluice/core";
+import { createHost, type ClientHost } from "./client-host.ts";
+import { startCursor, type Follow } from "./follower.ts";
+import { createSend, refusalOf, type HeadersSource } from "./http.ts";
 import { openMemory, type StorageLike } from "./memory.ts";
-import { followAlone } from "./own-connection.ts";
-import { SharedConnection, type SharedHost } from "./shared-connection.ts";
 import { SluiceError } from "./sluice-error.ts";
-import { Stream, type StreamOptions } from "./stream.ts";
+import type { StreamOptions } from "./stream-options.ts";
+import { Stream } from "./stream.ts";
 
+/** Options of {@link createClient}. */
 export interface ClientOptions {
-  /** Where streams are read. */
+  /** Base URL of the edge, from which streams are read. A path is kept, so an edge may stand below one. */
   edgeUrl: string;
-  /** Where streams are stopped; by default the edge. */
+  /**
+   * Base URL of the gateway, to which `cancel()` goes.
+   * @default `edgeUrl`
+   */
   gatewayUrl?: string;
-  /** Asked for each request, so a token may be a fresh one; asked again after a 401. */
+  /**
+   * Headers for each request, such as `Authorization`. Called before each request, so that a token may be fresh; after a
+   * 401 called once more at once, with `true`: the token it gave was refused. A call that throws counts as a failed attempt.
+   * @default no headers of your own
+   */
   headers?: HeadersSource;
+  /**
+   * Replaces `globalThis.fetch`; its responses must have a `body` that streams, as `expo/fetch` gives in React Native.
+   * @default `globalThis.fetch`
+   */
   fetch?: typeof globalThis.fetch;
-  /** Attempts in a row that may fail before a stream fails; by default it never gives up. */
+  /**
+   * Number of failed attempts in a row, from 0, after which a stream fails. Attempts while the browser is offline don't
+   * count; one frame that arrives resets the count.
+   * @default Infinity, so a stream never gives up
+   */
   maxAttempts?: number;
-  /** Texts go on where they were after the page was loaded anew; who reads chunks begins where it says. True: in this tab's `sessionStorage`. */
+  /**
+   * Keeps texts (`text()`, the `text` event) and their positions, so that they survive a reload of the page. `true` uses the
+   * tab's `sessionStorage` where there is one. Chunks aren't kept, nor texts of more than 1,048,576 characters; with
+   * `from`, `tail` or `resumeToken` a stream is read as if nothing had been kept.
+   * @default false
+   */
   persist?: StorageLike | boolean;
-  /** Streams share connections, of which browsers allow six to a host over HTTP/1.1. */
-  share?: boolean;
-  /** At least as long as the server's interval; three without a sign, and a connection is opened anew. */
+  /**
+   * Carries streams together, up to 64 per connection, since browsers open only six connections to a host over HTTP/1.1.
+   * `shareTabs()` of `@sluice/client/tabs` carries those of all tabs together. A stream with `tail` keeps a connection of
+   * its own.
+   * @default false
+   */
+  share?: Sharing | boolean;
+  /**
+   * The edge's keep-alive interval in milliseconds (its `HEARTBEAT_INTERVAL_MS`), or more. After three intervals without a
+   * byte, by the wall clock, the connection is given up and opened anew.
+   * @default 30000
+   */
   heartbeatMs?: number;
 }
 
+/** Way in which a client's streams share connections; {@link ClientOptions.share} takes one. */
+export type Sharing = (host: ClientHost, headers: HeadersSource | undefined) => Follow;
+
+/** Reads and stops the streams of one Sluice; see {@link createClient}. */
 export interface Client {
-  /** Connects at the first use. An id is 1 to 128 of `A-Z a-z 0-9 _ -`. @throws SluiceError INVALID_STREAM_ID, INVALID_RESUME_TOKEN */
+  /**
+   * Describes one reading of a stream. Nothing is requested before its first use.
+   * @param streamId 1 to 128 of `A-Z a-z 0-9 _ -`
+   * @throws SluiceError INVALID_STREAM_ID, INVALID_RESUME_TOKEN
+   */
   stream(streamId: string, options?: StreamOptions): Stream;
-  /** Asks for a stream to be stopped. @returns how it stands: `open` until its producer has stopped. @throws SluiceError */
+  /**
+   * Asks a stream's producer to stop. It doesn't matter whether this client reads the stream.
+   * @returns the stream's status: `open` until its producer has stopped
+   * @throws SluiceError the request was refused (`status`, `code`)
+   * @throws TypeError `fetch` got no answer
+   */
   cancel(streamId: string): Promise<"open" | EndStatus>;
 }
 
@@ -37,49 +79,60 @@ const HEARTBEAT_MS = 30_000;
 
 const baseOf = (url: string): string => url.replace(/\/+$/, "");
 
+/** There an address may be relative. */
+const isOfPage = "location" in globalThis;
+
+/**
+ * Creates a client. It holds no connection until a stream is used, and needs no closing.
+ *
+ * @throws SluiceError INVALID_REQUEST where `edgeUrl` is no address
+ * @example
+ * ```ts
+ * import { createClient } from "@sluice/client";
+ *
+ * export async function readRiver(token: () => Promise<string>): Promise<string> {
+ *   const client = createClient({
+ *     edgeUrl: "https://edge.example.org",
+ *     headers: async () => ({ Authorization: `Bearer ${await token()}` }),
+ *   });
+ *   const stream = client.stream("river");
+ *   stream.on("gap", (gap) => console.warn("not available any more", gap));
+ *   return stream.text();
+ * }
+ * ```
+ */
 export function createClient(options: ClientOptions): Client {
-  const edgeUrl = baseOf(options.edgeUrl);
-  // Browsers refuse a fetch that was taken off its window.
-  const http = createHttp(options.fetch ?? ((...request) => globalThis.fetch(...request)), options.headers);
-  const settings: ConnectionSettings = {
-    http,
-    maxAttempts: options.maxAttempts ?? Infinity,
-    heartbeatMs: options.heartbeatMs ?? HEARTBEAT_MS,
-  };
-  const memory = openMemory(options.persist);
-  const shared: SharedConnection[] = [];
-  const host: SharedHost = {
-    edgeUrl,
-    settings,
-    followAlone: (follower) => followAlone(edgeUrl, settings, follower),
-    followShared: (follower) => {
-      // Only the server knows where it begins, or that it can't.
-      if ((follower.reader.cursor ?? -1) < 0) return host.followAlone(follower);
-      let connection = shared.find((each) => each.hasRoomFor(follower));
-      if (connection === undefined) {
-        connection = new SharedConnection(host, follower.options.compact ?? false);
-        shared.push(connection);
-      }
-      return connection.join(follower);
-    },
-  };
-  const follow = options.share === true ? host.followShared : host.followAlone;
+  const {
+    edgeUrl: edge,
+    gatewayUrl = edge,
+    // Browsers refuse a fetch that was taken off its window.
+    fetch = (...request) => globalThis.fetch(...request),
+    headers,
+    maxAttempts = Infinity,
+    persist,
+    share,
+    heartbeatMs = HEARTBEAT_MS,
+  } = options;
+  // Without this a missing address is asked again and again, as if it were a lost connection.
+  if (typeof edge !== "string" || !(isOfPage || URL.canParse(edge)))
+    throw new SluiceError("INVALID_REQUEST", 'edgeUrl must be an address: "https://edge.example.org"');
+  const send = createSend(fetch, headers);
+  const host = createHost({ edgeUrl: baseOf(edge), send, maxAttempts, heartbeatMs });
+  const memory = openMemory(persist);
+  const { followAlone, followShared } = host;
+  const follow = share === true ? followShared : share ? share(host, headers) : followAlone;
 
   const cancel = async (streamId: string): Promise<"open" | EndStatus> => {
-    const response = await http.send(
-      "POST",
-      `${baseOf(options.gatewayUrl ?? edgeUrl)}/streams/${streamId}/cancel`,
-      {},
-    );
+    const response = await send("POST", `${baseOf(gatewayUrl)}/streams/${streamId}/cancel`, {});
     if (!response.ok) throw await refusalOf(response);
     return ((await response.json()) as { status: "open" | EndStatus }).status;
   };
 
   return {
     stream(streamId, streamOptions = {}) {
-      if (!/^[\w-]{1,128}$/.test(streamId)) throw new SluiceError("INVALID_STREAM_ID", "not a stream id");
+      if (!isStreamId(streamId)) throw new SluiceError("INVALID_STREAM_ID", "Not a stream id");
       if (streamOptions.resumeToken !== undefined && startCursor(streamOptions) === null)
-        throw new SluiceError("INVALID_RESUME_TOKEN", "not a resume token");
+        throw new SluiceError("INVALID_RESUME_TOKEN", "Not a resume token");
       return new Stream(streamId, streamOptions, { memory, follow, cancel });
     },
     cancel,

@@ -1,12 +1,12 @@
 import type { EndStatus } from "@sluice/core";
 import { backOffMs } from "./back-off.ts";
-import { refusalOf, unlessAborted, type Http } from "./http.ts";
+import { hasType, refusalOf, unlessAborted, type Send } from "./http.ts";
 import { connectionError, SluiceError } from "./sluice-error.ts";
 import { createSseReader, type Frame } from "./sse.ts";
 import { isOffline, onWake } from "./wake.ts";
 
 export interface ConnectionSettings {
-  http: Http;
+  send: Send;
   /** Attempts in a row that may fail; the next failure is final. */
   maxAttempts: number;
   /** The server says something at least this often. */
@@ -19,8 +19,12 @@ export type ConnectionState = "connecting" | "open" | "waiting";
 export interface ConnectionReader {
   /** Asked before each attempt. */
   readonly request: () => { url: string; lastEventId: string | null; waitMs: number };
-  /** @param error why it waits, if it isn't that a server ended the connection */
-  readonly changed: (state: ConnectionState, error: SluiceError | null) => void;
+  /**
+   * Tells the connection's state.
+   * @param error why it waits; null where the server ended the connection
+   * @param id the edge's id of the connection that is open now; null where it gave none
+   */
+  readonly changed: (state: ConnectionState, error: SluiceError | null, id?: string | null) => void;
   /** @param signal aborted as soon as what was opened is over */
   readonly opened: (headers: Headers, signal: AbortSignal) => void;
   /** @throws SluiceError what came can't be used: it comes again from the reader's position */
@@ -82,9 +86,9 @@ export class Connection {
   async #run(): Promise<void> {
     const { heartbeatMs, maxAttempts } = this.#settings;
     const looking = setInterval(() => this.#look(), heartbeatMs / LOOKS);
-    const stopListening = onWake((wake) => {
-      // An open connection of another network hears nothing any more, and nobody tells it.
-      if (wake === "online") this.restart();
+    const stopListening = onWake((isOnline) => {
+      // An open connection of another network receives nothing any more, and isn't told so.
+      if (isOnline) this.restart();
       else this.#endWait?.();
     });
     while (!this.#isClosed) {
@@ -133,19 +137,18 @@ export class Connection {
       "Sluice-Client": "js",
       ...(lastEventId !== null && { "Last-Event-ID": lastEventId }),
     };
-    const response = await this.#settings.http.send("GET", url, headers, signal);
+    const response = await this.#settings.send("GET", url, headers, signal);
     if (signal.aborted) return null;
     if (!response.ok) return refusalOf(response);
     if (response.status === 204) {
       this.#finish(null, response.headers.get("Sluice-Status") as EndStatus | null);
       return null;
     }
-    const type = response.headers.get("Content-Type") ?? "";
-    if (!type.startsWith("text/event-stream")) return connectionError(`not an event stream but ${type}`);
+    if (!hasType(response, /^text\/event-stream *(;|$)/i)) return connectionError("Not an event stream");
     if (response.body === null)
-      return new SluiceError("CONNECTION", "this fetch can't stream; in React Native, expo/fetch can");
+      return new SluiceError("CONNECTION", "fetch can't stream (in React Native, expo/fetch can)");
     reader.opened(response.headers, signal);
-    reader.changed("open", null);
+    reader.changed("open", null, response.headers.get("Sluice-Connection-Id"));
     await this.#readBody(response.body, signal);
     return null;
   }
@@ -153,13 +156,13 @@ export class Connection {
   async #readBody(body: ReadableStream<Uint8Array>, signal: AbortSignal): Promise<void> {
     const { heartbeatMs } = this.#settings;
     const aliveMs = Date.now() + heartbeatMs;
-    const feed = createSseReader({
-      onFrame: (frame) => {
+    const feed = createSseReader(
+      (frame) => {
         this.#failures = 0;
         if (!signal.aborted) this.#reader.take(frame);
       },
-      onRetry: (ms) => (this.#retryMs = ms),
-    });
+      (ms) => (this.#retryMs = ms),
+    );
     const bytes = body.getReader();
     signal.addEventListener("abort", () => void bytes.cancel().catch(() => {}));
     while (!signal.aborted) {

@@ -2,40 +2,29 @@ import type { EndStatus } from "@sluice/core";
 import type { ConnectionState } from "./connection.ts";
 import { sequenceOfToken } from "./sequence.ts";
 import type { SluiceError } from "./sluice-error.ts";
+import type { RequestOptions, StartOptions } from "./stream-options.ts";
 import type { StreamReader } from "./stream-reader.ts";
 
-/** Where to begin; at most one of the three, by default at the beginning. */
-export interface StartOptions {
-  /** The first sequence wanted, from 1. */
-  from?: number;
-  /** How many of the last; 0: only what comes from now on. */
-  tail?: number;
-  resumeToken?: string;
-}
-
-export interface RequestOptions extends StartOptions {
-  /** Replayed text arrives in fewer, larger chunks, each with `first_sequence`. */
-  compact?: boolean;
-  /** Seconds (up to 30) for which a stream that isn't there yet is waited for. */
-  wait?: number;
-}
-
-/** A stream as those see it that bring its frames. */
+/** View of a stream for the code that brings its frames. */
 export interface Follower {
   readonly id: string;
   readonly options: RequestOptions;
   readonly reader: StreamReader;
-  readonly changed: (state: ConnectionState, error: SluiceError | null) => void;
-  /** No frame follows. Null: it has ended. @param status how, as the server says it */
+  /** @param connectionId the edge's id of the connection that carries the stream now */
+  readonly changed: (state: ConnectionState, error: SluiceError | null, connectionId?: string | null) => void;
+  /** Ends the reading: no frame follows. @param error null: the stream has ended @param status how it ended, as the server says */
   readonly over: (error: SluiceError | null, status?: EndStatus | null) => void;
-  /** From now on this brings its frames, unless it is over. */
-  readonly carryOn: (follow: (follower: Follower) => Leave) => void;
-  /** Null, or what to wait for before it gets more. */
+  /** Has `follow` bring the frames from now on, unless the stream is over. */
+  readonly carryOn: (follow: Follow) => void;
+  /** @returns null, or a promise to wait for before the stream gets more */
   readonly room: () => Promise<void> | null;
 }
 
-/** Stops what brings a stream's frames. */
+/** Stops bringing a stream's frames. */
 export type Leave = () => void;
+
+/** Begins to bring a stream's frames, from its reader's cursor on. */
+export type Follow = (follower: Follower) => Leave;
 
 /** The cursor that a request with these options means; null: only the server knows. */
 export function startCursor({ from, tail, resumeToken }: StartOptions): number | null {
@@ -46,10 +35,13 @@ export function startCursor({ from, tail, resumeToken }: StartOptions): number |
 
 type Query = { [Name in keyof RequestOptions]: RequestOptions[Name] | undefined };
 
-/** Options that are undefined are left out. */
+/** Adds the options to a URL's query. Options that are undefined are left out. */
 export function withQuery(url: string, { resumeToken, from, tail, compact, wait }: Query): string {
   const query = { resume_token: resumeToken, from, tail, compact: compact === true ? 1 : undefined, wait };
-  const pairs = Object.entries(query).filter(([, value]) => value !== undefined);
-  const text = pairs.map(([name, value]) => `${name}=${encodeURIComponent(value ?? "")}`).join("&");
-  return text === "" ? url : `${url}${url.includes("?") ? "&" : "?"}${text}`;
+  let whole = url;
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== undefined)
+      whole += `${whole.includes("?") ? "&" : "?"}${name}=${encodeURIComponent(value)}`;
+  }
+  return whole;
 }

@@ -1,7 +1,10 @@
 export { type Gap, type StreamChunk, type StreamEnd } from "./chunks.ts";
-export { createClient, type Client, type ClientOptions } from "./client.ts";
+export { createClient, type Client, type ClientOptions, type Sharing } from "./client.ts";
+export { type HeadersSource } from "./http.ts";
 export { type StorageLike } from "./memory.ts";
 export { SluiceError, type SluiceErrorCode } from "./sluice-error.ts";
-export { Stream, type StreamEvents, type StreamOptions, type StreamState } from "./stream.ts";
 export { StreamClient } from "./stream-client.ts";
+export { type RequestOptions, type StartOptions, type StreamOptions } from "./stream-options.ts";
+export { type StreamState } from "./stream-state.ts";
+export { Stream, type StreamEvents } from "./stream.ts";
 export { type Chunk, type ChunkMetadata, type ChunkType, type EndStatus, type JsonValue } from "@sluice/core";

@@ -26,7 +26,7 @@ const SAVE_EVERY_MS = 250;
 /** Keeps texts, and how far they were read, in a storage: from time to time, at the end, and as the page goes away. */
 export class Memory {
   readonly #storage: StorageLike;
-  readonly #unsaved = new Map<string, () => Remembered>();
+  readonly #unsaved = new Map<string, Remembered>();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(storage: StorageLike) {
@@ -46,8 +46,8 @@ export class Memory {
     }
   }
 
-  /** @param remembered asked as late as possible */
-  note(streamId: string, remembered: () => Remembered): void {
+  /** @param remembered read when it is saved, as it is then */
+  note(streamId: string, remembered: Remembered): void {
     this.#unsaved.set(streamId, remembered);
     this.#timer ??= setTimeout(() => this.flush(), SAVE_EVERY_MS);
   }
@@ -55,7 +55,7 @@ export class Memory {
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    for (const [streamId, remembered] of this.#unsaved) this.#save(streamId, remembered());
+    for (const [streamId, remembered] of this.#unsaved) this.#save(streamId, remembered);
     this.#unsaved.clear();
   }
 

@@ -1,18 +1,19 @@
-import { Connection, type ConnectionSettings } from "./connection.ts";
+import type { ClientHost } from "./client-host.ts";
+import { Connection } from "./connection.ts";
 import { startCursor, withQuery, type Follower, type Leave } from "./follower.ts";
 import { sequenceOfToken } from "./sequence.ts";
 
-/** A connection for this stream alone. */
-export function followAlone(edgeUrl: string, settings: ConnectionSettings, follower: Follower): Leave {
+/** Opens a connection for this stream alone. */
+export function followAlone(host: ClientHost, follower: Follower): Leave {
   const { id, options, reader } = follower;
-  const connection = new Connection(settings, {
+  const connection = new Connection(host, {
     ...follower,
     request() {
-      // Once there is a position of our own, the query with the old one is left out.
+      // Once the reader has a position of its own, the query with the first one is left out.
       const isResumed = reader.cursor !== startCursor(options);
       const { compact, wait } = options;
       return {
-        url: withQuery(`${edgeUrl}/streams/${id}/events`, isResumed ? { compact, wait } : options),
+        url: withQuery(`${host.edgeUrl}/streams/${id}/events`, isResumed ? { compact, wait } : options),
         lastEventId: isResumed ? String(reader.cursor) : null,
         waitMs: (wait ?? 0) * 1000,
       };

@@ -178,7 +178,7 @@ test("what only failed for now is remembered, for a page that has more luck", as
 
 test("what failed for good is forgotten", async () => {
   stored.set("sluice:s", JSON.stringify({ cursor: 1, text: "Hello" }));
-  edge.treatments = [{ status: 404 }];
+  edge.treatments = [{ status: 410 }];
   const stream = openPage();
   stream.on("text", () => {});
   await eventually(() => stream.state === "failed");

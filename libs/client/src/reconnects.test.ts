@@ -41,7 +41,6 @@ const FRAME = chunkFrame(1, { type: "Text", content: "a" });
 
 describe("a refusal", () => {
   test.each([
-    [404, "HTTP_404"],
     [410, "HTTP_410"],
     [400, "HTTP_400"],
     [403, "HTTP_403"],
@@ -51,6 +50,38 @@ describe("a refusal", () => {
     expect(await failure).toMatchObject({ status, code, isRetryable: false });
     expect(stream.state).toBe("failed");
     expect(edge.requests).toHaveLength(1);
+  });
+
+  test("404 is final where it is the edge's own problem document, in whichever case its media type is written", async () => {
+    const detail = "no stream has this id";
+    const fetch = vi.fn<typeof globalThis.fetch>(
+      async () =>
+        new Response(JSON.stringify({ code: "STREAM_NOT_FOUND", detail }), {
+          status: 404,
+          headers: { "Content-Type": "Application/Problem+JSON; charset=utf-8" },
+        }),
+    );
+    const { failure } = read({ fetch });
+    expect(await failure).toMatchObject({ code: "STREAM_NOT_FOUND", message: detail, isRetryable: false });
+    expect(fetch).toHaveBeenCalledOnce();
+  });
+
+  test.each([
+    ["without a body", "", ""],
+    ["a page", "text/html", "<h1>404 Not Found</h1>"],
+    ["JSON of its own", "application/json", '{"code":"NO_ROUTE","detail":"no route"}'],
+    ["a problem document without our code", "application/problem+json", '{"status":404,"code":404}'],
+  ])("404 of a proxy without backends is asked again: %s", async (_kind, type, body) => {
+    edge.frames = [FRAME];
+    const answers = [new Response(body, { status: 404, headers: { "Content-Type": type } })];
+    const fetch: typeof globalThis.fetch = async (...request) =>
+      answers.shift() ?? globalThis.fetch(...request);
+    const { stream, states } = read({ fetch });
+    const reasons: unknown[] = [];
+    stream.on("state", (state) => state === "waiting" && reasons.push(stream.error?.code));
+    await end(stream);
+    expect(states.slice(0, 4)).toEqual(["connecting", "waiting", "connecting", "open"]);
+    expect(reasons[0]).toBe("HTTP_404");
   });
 
   test("204 says how the stream ended", async () => {
@@ -90,6 +121,25 @@ describe("a refusal", () => {
     await end(stream);
     expect(states.slice(0, 4)).toEqual(["connecting", "waiting", "connecting", "open"]);
   });
+});
+
+test.each(["Text/Event-Stream", "text/event-stream", "TEXT/EVENT-STREAM ;charset=utf-8"])(
+  "an event stream is one in whichever case its media type is written: %s",
+  async (type) => {
+    edge.frames = [FRAME];
+    edge.treatments = [{ headers: { "Content-Type": type } }];
+    const { stream, states } = read();
+    await end(stream);
+    expect(states.slice(0, 2)).toEqual(["connecting", "open"]);
+  },
+);
+
+test("an answer whose media type only begins like an event stream's is none", async () => {
+  edge.frames = [FRAME];
+  edge.treatments = [{ headers: { "Content-Type": "text/event-streams" } }];
+  const { stream, states } = read();
+  await end(stream);
+  expect(states.slice(0, 2)).toEqual(["connecting", "waiting"]);
 });
 
 describe("the attempts", () => {
@@ -299,9 +349,11 @@ describe("a page", () => {
   });
 
   test("is left alone by a stream that was closed, though its headers never came", async () => {
-    const listening = new Set<unknown>();
-    vi.stubGlobal("addEventListener", (_type: string, listener: unknown) => listening.add(listener));
-    vi.stubGlobal("removeEventListener", (_type: string, listener: unknown) => listening.delete(listener));
+    const listening = new Map<string, unknown>();
+    vi.stubGlobal("addEventListener", (type: string, listener: unknown) => listening.set(type, listener));
+    vi.stubGlobal("removeEventListener", (type: string, listener: unknown) => {
+      if (listening.get(type) === listener) listening.delete(type);
+    });
     const clear = vi.spyOn(globalThis, "clearInterval");
     const { stream } = read({ headers: () => new Promise(() => {}) });
     await eventually(() => stream.state === "connecting");

@@ -1,17 +1,10 @@
 import type { EndStatus } from "@sluice/core";
-import { Connection, type ConnectionSettings, type ConnectionState } from "./connection.ts";
+import type { ClientHost } from "./client-host.ts";
+import { Connection, type ConnectionState } from "./connection.ts";
 import { withQuery, type Follower, type Leave } from "./follower.ts";
 import { refusalOf, unlessAborted } from "./http.ts";
 import { SluiceError } from "./sluice-error.ts";
 import type { Frame } from "./sse.ts";
-
-export interface SharedHost {
-  readonly edgeUrl: string;
-  readonly settings: ConnectionSettings;
-  /** A connection of this kind again, or another of the kind. */
-  readonly followShared: (follower: Follower) => Leave;
-  readonly followAlone: (follower: Follower) => Leave;
-}
 
 // The server's bound, and what fits the 8 KB that proxies give a request line.
 const MAX_STREAMS = 64;
@@ -25,8 +18,8 @@ const MAX_ID_CHARACTERS = 4_000;
  * that it follows the stream for this reader: what was on its way for an earlier one of the same stream is passed over.
  */
 export class SharedConnection {
-  readonly #host: SharedHost;
-  readonly #isCompact: boolean;
+  readonly #host: ClientHost;
+  readonly #isCompact: boolean | undefined;
   /** What it should carry. */
   readonly #wanted = new Map<string, Follower>();
   /** What the server was told to send. */
@@ -37,16 +30,16 @@ export class SharedConnection {
   /** The last that was open. */
   #opened: Opened | null = null;
 
-  constructor(host: SharedHost, isCompact: boolean) {
+  constructor(host: ClientHost, isCompact: boolean | undefined) {
     this.#host = host;
     this.#isCompact = isCompact;
   }
 
   /** Whether this stream can be read here, beside those that are. */
   hasRoomFor({ id, options }: Follower): boolean {
-    if (this.#wanted.has(id) || (options.compact ?? false) !== this.#isCompact) return false;
-    const ids = [...this.#wanted.keys(), id];
-    return ids.length <= MAX_STREAMS && ids.join("").length <= MAX_ID_CHARACTERS;
+    const ids = this.#wanted;
+    if (ids.has(id) || ids.size === MAX_STREAMS || options.compact !== this.#isCompact) return false;
+    return [...ids.keys(), id].join("").length <= MAX_ID_CHARACTERS;
   }
 
   join(stream: Follower): Leave {
@@ -76,7 +69,7 @@ export class SharedConnection {
   }
 
   #open(): void {
-    this.#connection = new Connection(this.#host.settings, {
+    this.#connection = new Connection(this.#host, {
       request: () => this.#request(),
       opened: (headers, signal) => {
         this.#opened = { id: headers.get("Sluice-Connection-Id"), signal, isChanging: false };
@@ -105,9 +98,9 @@ export class SharedConnection {
     return {
       url: withQuery(`${this.#host.edgeUrl}/streams/events?${ids}`, {
         compact: this.#isCompact,
-        wait: wait > 0 ? wait : undefined,
+        wait: wait || undefined,
       }),
-      lastEventId: Math.max(...cursors) > 0 ? cursors.map((cursor) => cursor.toString(36)).join(".") : null,
+      lastEventId: cursors.some(Boolean) ? cursors.map((cursor) => cursor.toString(36)).join(".") : null,
       waitMs: wait * 1000,
     };
   }
@@ -124,7 +117,7 @@ export class SharedConnection {
   #hear(follower: Follower): void {
     if (!this.#isWanted(follower)) return;
     this.#heard.set(follower.id, follower);
-    follower.changed("open", null);
+    follower.changed("open", null, this.#opened?.id);
   }
 
   #isWanted(follower: Follower): boolean {
@@ -176,7 +169,7 @@ export class SharedConnection {
     this.#carried.set(id, follower);
     const refusal = await this.#ask(opened, "POST", withQuery(id, { from: (reader.cursor ?? 0) + 1 }));
     if (refusal === null) return;
-    const isAnswer = refusal.code === "STREAM_NOT_FOUND" || refusal.code === "STREAM_DELETED";
+    const isAnswer = /^STREAM_(NOT_FOUND|DELETED)$/.test(refusal.code);
     if (!isAnswer || options.wait !== undefined) throw refusal;
     this.#carried.delete(id);
     follower.over(refusal);
@@ -184,12 +177,12 @@ export class SharedConnection {
 
   /** One change. What hangs is taken for a connection that is dead. @throws SluiceError the connection is over */
   async #ask({ id, signal }: Opened, method: string, stream: string): Promise<SluiceError | null> {
-    const { http, heartbeatMs } = this.#host.settings;
+    const { send, heartbeatMs } = this.#host;
     const url = `${this.#host.edgeUrl}/connections/${id}/streams/${stream}`;
     const overdue = setTimeout(() => this.#connection?.restart(), heartbeatMs);
     try {
       return await unlessAborted(signal, async () => {
-        const response = await http.send(method, url, {}, signal);
+        const response = await send(method, url, {}, signal);
         return response.ok ? null : refusalOf(response);
       });
     } finally {

@@ -5,7 +5,10 @@ import { createSseReader, type Frame } from "./sse.ts";
 
 function framesOf(pieces: Iterable<Uint8Array>): Frame[] {
   const frames: Frame[] = [];
-  const feed = createSseReader({ onFrame: (frame) => frames.push(frame), onRetry: () => {} });
+  const feed = createSseReader(
+    (frame) => frames.push(frame),
+    () => {},
+  );
   for (const piece of pieces) feed(piece);
   return frames;
 }
@@ -58,7 +61,10 @@ describe("an event stream", () => {
     const piece = "x".repeat(1024 * 1024);
     const large = bytesOf(`: ${piece.repeat(12)}\n\nid: 1\ndata: {"a":"${piece}"}\n\n`);
     expect(framesOf([large])).toHaveLength(1);
-    const feed = createSseReader({ onFrame: () => {}, onRetry: () => {} });
+    const feed = createSseReader(
+      () => {},
+      () => {},
+    );
     feed(bytesOf("data: "));
     expect(() => {
       for (let count = 0; count < 9; count++) feed(bytesOf(piece));

@@ -20,16 +20,16 @@ const MAX_FRAME_CHARACTERS = 8 * 1024 * 1024;
  * Bytes in, frames out, wherever the bytes were cut. What is unfinished at the end of a connection is no frame: it comes
  * again on the next.
  */
-export function createSseReader(handlers: {
-  onFrame: (frame: Frame) => void;
-  onRetry: (ms: number) => void;
-}): (bytes: Uint8Array) => void {
+export function createSseReader(
+  onFrame: (frame: Frame) => void,
+  onRetry: (ms: number) => void,
+): (bytes: Uint8Array) => void {
   const decoder = new TextDecoder();
   let idAlone: string | null = null;
   const settleId = (): void => {
     const id = idAlone;
     idAlone = null;
-    if (id !== null) handlers.onFrame({ id, name: null, data: null });
+    if (id !== null) onFrame({ id, name: null, data: null });
   };
   const parser = createParser({
     maxBufferSize: MAX_FRAME_CHARACTERS,
@@ -41,9 +41,9 @@ export function createSseReader(handlers: {
     onEvent({ id, event, data }) {
       if (id === undefined) settleId();
       idAlone = null;
-      handlers.onFrame({ id: id ?? null, name: event ?? "message", data: parseObject(data) });
+      onFrame({ id: id ?? null, name: event ?? "message", data: parseObject(data) });
     },
-    onRetry: handlers.onRetry,
+    onRetry,
     onError(error) {
       if (error.type === "max-buffer-size-exceeded") throw new SluiceError("SERIALIZATION", error.message);
     },

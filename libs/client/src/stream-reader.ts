@@ -1,5 +1,5 @@
-import type { EndStatus } from "@sluice/core";
-import { endOf, isChunkEvent, type Gap, type StreamChunk } from "./chunks.ts";
+import { endStatusOf, type EndStatus } from "@sluice/core";
+import { isChunkEvent, type Gap, type StreamChunk, type StreamEnd } from "./chunks.ts";
 import { isSequence } from "./sequence.ts";
 import { connectionError } from "./sluice-error.ts";
 import type { Frame, FrameData } from "./sse.ts";
@@ -10,7 +10,7 @@ export interface StreamSink {
   gap(gap: Gap): void;
   heartbeat(chunk: StreamChunk): void;
   /** Nothing of the stream follows. */
-  end(status: EndStatus | null, chunk: StreamChunk | null): void;
+  end(end: StreamEnd): void;
 }
 
 // Asked for this often, what a server leaves out without a word is taken for lost.
@@ -58,9 +58,9 @@ export class StreamReader {
     if (name === "gap") this.#takeGap(data);
     else if (name === "heartbeat") this.#sink.heartbeat(data as unknown as StreamChunk);
     else if (name === "deleted") this.#end("deleted", null);
-    else if (name !== null && isChunkEvent(name)) this.#takeChunk(data);
+    else if (isChunkEvent(name)) this.#takeChunk(data);
     // Placeholders, and events that only newer servers know.
-    else this.#pass(name === "rejected" ? data?.["sequence"] : id === null ? null : Number(id));
+    else this.#pass(name === "rejected" ? data?.["sequence"] : Number(id ?? NaN));
   }
 
   /** The server has sent all there is, up to this sequence. @throws SluiceError it hasn't */
@@ -77,7 +77,7 @@ export class StreamReader {
     if (!this.#advance(first ?? sequence, sequence)) return;
     if (first !== undefined) this.#divisible = Math.min(this.#divisible, first - 1);
     this.#sink.chunk(chunk);
-    const status = endOf(chunk);
+    const status = endStatusOf(chunk.chunk_type);
     if (status !== null) this.#end(status, chunk);
   }
 
@@ -117,8 +117,7 @@ export class StreamReader {
   /** @throws SluiceError as long as asking again may help */
   #announceHole(next: number): void {
     const from = (this.#cursor ?? 0) + 1;
-    if (this.#tears++ < MAX_TEARS)
-      throw connectionError(`${next - from} chunks were left out after ${from - 1}`);
+    if (this.#tears++ < MAX_TEARS) throw connectionError(`Chunks are missing after ${from - 1}`);
     this.#tears = 0;
     this.#cursor = next - 1;
     this.#sink.gap({ stream_id: this.#streamId, from, to: next - 1, reason: "skipped" });
@@ -126,6 +125,6 @@ export class StreamReader {
 
   #end(status: EndStatus | null, chunk: StreamChunk | null): void {
     this.hasEnded = true;
-    this.#sink.end(status, chunk);
+    this.#sink.end({ status, chunk });
   }
 }

@@ -1,51 +1,62 @@
 import type { EndStatus } from "@sluice/core";
+import { iterateChunks } from "./chunk-loop.ts";
 import type { Gap, StreamChunk, StreamEnd } from "./chunks.ts";
-import type { ConnectionState } from "./connection.ts";
+import { CollectedText } from "./collected-text.ts";
 import { Emitter } from "./emitter.ts";
-import { startCursor, type Follower, type Leave, type RequestOptions } from "./follower.ts";
+import { startCursor, type Follower, type Leave } from "./follower.ts";
 import type { Memory } from "./memory.ts";
 import { SluiceError } from "./sluice-error.ts";
+import type { StreamOptions } from "./stream-options.ts";
 import { StreamReader } from "./stream-reader.ts";
-import { TextSoFar } from "./text-so-far.ts";
-
-export interface StreamOptions extends RequestOptions {
-  /** Closes the stream. */
-  signal?: AbortSignal;
-}
+import { isOver, type StreamState } from "./stream-state.ts";
 
 /**
- *   idle ──first use──▶ connecting ──▶ open ◀──▶ waiting (for the next attempt) ──▶ connecting …
- *     └── from any: ──▶ ended (there is no more) | failed (`error` says why) | closed (by the application)
+ * Events of a {@link Stream}, by the name that `stream.on` takes. Listeners run synchronously, in the order of the stream.
+ * A listener that throws is reported as an uncaught error; the stream and the other listeners go on.
  */
-export type StreamState = "idle" | "connecting" | "open" | "waiting" | "ended" | "failed" | "closed";
-
 export interface StreamEvents extends Record<string, unknown> {
+  /** A chunk. Each sequence arrives once, in order. With `compact`, one chunk may stand for several sequences. */
   chunk: StreamChunk;
+  /** Sequences that can't be read any more, or (with `reset`) a stream that became shorter than what was read of it. */
   gap: Gap;
-  /** All of the text so far, each time it has changed. To be listened to from the start. */
+  /** All text so far, each time it has changed. Add this listener before the stream connects, or `on` throws. */
   text: string;
+  /** The new state, after each change. */
   state: StreamState;
+  /** How the stream ended. Comes once, after the last chunk; no event follows. */
   end: StreamEnd;
+  /** Why the stream failed. Comes once; no event follows. A failed attempt that is repeated is no `error` but a `waiting`. */
   error: SluiceError;
-  /** The producer lives, and has nothing to say. */
+  /** A sign of life from a producer that has nothing to say. It has no sequence of its own. */
   heartbeat: StreamChunk;
 }
 
-/** What a client does for its streams. */
+/** Services that a client provides to its streams. */
 export interface StreamHost {
   readonly memory: Memory | null;
   readonly follow: (follower: Follower) => Leave;
   cancel(streamId: string): Promise<"open" | EndStatus>;
 }
 
-// An application that is slower than its stream holds so much of it; what comes after stays with the server.
-const MAX_QUEUED_CHUNKS = 1_000;
-
 /**
- * One stream, read once: each sequence in order, or a gap. It connects at the first use, in the next microtask, so that
- * listeners added together miss nothing; used and closed in one go, it never connects.
+ * One stream, read once: each sequence in order, or a gap.
+ *
+ * It connects at the first use (`on`, `text` or a loop), in the next microtask, so that listeners added together miss
+ * nothing. Used and closed in one go, it never connects. It reconnects by itself until it has ended, failed or is closed.
+ *
+ * @example
+ * ```ts
+ * import type { Stream } from "@sluice/client";
+ *
+ * export async function show(stream: Stream, output: { textContent: string | null }): Promise<void> {
+ *   stream.on("state", (state) => console.log(state));
+ *   stream.on("text", (text) => (output.textContent = text));
+ *   await stream.text();
+ * }
+ * ```
  */
 export class Stream implements AsyncIterable<StreamChunk> {
+  /** The id that was given to `client.stream`. */
   readonly id: string;
   readonly #options: StreamOptions;
   readonly #host: StreamHost;
@@ -53,49 +64,59 @@ export class Stream implements AsyncIterable<StreamChunk> {
   #state: StreamState = "idle";
   #error: SluiceError | null = null;
   #end: StreamEnd | null = null;
+  #connectionId: string | null = null;
   #isStarted = false;
   #reader: StreamReader | null = null;
   #leave: Leave = () => {};
-  #text: TextSoFar | null = null;
-  #hasGaps = false;
+  #text: CollectedText | null = null;
   /** Loops that have more than they can take, and what to call when that has changed. */
   readonly #full = new Set<object>();
   #tellOfRoom = (): void => {};
 
+  /** Internal: `client.stream` creates streams. */
   constructor(id: string, options: StreamOptions, host: StreamHost) {
     this.id = id;
     this.#options = options;
     this.#host = host;
-    const { signal } = options;
-    if (signal?.aborted === true) this.#state = "closed";
-    else signal?.addEventListener("abort", this.close);
+    options.signal?.addEventListener("abort", this.close);
+    if (options.signal?.aborted === true) this.close();
   }
 
+  /** The current state. */
   get state(): StreamState {
     return this.#state;
   }
 
-  /** Why it failed; while it waits, why the last attempt did. */
+  /** Why the stream failed or, while it is `waiting`, why the last attempt did. Null otherwise. */
   get error(): SluiceError | null {
     return this.#error;
   }
 
-  /** How it ended; null before that. */
+  /** How the stream ended; null before that. */
   get end(): StreamEnd | null {
     return this.#end;
   }
 
-  /** The last sequence that was delivered; null where nothing is known yet. `from: cursor + 1` goes on after it. */
+  /** The last sequence that was delivered, 0 before the first; null while it isn't known. `from: cursor + 1` goes on after it. */
   get cursor(): number | null {
     return this.#reader?.cursor ?? null;
   }
 
-  /** What `text()` will give, as far as it came. Empty where nobody has asked for text. */
-  get textSoFar(): string {
-    return this.#text?.value ?? "";
+  /** The edge's id of the connection that carried the stream last, as it stands in its logs; null before the first. */
+  get connectionId(): string | null {
+    return this.#connectionId;
   }
 
-  /** @returns takes the listener off; the stream goes on until it is closed */
+  /** The text that has arrived so far. Empty unless `text()` or a `text` listener asked for text. */
+  get textSoFar(): string {
+    return this.#text?.text ?? "";
+  }
+
+  /**
+   * Adds a listener, and connects if nothing has yet. The same listener counts once per event.
+   * @returns a function that removes the listener; the stream itself goes on until it is closed
+   * @throws Error `text` was asked for after the stream had connected without it
+   */
   on<Type extends keyof StreamEvents & string>(
     type: Type,
     listener: (value: StreamEvents[Type]) => void,
@@ -106,78 +127,47 @@ export class Stream implements AsyncIterable<StreamChunk> {
   }
 
   /**
-   * The whole text, once the stream has completed.
-   * @throws SluiceError it is not whole: the Error chunk's code, STREAM_DELETED, INCOMPLETE (a gap), CLOSED, or why the
-   * stream can't be read. `textSoFar` has what came.
+   * Waits for the whole text. Ask for it before the stream connects.
+   * @returns the contents of all Text chunks, joined, once the stream has completed
+   * @throws SluiceError the text isn't whole: the Error chunk's code, STREAM_DELETED, STREAM_CANCELLED, STREAM_ERRORED,
+   * INCOMPLETE (a gap), CLOSED, or the reason why the stream can't be read. `textSoFar` has what came.
    */
   async text(): Promise<string> {
     const text = this.#collectText();
     this.#start();
-    await new Promise<void>((resolve) => {
-      const settle = (): void => {
-        if (isOver(this.#state)) resolve();
-      };
-      this.#events.on("state", settle);
-      settle();
-    });
-    const problem = this.#textProblem();
+    if (!isOver(this.#state)) {
+      await new Promise<void>((resolve) => {
+        this.on("state", (state) => isOver(state) && resolve());
+      });
+    }
+    const problem = this.#textProblem(text);
     if (problem !== null) throw problem;
-    return text.value;
+    return text.text;
   }
 
   /**
-   * Chunks from the moment of the call on, until the end. Leaving the loop early closes the stream.
-   * @throws SluiceError what the stream failed with
+   * Iterates over the chunks from the moment of the call to the end of the stream. Leaving the loop closes the stream. A
+   * loop that takes chunks more slowly than they come (1,000 of them wait) holds back the server, not the page's memory.
+   * @throws SluiceError the stream failed
    */
   [Symbol.asyncIterator](): AsyncGenerator<StreamChunk, void, undefined> {
-    let queue: StreamChunk[] = [];
-    let wake = (): void => {};
     const key = {};
-    const listeners = [
-      this.on("chunk", (chunk) => {
-        if (queue.push(chunk) >= MAX_QUEUED_CHUNKS) this.#full.add(key);
-        wake();
-      }),
-      this.on("state", () => wake()),
-    ];
-    const leave = (): void => {
-      this.close();
-      this.#hasRoom(key);
-      for (const takeOff of listeners) takeOff();
-      queue = [];
-    };
-    const take = async function* (this: Stream): AsyncGenerator<StreamChunk, void, undefined> {
-      try {
-        for (;;) {
-          const batch = queue;
-          queue = [];
-          this.#hasRoom(key);
-          yield* batch;
-          if (queue.length > 0) continue;
-          if (isOver(this.#state)) break;
-          await new Promise<void>((resolve) => (wake = resolve));
-        }
-        if (this.#state === "failed" && this.#error !== null) throw this.#error;
-      } finally {
-        leave();
-      }
-    };
-    const chunks = take.call(this);
-    // A generator that waits, or hasn't begun, hears of it too late, or never.
-    const endOfChunks = chunks.return.bind(chunks);
-    chunks.return = (value) => {
-      leave();
-      return endOfChunks(value);
-    };
-    return chunks;
+    return iterateChunks(this, (isFull) => {
+      if (isFull) this.#full.add(key);
+      else if (this.#full.delete(key) && this.#full.size === 0) this.#tellOfRoom();
+    });
   }
 
-  /** Asks the producer to stop. The stream then ends as any other does. @throws SluiceError */
+  /**
+   * Asks the producer to stop. The stream goes on until the producer has done so, and then ends as any other does.
+   * @returns the stream's status: `open` until its producer has stopped
+   * @throws SluiceError the request was refused, or could not be answered
+   */
   cancel(): Promise<"open" | EndStatus> {
     return this.#host.cancel(this.id);
   }
 
-  /** Stops reading; the stream itself goes on. Idempotent. */
+  /** Stops reading; the stream itself goes on. Calling it again does nothing. */
   readonly close = (): void => this.#finish("closed");
 
   #start(): void {
@@ -189,7 +179,7 @@ export class Stream implements AsyncIterable<StreamChunk> {
         chunk: (chunk) => this.#takeChunk(chunk),
         gap: (gap) => this.#takeGap(gap),
         heartbeat: (chunk) => this.#events.emit("heartbeat", chunk),
-        end: (status, chunk) => this.#finishEnded({ status, chunk }),
+        end: (end) => this.#finishEnded(end),
       });
       this.#reader = reader;
       if (this.#recall(reader)) return;
@@ -197,7 +187,11 @@ export class Stream implements AsyncIterable<StreamChunk> {
         id: this.id,
         options: this.#options,
         reader,
-        changed: (state, error) => this.#change(state, error),
+        changed: (state, error, connectionId) => {
+          if (state !== "connecting") this.#error = error;
+          this.#connectionId = connectionId ?? this.#connectionId;
+          if (this.#state !== state) this.#enter(state);
+        },
         over: (error, status) => {
           if (error === null) reader.takeEnd(null, status);
           else this.#fail(error);
@@ -214,40 +208,39 @@ export class Stream implements AsyncIterable<StreamChunk> {
     });
   }
 
-  /** Only a text from its beginning outlives the page: who reads chunks, or says where to begin, wants what is there. */
+  /** Storage for the text. Null: an application that reads chunks, or says where to begin, wants what is there. */
   get #memory(): Memory | null {
     const { from, tail, resumeToken } = this.#options;
     return this.#text === null || (from ?? tail ?? resumeToken) !== undefined ? null : this.#host.memory;
   }
 
-  /** Goes on where an earlier page was. @returns whether that was the end */
+  /** Goes on where an earlier page was. @returns whether that page had read all of it */
   #recall(reader: StreamReader): boolean {
-    const remembered = this.#memory?.recall(this.id) ?? null;
-    if (remembered === null) return false;
-    const { cursor, text, hasGaps, end } = remembered;
+    const recalled = this.#memory?.recall(this.id);
+    if (!recalled || this.#text === null) return false;
+    const { cursor, text, hasGaps, end } = recalled;
     reader.recall(cursor);
-    this.#hasGaps = hasGaps;
-    this.#text?.add(cursor, text);
+    this.#text.hasGaps = hasGaps;
+    this.#text.add(cursor, text);
     this.#events.emit("text", text);
     if (end !== undefined) reader.takeEnd(null, end);
     return reader.hasEnded;
   }
 
-  #collectText(): TextSoFar {
-    if (this.#text === null && this.#reader !== null) throw new Error("ask for text at first");
-    return (this.#text ??= new TextSoFar());
+  #collectText(): CollectedText {
+    if (this.#text === null && this.#reader !== null) throw new Error("Ask for text before connecting");
+    return (this.#text ??= new CollectedText());
   }
 
-  #textProblem(): SluiceError | null {
+  #textProblem(text: CollectedText): SluiceError | null {
     if (this.#state === "failed") return this.#error;
-    if (this.#state === "closed") return new SluiceError("CLOSED", "closed");
+    if (this.#state === "closed") return new SluiceError("CLOSED", "The stream was closed");
     const type = this.#end?.chunk?.chunk_type;
     if (type?.type === "Error") return new SluiceError(type.code, type.error);
     const status = this.#end?.status ?? "completed";
     if (status !== "completed")
-      return new SluiceError(`STREAM_${status.toUpperCase()}`, `the stream was ${status}`);
-    if (this.#hasGaps) return new SluiceError("INCOMPLETE", "it has gaps");
-    return null;
+      return new SluiceError(`STREAM_${status.toUpperCase()}`, `The stream was ${status}`);
+    return text.hasGaps ? new SluiceError("INCOMPLETE", "The text has gaps") : null;
   }
 
   #takeChunk(chunk: StreamChunk): void {
@@ -255,33 +248,22 @@ export class Stream implements AsyncIterable<StreamChunk> {
     const type = chunk.chunk_type;
     if (this.#text !== null && type.type === "Text" && type.content !== "") {
       this.#text.add(chunk.sequence, type.content);
-      this.#events.emit("text", this.#text.value);
+      this.#events.emit("text", this.#text.text);
     }
     this.#remember();
   }
 
   #takeGap(gap: Gap): void {
-    if (gap.reset === true && this.#text !== null) {
-      this.#text.cutAfter(gap.head);
-      this.#events.emit("text", this.#text.value);
-    }
-    this.#hasGaps ||= gap.reset !== true;
+    if (this.#text?.takeGap(gap) === true) this.#events.emit("text", this.#text.text);
     this.#events.emit("gap", gap);
     this.#remember();
   }
 
   #remember(): void {
-    this.#memory?.note(this.id, () => ({
-      cursor: this.cursor ?? 0,
-      text: this.textSoFar,
-      hasGaps: this.#hasGaps,
-      end: this.#end?.status,
-    }));
-  }
-
-  #change(state: ConnectionState, error: SluiceError | null): void {
-    if (state !== "connecting") this.#error = error;
-    if (this.#state !== state) this.#enter(state);
+    if (this.#text === null) return;
+    this.#text.cursor = this.cursor ?? 0;
+    this.#text.end = this.#end?.status;
+    this.#memory?.note(this.id, this.#text);
   }
 
   #enter(state: StreamState): void {
@@ -321,10 +303,4 @@ export class Stream implements AsyncIterable<StreamChunk> {
     if (this.#full.size === 0) return null;
     return new Promise((resolve) => (this.#tellOfRoom = resolve));
   }
-
-  #hasRoom(key: object): void {
-    if (this.#full.delete(key) && this.#full.size === 0) this.#tellOfRoom();
-  }
 }
-
-const isOver = (state: StreamState): boolean => ["ended", "failed", "closed"].includes(state);

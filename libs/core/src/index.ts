@@ -1,7 +1,10 @@
 export { assertAppendBatch } from "./append-batch.ts";
+export { type ClientQuotas, type QuotaAmount, type QuotaBounds } from "./client-quotas.ts";
 export { type CancelAnswer, type CancelFeed, type CancelReason } from "./cancel-feed.ts";
+export { backOffMs, type BackOffOptions } from "./back-off.ts";
 export {
   CANCELLED_CODE,
+  CHUNK_TYPES,
   endStatusOf,
   SERVICE_END_CODES,
   type Chunk,
@@ -18,7 +21,7 @@ export {
   type AppendOutcome,
   type AppliedEntry,
   type CachedChunk,
-  type CancelWish,
+  type CancelRequest,
   type Checkpoint,
   type ChunkCache,
   type ListedStream,
@@ -42,6 +45,7 @@ export {
   type StreamChange,
 } from "./edge-peers.ts";
 export { byCodeUnits } from "./id-order.ts";
+export { JSON_PART, JsonJoiner, pieceEnd, splitJson, type JsonPart } from "./json-parts.ts";
 export { type LiveFeed, type RebuildAnswer, type Subscription, type TailAnnouncement } from "./live-feed.ts";
 export { type LogElement, type LogEntry, type StoredMessage } from "./log-entry.ts";
 export { type PartitionLeases } from "./partition-leases.ts";
@@ -52,9 +56,10 @@ export {
   type PartitionReader,
 } from "./partition-log.ts";
 export { type PartitionPressure, type PressureFeed } from "./pressure-feed.ts";
-export { type Prompt, type PromptDesk } from "./prompt-desk.ts";
+export { type Prompt, type PromptQueue } from "./prompt-queue.ts";
 export { type Receipt, type ReceiptFeed, type ReceiptInbox } from "./receipt-feed.ts";
-export { type ReaderCensus } from "./reader-census.ts";
+export { type ReaderPresence } from "./reader-presence.ts";
+export { Mutex } from "./mutex.ts";
 export { byNewest, mergeRecentStreams } from "./recent-streams.ts";
 export { type RejectedElement, type RejectedElements } from "./rejected-elements.ts";
 export {
@@ -77,8 +82,9 @@ export {
   type StreamHead,
 } from "./sequencing.ts";
 export { type OwnedPartition, type ServiceReport, type ServiceReports } from "./service-reports.ts";
+export { FULL_SHARE, shareOf, type CacheSpace, type StorageSpace } from "./storage-space.ts";
 export { isStreamErrorCode, STREAM_ERROR_CODES, StreamError, type StreamErrorCode } from "./stream-error.ts";
-export { isStreamId, partitionOf } from "./stream-id.ts";
+export { assertStreamId, isStreamId, partitionOf } from "./stream-id.ts";
 export { type LogAppendOutcome, type OutgoingMessage, type StreamLog } from "./stream-log.ts";
 export { TokenBucket } from "./token-bucket.ts";
 export { cutText, REPLACEMENT_CHARACTER, toWellFormedJson, WholeText } from "./whole-text.ts";

@@ -4,6 +4,7 @@ export {
   type MemoryCacheSnapshot,
   type MemoryChunkCacheOptions,
 } from "./memory-chunk-cache.ts";
+export { MemoryClientQuotas } from "./memory-client-quotas.ts";
 export { MemoryCancelFeed } from "./memory-cancel-feed.ts";
 export { MemoryEdgePeers } from "./memory-edge-peers.ts";
 export { MemoryLiveBus, MemoryLiveFeed } from "./memory-live-feed.ts";
@@ -11,9 +12,9 @@ export { MemoryLog, type MemoryLogOptions } from "./memory-log.ts";
 export { MemoryPartitionLeases, type MemoryPartitionLeasesOptions } from "./memory-partition-leases.ts";
 export { MemoryPartitionLog, type MemoryRejection } from "./memory-partition-log.ts";
 export { MemoryPressureFeed } from "./memory-pressure-feed.ts";
-export { MemoryPromptDesk } from "./memory-prompt-desk.ts";
+export { MemoryPromptQueue } from "./memory-prompt-queue.ts";
 export { MemoryRequestRecords } from "./memory-request-records.ts";
-export { MemoryReaderCensus } from "./memory-reader-census.ts";
+export { MemoryReaderPresence } from "./memory-reader-presence.ts";
 export { MemoryRejectedElements } from "./memory-rejected-elements.ts";
 export { MemoryServiceReports } from "./memory-service-reports.ts";
 export { MemoryReceiptFeed } from "./memory-receipt-feed.ts";

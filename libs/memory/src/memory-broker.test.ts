@@ -8,9 +8,9 @@ import {
   type LogUnderTest,
   partitionLogContract,
   pressureFeedContract,
-  promptDeskContract,
+  promptQueueContract,
   receiptFeedContract,
-  readerCensusContract,
+  readerPresenceContract,
   rejectedElementsContract,
   streamLogContract,
 } from "@sluice/testing";
@@ -19,9 +19,9 @@ import { MemoryLiveBus, MemoryLiveFeed } from "./memory-live-feed.ts";
 import { MemoryLog } from "./memory-log.ts";
 import { MemoryPartitionLog } from "./memory-partition-log.ts";
 import { MemoryPressureFeed } from "./memory-pressure-feed.ts";
-import { MemoryPromptDesk } from "./memory-prompt-desk.ts";
+import { MemoryPromptQueue } from "./memory-prompt-queue.ts";
 import { MemoryReceiptFeed } from "./memory-receipt-feed.ts";
-import { MemoryReaderCensus } from "./memory-reader-census.ts";
+import { MemoryReaderPresence } from "./memory-reader-presence.ts";
 import { MemoryRejectedElements } from "./memory-rejected-elements.ts";
 import { MemoryStreamLog } from "./memory-stream-log.ts";
 
@@ -56,8 +56,8 @@ liveFeedContract("MemoryLiveFeed", async () => {
   };
 });
 
-promptDeskContract("MemoryPromptDesk", async () => {
-  const desk = new MemoryPromptDesk();
+promptQueueContract("MemoryPromptQueue", async () => {
+  const desk = new MemoryPromptQueue();
   return {
     asker: desk,
     worker: desk,
@@ -98,8 +98,8 @@ receiptFeedContract("MemoryReceiptFeed", async () => {
   };
 });
 
-readerCensusContract("MemoryReaderCensus", async () => {
-  const census = new MemoryReaderCensus();
+readerPresenceContract("MemoryReaderPresence", async () => {
+  const census = new MemoryReaderPresence();
   return {
     asker: census,
     pods: [census, census],

@@ -36,9 +36,17 @@ export class MemoryPartitionLog implements PartitionLog {
   }
 
   async facts(): Promise<LogFacts> {
-    this.#demandReachable();
+    this.#assertReachable();
     const { createdMs, firstSequence, lastSequence, maxAgeMs, divergences, isFull, fullness } = this.log;
-    return { createdMs, firstSequence, lastSequence, maxAgeMs, divergences, fullness: isFull ? 1 : fullness };
+    return {
+      createdMs,
+      firstSequence,
+      lastSequence,
+      maxAgeMs,
+      divergences,
+      fullness: isFull ? 1 : fullness,
+      space: { usedBytes: 0, limitBytes: Infinity },
+    };
   }
 
   async recordDivergence(
@@ -46,25 +54,25 @@ export class MemoryPartitionLog implements PartitionLog {
     lost: { brokerSequence: number; timestampMs: number },
     known: readonly Divergence[],
   ): Promise<void> {
-    this.#demandReachable();
+    this.#assertReachable();
     if (this.log.divergences.length !== known.length) return;
     this.log.divergences = addDivergence(known, after, lost);
   }
 
   async timestampAt(brokerSequence: number): Promise<number | null> {
-    this.#demandReachable();
+    this.#assertReachable();
     const found = this.log.messages.find((message) => message.brokerSequence === brokerSequence);
     return found?.timestampMs ?? null;
   }
 
   async positionBefore(timeMs: number): Promise<number> {
-    this.#demandReachable();
+    this.#assertReachable();
     const older = this.log.messages.findLast((message) => message.timestampMs < timeMs);
     return older?.brokerSequence ?? this.log.firstSequence - 1;
   }
 
   async read(partition: number, after: number, bounds: ConsumeBounds): Promise<PartitionReader> {
-    this.#demandReachable();
+    this.#assertReachable();
     return new MemoryPartitionReader(this.log, partition, after, bounds);
   }
 
@@ -73,18 +81,18 @@ export class MemoryPartitionLog implements PartitionLog {
     after: number,
     pageSize: number,
   ): AsyncGenerator<readonly StoredMessage[], void, undefined> {
-    this.#demandReachable();
+    this.#assertReachable();
     const isWanted = (message: StoredMessage): boolean =>
       message.streamId === streamId && message.brokerSequence > after;
     const wanted = this.log.messages.filter(isWanted);
     for (let start = 0; start < wanted.length; start += pageSize) {
-      this.#demandReachable();
+      this.#assertReachable();
       yield wanted.slice(start, start + pageSize);
     }
   }
 
   async *lastMessages(partition: number): AsyncGenerator<readonly StoredMessage[], void, undefined> {
-    this.#demandReachable();
+    this.#assertReachable();
     const last = new Map<string, StoredMessage>();
     for (const message of this.log.ofPartition(partition, 0)) last.set(message.streamId, message);
     const inOrder = [...last.values()].toSorted((left, right) => left.brokerSequence - right.brokerSequence);
@@ -92,12 +100,12 @@ export class MemoryPartitionLog implements PartitionLog {
   }
 
   async reject(rejected: MemoryRejection): Promise<void> {
-    this.#demandReachable();
+    this.#assertReachable();
     const id = `${rejected.brokerSequence}:${rejected.index}`;
     if (!this.#rejected.has(id)) this.#rejected.set(id, rejected);
   }
 
-  #demandReachable(): void {
+  #assertReachable(): void {
     if (!this.log.isReachable) throw new StreamError("LOG_UNAVAILABLE", "the log can't be reached");
   }
 }

@@ -39,7 +39,7 @@ export class MemoryStreamLog implements StreamLog {
     if (message.payload.byteLength > this.maxMessageBytes) {
       throw new StreamError("CHUNK_TOO_LARGE", `at most ${this.maxMessageBytes} bytes are allowed`);
     }
-    this.#demandReachable();
+    this.#assertReachable();
     if (this.#messagesToLose > 0) {
       this.#messagesToLose -= 1;
       return { kind: "unknown", cause: new Error("the message was lost") };
@@ -55,28 +55,28 @@ export class MemoryStreamLog implements StreamLog {
   }
 
   async lastMessage(streamId: string): Promise<StoredMessage | null> {
-    this.#demandReachable();
+    this.#assertReachable();
     return this.log.lastOf(streamId) ?? null;
   }
 
   async firstAfter(streamId: string, brokerSequence: number): Promise<StoredMessage | null> {
-    this.#demandReachable();
+    this.#assertReachable();
     const isNext = (message: StoredMessage): boolean =>
       message.streamId === streamId && message.brokerSequence > brokerSequence;
     return this.log.messages.find(isNext) ?? null;
   }
 
   async purgeBefore(streamId: string, brokerSequence: number): Promise<void> {
-    this.#demandReachable();
+    this.#assertReachable();
     this.log.purgeBefore(streamId, brokerSequence);
   }
 
   async fullness(): Promise<number> {
-    this.#demandReachable();
+    this.#assertReachable();
     return this.log.isFull ? 1 : this.log.fullness;
   }
 
-  #demandReachable(): void {
+  #assertReachable(): void {
     if (!this.log.isReachable) throw new StreamError("LOG_UNAVAILABLE", "the log can't be reached");
   }
 }

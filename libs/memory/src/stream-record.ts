@@ -19,7 +19,7 @@ export function newRecord(streamId: string, createdMs: number): StreamRecord {
       endedMs: null,
       options: null,
       beatIntervalMs: null,
-      cancelWish: null,
+      cancelRequest: null,
     },
     chunkTtlSeconds: 0,
   };
@@ -31,7 +31,8 @@ export function completeRecord(
   restored: LoggedStream,
   chunkTtlSeconds: number,
 ): StreamRecord {
-  if (record === null) return { info: { ...structuredClone(restored), cancelWish: null }, chunkTtlSeconds };
+  if (record === null)
+    return { info: { ...structuredClone(restored), cancelRequest: null }, chunkTtlSeconds };
   const { info } = record;
   const isAhead =
     (restored.head.brokerSequence > info.head.brokerSequence || restored.updatedMs > info.updatedMs) &&
@@ -50,7 +51,7 @@ export function completeRecord(
       endedMs: info.endedMs ?? (isAhead ? restored.endedMs : null),
       options: info.options ?? restored.options,
       beatIntervalMs: isAhead ? restored.beatIntervalMs : info.beatIntervalMs,
-      cancelWish: info.cancelWish,
+      cancelRequest: info.cancelRequest,
     },
     chunkTtlSeconds: Math.max(record.chunkTtlSeconds, chunkTtlSeconds),
   };

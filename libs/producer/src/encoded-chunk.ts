@@ -1,4 +1,5 @@
 import {
+  CHUNK_TYPES,
   endStatusOf,
   StreamError,
   toWellFormedJson,
@@ -40,8 +41,17 @@ export function encodeChunk(value: ChunkType | ChunkDraft, index: number | null 
     json,
     bytes,
     endStatus: endStatusOf(draft.chunk_type),
-    isNumbered: draft.chunk_type.type !== "Heartbeat",
+    isNumbered: CHUNK_TYPES[draft.chunk_type.type].isNumbered,
   };
+}
+
+/**
+ * Checks chunks before they are sent: one, or an array of those that travel together.
+ * @throws StreamError as `encodeChunk`, with `index` for an array
+ */
+export function assertChunks(sent: unknown): void {
+  if (!Array.isArray(sent)) encodeChunk(sent as ChunkDraft);
+  else for (const [index, chunk] of sent.entries()) encodeChunk(chunk as ChunkDraft, index);
 }
 
 function parse(value: unknown, index: number | null): ParsedChunkDraft {
@@ -60,8 +70,7 @@ function stringify(draft: ParsedChunkDraft, index: number | null): string {
 }
 
 function carriesFreeJson(draft: ParsedChunkDraft): boolean {
-  const { type } = draft.chunk_type;
-  return draft.data !== undefined || type === "Json" || type === "Event";
+  return draft.data !== undefined || CHUNK_TYPES[draft.chunk_type.type].hasJson;
 }
 
 function invalid(reason: string, field: string, index: number | null): StreamError {

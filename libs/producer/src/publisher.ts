@@ -1,4 +1,5 @@
 import {
+  backOffMs,
   StreamError,
   type EndStatus,
   type LogAppendOutcome,
@@ -127,7 +128,7 @@ export class StreamPublisher {
       if (outcome.kind === "refused") throw refusal(outcome.error, mayBeStored);
       if (outcome.kind === "unknown") mayBeStored = this.#isInDoubt = true;
 
-      const place = await this.#lookUp(message, outcome, deadline);
+      const place = await this.#lookup(message, outcome, deadline);
       if (place.kind === "stored") return this.#acknowledge(batch, place.brokerSequence);
       if (place.kind === "moved") {
         mayBeStored = false;
@@ -167,7 +168,7 @@ export class StreamPublisher {
   }
 
   /** Finds out what became of a message, where the outcome doesn't tell. */
-  async #lookUp(
+  async #lookup(
     message: ClaimedMessage,
     outcome: Exclude<AppendOutcome, { kind: "refused" }>,
     deadline: Deadline,
@@ -238,7 +239,7 @@ export class StreamPublisher {
   /** Jittered, so that handles which failed together don't come back together. */
   #pauseMs(failures: number): number {
     const { retryDelayMs, maxRetryDelayMs } = this.#options.settings;
-    return Math.min(maxRetryDelayMs, retryDelayMs * 2 ** failures) * (0.5 + Math.random() / 2);
+    return backOffMs(failures, { baseMs: retryDelayMs, maxMs: maxRetryDelayMs, jitter: 0.5 });
   }
 
   #givenUp(timeoutMs: number, mayBeStored: boolean, cause: unknown): StreamError {

@@ -25,6 +25,7 @@ export {
   streamStatusSchema,
   uploadLineSchema,
 } from "./http-bodies.ts";
+export { faultOfJson, type JsonFault } from "./free-json.ts";
 export { HTTP_HEADERS } from "./http-headers.ts";
 export {
   connectionJson,
@@ -42,7 +43,7 @@ export {
   encodeHeartbeatMessage,
   encodeLiveMessage,
 } from "./live-message.ts";
-export { decodeMessage, splitPayload, withoutHeartbeats } from "./message-decoder.ts";
+export { decodeMessage, isIdleEnd, splitPayload, withoutHeartbeats } from "./message-decoder.ts";
 export {
   connectionFrame,
   idFrame,
@@ -71,6 +72,7 @@ export {
   MEMBERS_KEY,
   metaKey,
   openStreamsKey,
+  quotaKey,
   requestKey,
 } from "./redis-keys.ts";
 export { decodeResumeToken, encodeResumeToken, parseSequence } from "./resume-token.ts";
@@ -110,6 +112,7 @@ export {
 export {
   abandonLimitMsOfOptions,
   cacheTtlOfOptions,
+  MAX_OPTIONS_BYTES,
   streamOptionsSchema,
   type StreamOptions,
 } from "./stream-options.ts";

@@ -149,10 +149,10 @@ describe("a component", () => {
   });
 
   test("sees why its stream failed", async () => {
-    edge.treatments = [{ status: 404 }];
+    edge.treatments = [{ status: 410 }];
     await render(createElement(Text, { id: "s" }));
     await eventually(() => textView?.state === "failed");
-    expect(textView?.error).toMatchObject({ code: "HTTP_404" });
+    expect(textView?.error).toMatchObject({ code: "HTTP_410" });
   });
 
   test("stops a stream", async () => {
@@ -160,8 +160,8 @@ describe("a component", () => {
     edge.treatments = [{ stays: true }];
     await render(createElement(Text, { id: "s" }));
     await eventually(() => textView?.text === "Hello");
-    edge.treatments = [{ status: 404 }];
-    await expect(textView?.cancel()).rejects.toMatchObject({ code: "HTTP_404" });
+    edge.treatments = [{ status: 410 }];
+    await expect(textView?.cancel()).rejects.toMatchObject({ code: "HTTP_410" });
     expect(edge.requests.at(-1)).toBe("POST /streams/s/cancel");
   });
 });

@@ -47,12 +47,16 @@ export { memoryGatewayPorts } from "./services/memory-gateway-ports.ts";
 export { memoryIngestPorts, type MemoryIngestPorts } from "./services/memory-ingest-ports.ts";
 export { partitionLogContract } from "./contracts/partition-log-contract.ts";
 export { pressureFeedContract, type PressureFeedUnderTest } from "./contracts/pressure-feed-contract.ts";
-export { promptDeskContract, type PromptDeskUnderTest } from "./contracts/prompt-desk-contract.ts";
+export { promptQueueContract, type PromptQueueUnderTest } from "./contracts/prompt-queue-contract.ts";
+export { clientQuotasContract, type ClientQuotasUnderTest } from "./contracts/client-quotas-contract.ts";
 export {
   requestRecordsContract,
   type RequestRecordsUnderTest,
 } from "./contracts/request-records-contract.ts";
-export { readerCensusContract, type ReaderCensusUnderTest } from "./contracts/reader-census-contract.ts";
+export {
+  readerPresenceContract,
+  type ReaderPresenceUnderTest,
+} from "./contracts/reader-presence-contract.ts";
 export {
   rejectedElementsContract,
   type RejectedElementsUnderTest,

@@ -1,9 +1,11 @@
 import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { EDGE_OPERATIONS, openApiDocument } from "@sluice/protocol";
-import type { CancelFeed, ChunkCache, EdgePeers, LiveFeed, ReaderCensus } from "@sluice/core";
+import type { CancelFeed, ChunkCache, EdgePeers, LiveFeed, ReaderPresence } from "@sluice/core";
 import {
   cancelRoute,
+  createBrowserAccess,
+  httpServerOptions,
   listen,
   mountedRoutes,
   noSuchRoute,
@@ -17,22 +19,23 @@ import express, { type Router } from "express";
 import type { Registry } from "prom-client";
 import { ConnectionAges } from "./connection/connection-ages.ts";
 import { connectionAdminRoutes, connectionRoutes } from "./http/connection-routes.ts";
-import { ConnectionTracker } from "./connection/connection-registry.ts";
+import { ConnectionRegistry } from "./connection/connection-registry.ts";
 import type { EdgeContext } from "./stream/context.ts";
 import { closeStaggered } from "./connection/drain.ts";
 import { eventRoutes } from "./http/event-routes.ts";
 import { HeadChecks } from "./stream/head-checks.ts";
-import { Heartbeats } from "./connection/keep-alive.ts";
+import { KeepAlive } from "./connection/keep-alive.ts";
 import { historyRoute } from "./http/history-route.ts";
 import { Hub } from "./stream/hub.ts";
-import { LookUp } from "./stream/stream-lookup.ts";
+import { PageReads } from "./stream/page-reads.ts";
+import { ReadWatch } from "./stream/read-watch.ts";
+import { StreamLookup } from "./stream/stream-lookup.ts";
 import { createEdgeMetrics } from "./metrics.ts";
-import { edgePod, PeerDesk } from "./http/edge-peer-router.ts";
-import { Pressure, type Load } from "./http/admission.ts";
-import { RequestSocket } from "./connection/detachable-socket.ts";
-import { cors } from "./http/response-headers.ts";
+import { edgePod, EdgePeerRouter } from "./http/edge-peer-router.ts";
+import { Admission, type Load } from "./http/admission.ts";
+import { DetachableSocket } from "./connection/detachable-socket.ts";
 import type { RouteParts } from "./http/route-parts.ts";
-import type { EdgeSettings } from "./settings.ts";
+import type { EdgeSettings } from "./config.ts";
 import { TailWatch } from "./stream/tail-watch.ts";
 import { WriteTick } from "./connection/write-tick.ts";
 
@@ -41,12 +44,17 @@ export interface EdgeParts {
   liveFeed: LiveFeed;
   peers: EdgePeers;
   cancelFeed: Pick<CancelFeed, "requestCancel">;
-  readerCensus: Pick<ReaderCensus, "answerCensus">;
+  readerPresence: Pick<ReaderPresence, "answerPresence">;
   /** Of the log. */
   partitions: number;
   settings: Readonly<EdgeSettings>;
   logger: Logger;
   registry: Registry;
+  /**
+   * Reads over a connection of its own; rejects where that isn't answered. Without it the edge never takes itself for
+   * one that must be restarted.
+   */
+  probeCache?: () => Promise<void>;
   /** For tests; else the process is measured. */
   measureLoad?: () => Load;
 }
@@ -63,6 +71,8 @@ export interface Edge {
   readonly adminRoutes: Router;
   /** For the readiness check: null, or what is missing in a few words. */
   problem(): string | null;
+  /** For the liveness check: null, or why only a restart helps. Never because something is away that all need. */
+  fatalProblem(): string | null;
   /**
    * Not ready from now on; after `drainNoticeMs` no stream is begun any more, and connections are closed evenly over
    * `drainTimeoutMs`, each resumable. Idempotent.
@@ -71,37 +81,54 @@ export interface Edge {
   /** Ends at once: connections are cut, nothing stays behind. The adapters are the caller's. Idempotent. */
   close(): void;
   /** What is open now, for tests and operators. */
-  census(): { connections: number; subscribers: number; streams: number };
+  counts(): { connections: number; subscribers: number; streams: number };
 }
+
+const neverAnswered = (): Promise<void> => Promise.reject(new Error("there is no other connection"));
 
 export function createEdge(parts: EdgeParts): Edge {
   const { cache, liveFeed, partitions, settings, logger } = parts;
-  const tracker = new ConnectionTracker();
-  const { connections } = tracker;
+  const connectionRegistry = new ConnectionRegistry();
+  const { connections } = connectionRegistry;
+  const servers: HttpServer[] = [];
   const metrics = createEdgeMetrics(parts.registry, {
+    sockets: () => servers.map((server) => server.countSockets()),
     connections: () => connections.size,
     streams: () => hub.size,
     subscribers: () => hub.countListeners(),
+    reads: () => reads.counts,
   });
-  const lookUp = new LookUp({ cache, liveFeed, partitions, settings, metrics });
-  const context: EdgeContext = { liveFeed, lookUp, settings, metrics, logger };
+  const reads = new PageReads({
+    cache,
+    budget: {
+      total: settings.readBudgetBytes,
+      perAddress: settings.readBudgetBytesPerAddress,
+      perStream: settings.readBudgetBytesPerStream,
+    },
+    maxWaiting: settings.maxConnections,
+    timeoutMs: settings.readTimeoutMs,
+    metrics,
+  });
+  const readWatch = new ReadWatch(reads, parts.probeCache ?? neverAnswered, settings, logger);
+  const lookup = new StreamLookup({ reads, liveFeed, partitions, settings, metrics });
+  const context: EdgeContext = { liveFeed, lookup, settings, metrics, logger };
   const hub = new Hub(context);
   const headChecks = new HeadChecks(() => hub.feeds(), settings.headCheckIntervalMs, logger);
   const tailWatch = new TailWatch(liveFeed, hub, headChecks);
-  const heartbeats = new Heartbeats(connections, settings.heartbeatIntervalMs);
-  const pressure = new Pressure(connections, settings, metrics, parts.measureLoad);
+  const heartbeats = new KeepAlive(connections, settings.keepAliveIntervalMs);
+  const admission = new Admission(connections, settings, metrics, parts.measureLoad);
 
-  const ages = new ConnectionAges(tracker, settings, metrics);
-  const desk = new PeerDesk(parts.peers, tracker, settings);
-  const serving = parts.peers.serve(tracker.podId, edgePod(tracker));
-  const answering = parts.readerCensus.answerCensus((streamId) => hub.countReaders(streamId));
+  const ages = new ConnectionAges(connectionRegistry, settings, metrics);
+  const peerRouter = new EdgePeerRouter(parts.peers, connectionRegistry, settings);
+  const serving = parts.peers.serve(connectionRegistry.podId, edgePod(connectionRegistry));
+  const answering = parts.readerPresence.answerPresence((streamId) => hub.countReaders(streamId));
   const closing = new AbortController();
   const routeParts: RouteParts = {
     context,
     hub,
-    pressure,
+    admission,
     tick: new WriteTick(),
-    tracker,
+    connectionRegistry,
     closing: closing.signal,
   };
 
@@ -112,16 +139,17 @@ export function createEdge(parts: EdgeParts): Edge {
   app.disable("x-powered-by");
   app.disable("etag");
   app.set("trust proxy", settings.trustedProxies);
-  app.use(cors(settings.corsOrigins));
+  const access = createBrowserAccess({ origins: settings.corsOrigins, headers: settings.corsHeaders });
+  app.use(access.guard, access.readable);
   const description = openApiDocument("edge", EDGE_OPERATIONS);
   app.get("/openapi.json", (_request, response) => void response.json(description));
   app.use(eventRoutes(routeParts));
   app.use(historyRoute(routeParts));
-  app.use(connectionRoutes(routeParts, desk));
+  app.use(connectionRoutes(routeParts, peerRouter));
   app.post(
     "/streams/:streamId/cancel",
     (request, _response, next) => {
-      pressure.admit(request.ip ?? "");
+      admission.admit(request.ip ?? "");
       next();
     },
     cancelRoute({ feed: parts.cancelFeed, partitions, timeoutMs: settings.rebuildTimeoutMs }),
@@ -144,8 +172,13 @@ export function createEdge(parts: EdgeParts): Edge {
 
   return {
     listen: async (options) => {
-      const wrapConnection = (connection: Socket): RequestSocket => new RequestSocket(connection);
-      const server = await listen(app, { ...options, wrapConnection });
+      const wrapConnection = (connection: Socket): DetachableSocket => new DetachableSocket(connection);
+      const server = await listen(app, {
+        ...options,
+        ...httpServerOptions(settings, settings.maxWaitMs),
+        wrapConnection,
+      });
+      servers.push(server);
       const close = async (graceMs: number): Promise<void> => {
         // What was taken over from HTTP isn't closed with what HTTP has.
         const timer = setTimeout(cutConnections, graceMs);
@@ -154,13 +187,15 @@ export function createEdge(parts: EdgeParts): Edge {
       };
       return { ...server, close };
     },
-    podId: tracker.podId,
+    podId: connectionRegistry.podId,
     routes: mountedRoutes(app),
-    adminRoutes: connectionAdminRoutes(tracker, desk, logger),
+    adminRoutes: connectionAdminRoutes(connectionRegistry, peerRouter, logger),
     problem: () => {
       if (state !== "open") return "draining";
-      return liveFeed.isConnected() ? pressure.problem : "no connection to NATS";
+      if (!liveFeed.isConnected()) return "no connection to NATS";
+      return admission.problem ?? readWatch.problem;
     },
+    fatalProblem: () => readWatch.fatalProblem,
     drain: () => (draining ??= runDrain()),
     close: () => {
       state = "draining";
@@ -170,12 +205,14 @@ export function createEdge(parts: EdgeParts): Edge {
       ages.close();
       tailWatch.close();
       headChecks.close();
+      readWatch.close();
+      reads.close();
       heartbeats.close();
-      pressure.close();
+      admission.close();
       cutConnections();
       hub.close();
     },
-    census: () => ({
+    counts: () => ({
       connections: connections.size,
       subscribers: Object.values(hub.countListeners()).reduce((sum, count) => sum + count, 0),
       streams: hub.size,

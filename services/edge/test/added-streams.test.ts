@@ -93,7 +93,7 @@ describe("a stream", () => {
         expect(response.status).toBe(status);
         expect(await response.json()).toMatchObject({ code });
       }
-      expect(two.first.edge.census().subscribers).toBe(1);
+      expect(two.first.edge.counts().subscribers).toBe(1);
     },
   );
 
@@ -120,7 +120,7 @@ describe("a stream", () => {
         expect(sequencesOf(reader, "b")).toEqual(sequencesTo(head));
         reader.events.length = 0;
       }
-      expect(first.edge.census().subscribers).toBe(1);
+      expect(first.edge.counts().subscribers).toBe(1);
     },
   );
 
@@ -156,7 +156,7 @@ describe("a stream", () => {
         expect(Object.keys(outcomes)).toContain(outcome);
         seen.add(outcome);
         isFollowed = outcomes[outcome] === true;
-        expect(first.edge.census().subscribers).toBe(isFollowed ? 2 : 1);
+        expect(first.edge.counts().subscribers).toBe(isFollowed ? 2 : 1);
         await first.ingest.publish("b", ["x"]);
         if (!isFollowed) continue;
         expected.push(head);
@@ -174,7 +174,7 @@ describe("a stream", () => {
     const response = await change(first, "POST", connectionIdOf(single), "b");
     expect(response.status).toBe(400);
     reader.close();
-    await eventually("it to be gone", () => first.edge.census().connections === 1);
+    await eventually("it to be gone", () => first.edge.counts().connections === 1);
     expect((await change(first, "POST", id, "b")).status).toBe(404);
   });
 

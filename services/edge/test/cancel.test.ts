@@ -15,8 +15,8 @@ async function start() {
       return streamId === "s" ? { kind: "asked" } : { kind: "unknown" };
     },
   );
-  const census = ports.readerCensus;
-  return { bench, asked, answering, census };
+  const counts = ports.readerPresence;
+  return { bench, asked, answering, counts };
 }
 
 test("a reader stops its stream at any edge", async () => {
@@ -61,11 +61,11 @@ test("whether the stream can't be stopped, or isn't there, is told as a problem"
 
 describe("readers", () => {
   test("are counted by stream, long polls included, and no more when they have gone: which cancels nothing", async () => {
-    const { bench: opened, asked, census } = await start();
+    const { bench: opened, asked, counts } = await start();
     await using bench = opened;
     await bench.ingest.create("t");
     const count = async (streamId: string): Promise<number | undefined> =>
-      (await census.countReaders([streamId])).get(streamId);
+      (await counts.countReaders([streamId])).get(streamId);
     expect(await count("s")).toBe(0);
     const one = await bench.open("/streams/s/events");
     const many = await bench.open("/stream?stream_id=s&stream_id=t");

@@ -1,7 +1,7 @@
 import { createClient, StreamClient, type Client, type Stream } from "@sluice/client";
 import { memoryEdgePorts, memoryWorld } from "@sluice/testing";
 import { describe, expect, test } from "vitest";
-import type { EdgeSettings } from "../src/settings.ts";
+import type { EdgeSettings } from "../src/config.ts";
 import { eventually, sequencesTo, startBench } from "./edge-bench.ts";
 
 const LETTERS = ["a", "b", "c", "d", "e"];
@@ -61,7 +61,7 @@ describe("streams of one client that shares connections", () => {
     const streams = ids.map((id) => client.stream(id));
     const texts = Promise.all(streams.map((stream) => stream.text()));
     await Promise.all(streams.map(isOpen));
-    expect(bench.edge.census()).toMatchObject({ connections: 1, subscribers: 20 });
+    expect(bench.edge.counts()).toMatchObject({ connections: 1, subscribers: 20 });
     for (const id of ids) await bench.ingest.publish(id, ["text of ", id], "completed");
     expect(await texts).toEqual(ids.map((id) => `text of ${id}`));
     expect(streams.every(({ end }) => end?.status === "completed")).toBe(true);
@@ -152,7 +152,7 @@ describe("streams of one client that shares connections", () => {
     const both = [client.stream("a"), client.stream("a")];
     const texts = Promise.all(both.map((stream) => stream.text()));
     await Promise.all(both.map(isOpen));
-    expect(bench.edge.census().connections).toBe(2);
+    expect(bench.edge.counts().connections).toBe(2);
     await bench.ingest.publish("a", ["x"], "completed");
     expect(await texts).toEqual(["x", "x"]);
   });
@@ -328,7 +328,7 @@ describe("streams of one client that shares connections", () => {
   });
 });
 
-describe("the seed's client, as this library has it", () => {
+describe("the original client API, as this library has it", () => {
   test("calls back for each chunk, and at the end, through cuts", async () => {
     await using bench = await start();
     await bench.ingest.create("stream-id-123");

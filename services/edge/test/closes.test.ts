@@ -1,7 +1,7 @@
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { memoryEdgePorts, memoryWorld, type MemoryWorld } from "@sluice/testing";
 import { expect, test } from "vitest";
-import type { EdgeSettings } from "../src/settings.ts";
+import type { EdgeSettings } from "../src/config.ts";
 import { sequencesTo, startBench } from "./edge-bench.ts";
 import type { TestReader } from "./sse-reader.ts";
 
@@ -15,7 +15,7 @@ const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(reso
 
 /** Connections and their readers. A connection is closed a moment after its reader has left. */
 function countOpen({ edge }: Bench): number {
-  const { connections, subscribers } = edge.census();
+  const { connections, subscribers } = edge.counts();
   return connections + subscribers;
 }
 

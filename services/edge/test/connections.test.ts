@@ -2,7 +2,8 @@ import { memoryEdgePorts, memoryWorld, startFaultProxy, type MemoryWorld } from 
 import { listen } from "@sluice/runtime";
 import express from "express";
 import { describe, expect, test } from "vitest";
-import type { EdgeSettings } from "../src/settings.ts";
+import type { EdgeSettings } from "../src/config.ts";
+import { listedIdOf } from "../src/connection/connection-registry.ts";
 import { eventually, sequencesTo, startBench } from "./edge-bench.ts";
 import { TestReader } from "./sse-reader.ts";
 
@@ -57,7 +58,7 @@ describe("the list of connections", () => {
     expect(next_after).toBeNull();
     expect(connections).toEqual([
       {
-        connection_id: reader.response.headers["sluice-connection-id"],
+        connection_id: listedIdOf(String(reader.response.headers["sluice-connection-id"])),
         streams: [{ stream_id: "s", last_sequence: 2, phase: "live" }],
         connected_at: expect.any(Number),
         last_seen: expect.any(Number),
@@ -98,7 +99,7 @@ describe("the list of connections", () => {
     const ids: string[] = [];
     for (const bench of [first, second, first, second, first, second, first]) {
       const reader = await bench.open("/streams/s/events");
-      ids.push(String(reader.response.headers["sluice-connection-id"]));
+      ids.push(listedIdOf(String(reader.response.headers["sluice-connection-id"])));
     }
     const listAll = async (scope: string): Promise<string[]> => {
       const listed: string[] = [];
@@ -112,6 +113,42 @@ describe("the list of connections", () => {
     };
     expect(await listAll("")).toHaveLength(3);
     expect((await listAll("&scope=all")).toSorted()).toEqual(ids.toSorted());
+  });
+
+  test("gives no power: no id in it changes a connection, at whatever pod, nor does the list hold the one that does", async () => {
+    const world = memoryWorld();
+    await using owner = await start({}, world);
+    await using other = await start({}, world);
+    await using admin = await openAdmin(other);
+    for (const id of ["mine", "secret"]) await owner.ingest.create(id);
+    const victim = await owner.open("/streams/events?stream_id=mine");
+    await victim.until("the opening", () => victim.retries.length === 1);
+    const id = String(victim.response.headers["sluice-connection-id"]);
+    const listing = JSON.stringify(await admin.list("?scope=all"));
+    expect(listing).toContain('"mine"');
+    expect(listing).not.toContain(id.split(".")[1]);
+    const listed = (JSON.parse(listing) as Listing).connections[0]!.connection_id;
+    expect(listed.split(".")[0]).toBe(id.split(".")[0]);
+    for (const bench of [owner, other]) {
+      // A guess that has the form of an id leads to the pod, and no further.
+      for (const guess of [listed, listed.slice(0, id.length), `${listed.slice(0, 9)}${"A".repeat(16)}`]) {
+        for (const [method, streamId] of [
+          ["DELETE", "mine"],
+          ["POST", "secret"],
+        ]) {
+          const response = await fetch(`${bench.url}/connections/${guess}/streams/${streamId}`, {
+            method: method!,
+          });
+          expect([response.status, await response.json()]).toMatchObject([
+            404,
+            { code: "CONNECTION_NOT_FOUND" },
+          ]);
+        }
+      }
+    }
+    const own = await fetch(`${other.url}/connections/${id}/streams/secret`, { method: "POST" });
+    expect(own.status).toBe(204);
+    victim.close();
   });
 
   test("is bounded, and refuses what is no number", async () => {
@@ -147,7 +184,7 @@ test("connections that have become old end, not all at once, each told when to c
 
 test("a reader who froze without a word on a quiet stream is out of the list within the connection age", async () => {
   // What the kernel takes for him is no sign of life, and of heartbeats it would take days' worth.
-  await using bench = await startWith(["s"], { maxConnectionAgeMs: 1_000, heartbeatIntervalMs: 40 });
+  await using bench = await startWith(["s"], { maxConnectionAgeMs: 1_000, keepAliveIntervalMs: 40 });
   await using admin = await openAdmin(bench);
   await using proxy = await startFaultProxy(bench.url);
   const reader = await TestReader.open(`${proxy.url.replace("nats:", "http:")}/streams/s/events`);
@@ -161,7 +198,7 @@ test("a reader who froze without a word on a quiet stream is out of the list wit
     return listed === undefined || listed.last_seen > before[0]!.last_seen;
   });
   await eventually("it to be gone", async () => (await admin.list()).connections.length === 0);
-  expect(bench.edge.census()).toMatchObject({ connections: 0, subscribers: 0 });
+  expect(bench.edge.counts()).toMatchObject({ connections: 0, subscribers: 0 });
   expect(await bench.metric("sluice_edge_aged_total")).toBe(1);
   expect(await bench.metric("sluice_edge_stalled_total")).toBe(0);
   reader.close();

@@ -6,7 +6,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { memoryEdgePorts } from "@sluice/testing";
 import { describe, expect, test } from "vitest";
-import type { EdgeSettings } from "../src/settings.ts";
+import type { EdgeSettings } from "../src/config.ts";
 import { eventually, startBench } from "./edge-bench.ts";
 
 function start(settings: Partial<EdgeSettings> = {}) {
@@ -36,11 +36,41 @@ describe("a stream of events", () => {
     const [head = "", body = ""] = client.received().split(/\r\n\r\n(.*)/s);
     expect(head).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
     expect(head).toMatch(/^transfer-encoding: chunked\r?$/im);
-    expect(head).toMatch(/^connection: close\r?$/im);
+    // Node 20's fetch takes a cut for the end where it reads "close".
+    expect(head).not.toMatch(/^(connection|keep-alive):/im);
     expect(head).toMatch(/^date: \w{3}, \d\d \w{3} \d{4} [\d:]{8} GMT\r?$/im);
     expect(body).toMatch(/^[\da-f]+\r\nretry: \d+\n\n/);
     expect(body).toMatch(/\n\n\r\n0\r\n\r\n$/);
     client.destroy();
+  });
+
+  test("that its server gives up breaks off after all that was sent: only the end of the stream ends cleanly", async () => {
+    await using bench = await start({ drainTimeoutMs: 50 });
+    await bench.ingest.create("s");
+    await bench.ingest.publish("s", ["a"]);
+    const client = await connectTo(bench.url, EVENTS);
+    await eventually("the chunk", () => client.received().includes("id: 1\n"));
+    const draining = bench.edge.drain();
+    await once(client, "end");
+    await draining;
+    expect(client.received()).toMatch(/retry: \d+\n\n\r\n$/);
+    client.destroy();
+    const refused = await connectTo(bench.url, EVENTS.replace("Host", "Accept: text/event-stream\r\nHost"));
+    await once(refused, "end");
+    expect(refused.received()).toMatch(/^HTTP\/1\.1 200 [^]*retry: \d+\n\n: [^]*\n\n\r\n$/);
+    refused.destroy();
+  });
+
+  test("leaves its reader's other requests alone when it has ended, though they share a pool of connections", async () => {
+    await using bench = await start();
+    await bench.ingest.create("s");
+    await bench.ingest.publish("s", ["a"], "completed");
+    for (let number = 0; number < 100; number++) {
+      const text = await (await fetch(`${bench.url}/streams/s/events`)).text();
+      const page = await fetch(`${bench.url}/streams/s/chunks`);
+      expect(text).toContain("event: complete");
+      expect(await page.json()).toMatchObject({ head: 2 });
+    }
   });
 
   test("comes plain to HTTP/1.0, which knows no chunks", async () => {
@@ -69,15 +99,18 @@ describe("a stream of events", () => {
     client.destroy();
   });
 
-  test("isn't begun while an earlier request on its connection waits for its answer", async () => {
+  test("is begun only when the earlier request on its connection has its answer", async () => {
     await using bench = await start();
     await bench.ingest.create("s");
     const poll = "GET /streams/s/chunks?wait=20 HTTP/1.1\r\nHost: edge\r\n\r\n";
     const client = await connectTo(bench.url, poll + EVENTS);
-    await eventually("the refusal", async () => (await bench.metric("sluice_edge_refusals_total")) === 1);
+    await eventually("the poll", () => bench.edge.counts().subscribers === 1);
+    expect(bench.edge.counts().connections).toBe(0);
     await bench.ingest.publish("s", ["a"]);
-    await eventually("both answers", () => client.received().includes("INVALID_REQUEST"));
-    expect(client.received()).toMatch(/^HTTP\/1\.1 200 [^]*HTTP\/1\.1 400 /);
+    await eventually("both answers", () => client.received().includes("retry: "));
+    expect(client.received()).toMatch(
+      /^HTTP\/1\.1 200 [^]*application\/json[^]*HTTP\/1\.1 200 [^]*event-stream/,
+    );
     client.destroy();
   });
 
@@ -88,7 +121,7 @@ describe("a stream of events", () => {
     await eventually("the stream", () => client.received().includes("retry: "));
     client.end();
     await once(client, "close");
-    await eventually("nobody to be left", () => bench.edge.census().connections === 0);
+    await eventually("nobody to be left", () => bench.edge.counts().connections === 0);
     expect(client.received()).not.toMatch(/0\r\n\r\n$/);
   });
 
@@ -124,7 +157,7 @@ test("a server that closes gives its readers the grace time, and doesn't wait fo
   const closing = server.close(50);
   await once(client, "end");
   await closing;
-  await eventually("nobody to be left", () => bench.edge.census().connections === 0);
+  await eventually("nobody to be left", () => bench.edge.counts().connections === 0);
   expect(client.received()).not.toMatch(/0\r\n\r\n$/);
   client.destroy();
 });

@@ -1,6 +1,6 @@
 import { memoryEdgePorts } from "@sluice/testing";
 import { expect, test } from "vitest";
-import type { EdgeSettings } from "../src/settings.ts";
+import type { EdgeSettings } from "../src/config.ts";
 import { sequencesTo, startBench } from "./edge-bench.ts";
 
 function start(settings: Partial<EdgeSettings> = {}) {
@@ -21,7 +21,7 @@ test("a draining edge closes its readers one after another, each told when to co
   const begunMs = performance.now();
   const draining = edge.drain();
   expect(edge.problem()).toBe("draining");
-  while (edge.census().connections > 0) {
+  while (edge.counts().connections > 0) {
     await ingest.publish("s", ["x"]);
     published++;
     await new Promise((resolve) => setTimeout(resolve, 5));

@@ -8,15 +8,15 @@ import {
   type LiveRange,
   type LogElement,
   type LogEntry,
-  type ReaderCensus,
+  type ReaderPresence,
   type Subscription,
 } from "@sluice/core";
 import { chunkMetadataSchema, deletedFrame, elementFrames } from "@sluice/protocol";
-import { createLogger, createRegistry, type HttpServer } from "@sluice/runtime";
+import { createLogger, createRegistry, type HttpServer, defaultSettings } from "@sluice/runtime";
 import type { Registry } from "prom-client";
 import { createEdge, type Edge } from "../src/edge.ts";
 import type { Load } from "../src/http/admission.ts";
-import { DEFAULT_EDGE_SETTINGS, type EdgeSettings } from "../src/settings.ts";
+import { edgeConfigSchema, type EdgeSettings } from "../src/config.ts";
 import { TestReader } from "./sse-reader.ts";
 
 interface BenchPorts<Cache extends ChunkCache, Feed extends LiveFeed> {
@@ -26,7 +26,7 @@ interface BenchPorts<Cache extends ChunkCache, Feed extends LiveFeed> {
   partitions: number;
   peers: EdgePeers;
   cancelFeed: CancelFeed;
-  readerCensus: ReaderCensus;
+  readerPresence: ReaderPresence;
   /** Subscriptions that are open on either feed; checked at the end. */
   countSubscriptions: () => number;
   measureLoad?: () => Load;
@@ -57,10 +57,11 @@ export async function startBench<Cache extends ChunkCache, Feed extends LiveFeed
     liveFeed: edgeFeed,
     peers: ports.peers,
     cancelFeed: ports.cancelFeed,
-    readerCensus: ports.readerCensus,
+    readerPresence: ports.readerPresence,
     partitions,
     settings: {
-      ...DEFAULT_EDGE_SETTINGS,
+      ...defaultSettings(edgeConfigSchema),
+      allowedHosts: "edge",
       drainNoticeMs: 0,
       drainTimeoutMs: 200,
       feedLingerMs: 10,
@@ -95,7 +96,7 @@ export async function startBench<Cache extends ChunkCache, Feed extends LiveFeed
     [Symbol.asyncDispose]: async () => {
       for (const reader of readers) reader.close();
       await eventually("all readers gone from the edge", () => {
-        const { connections, subscribers, streams } = edge.census();
+        const { connections, subscribers, streams } = edge.counts();
         return connections + subscribers + streams === 0;
       });
       edge.close();

@@ -1,7 +1,7 @@
 import { memoryEdgePorts } from "@sluice/testing";
 import type { Chunk } from "@sluice/core";
 import { describe, expect, test } from "vitest";
-import type { EdgeSettings } from "../src/settings.ts";
+import type { EdgeSettings } from "../src/config.ts";
 import { eventually, sequencesTo, startBench } from "./edge-bench.ts";
 
 function start(settings: Partial<EdgeSettings> = {}) {
@@ -136,7 +136,7 @@ describe("a page of history", () => {
 });
 
 describe("a long poll", () => {
-  const isWaiting = (bench: MemoryBench) => () => bench.edge.census().subscribers === 1;
+  const isWaiting = (bench: MemoryBench) => () => bench.edge.counts().subscribers === 1;
 
   test("is answered as soon as there is a chunk", async () => {
     await using bench = await startWith(2);
@@ -229,7 +229,7 @@ describe("a long poll", () => {
     await eventually("it to wait", isWaiting(bench));
     abort.abort();
     expect(await gone).toBe("gone");
-    await eventually("it to be gone", () => bench.edge.census().subscribers === 0);
+    await eventually("it to be gone", () => bench.edge.counts().subscribers === 0);
     const polling = page(bench, "?after=2&wait=20");
     await eventually("it to wait", isWaiting(bench));
     await bench.edge.drain();

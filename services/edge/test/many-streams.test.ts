@@ -1,6 +1,6 @@
 import { memoryEdgePorts, memoryWorld, type MemoryWorld } from "@sluice/testing";
 import { describe, expect, test } from "vitest";
-import type { EdgeSettings } from "../src/settings.ts";
+import type { EdgeSettings } from "../src/config.ts";
 import { eventually, sequencesTo, startBench } from "./edge-bench.ts";
 import { chunksOf, connectionIdOf, has, noticesOf, sequencesOf, urlOf } from "./multiplexed.ts";
 

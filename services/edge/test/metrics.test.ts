@@ -1,15 +1,16 @@
 import { memoryEdgePorts } from "@sluice/testing";
-import { createLogger, createRegistry } from "@sluice/runtime";
+import { createLogger, createRegistry, defaultSettings } from "@sluice/runtime";
 import { expect, test } from "vitest";
 import { Hub } from "../src/stream/hub.ts";
-import { LookUp } from "../src/stream/stream-lookup.ts";
+import { PageReads } from "../src/stream/page-reads.ts";
+import { StreamLookup } from "../src/stream/stream-lookup.ts";
 import { createEdgeMetrics } from "../src/metrics.ts";
-import { DEFAULT_EDGE_SETTINGS } from "../src/settings.ts";
+import { edgeConfigSchema } from "../src/config.ts";
 import { startBench } from "./edge-bench.ts";
 
 const start = () => startBench(memoryEdgePorts());
 
-test("the seed's numbers are there: streams, chunks, bytes, average size, hit rate, reconnections, backpressure", async () => {
+test("the numbers of the original design are there: streams, chunks, bytes, average size, hit rate, reconnections, backpressure", async () => {
   await using bench = await start();
   const metric = (name: string): Promise<number> => bench.metric(name);
   await bench.ingest.create("s");
@@ -65,24 +66,29 @@ function countSeries(metrics: string): number {
 test("a registry is as large after 100,000 streams that nobody has as after a hundred", async () => {
   const { bus, cache, edgeFeed: liveFeed } = memoryEdgePorts();
   const registry = createRegistry("edge");
-  const settings = { ...DEFAULT_EDGE_SETTINGS, feedLingerMs: 0, barrierTimeoutMs: 1_000 };
-  const census = {
+  const settings = { ...defaultSettings(edgeConfigSchema), feedLingerMs: 0, barrierTimeoutMs: 1_000 };
+  const counts = {
     connections: () => 0,
     streams: () => hub.size,
     subscribers: () => hub.countListeners(),
+    reads: () => reads.counts,
+    sockets: () => [],
   };
-  const metrics = createEdgeMetrics(registry, census);
+  const metrics = createEdgeMetrics(registry, counts);
   const answers = [0, 1, 2, 3].map((partition) => liveFeed.answerBarriers(partition));
   for (const partition of [0, 1, 2, 3])
     answers.push(liveFeed.answerRebuilds(partition, async () => ({ kind: "unknown" })));
-  const lookUp = new LookUp({ cache, liveFeed, partitions: 4, settings, metrics });
-  const hub: Hub = new Hub({ liveFeed, lookUp, settings, metrics, logger: createLogger("edge", "silent") });
+  const budget = { total: 1e6, perAddress: 1e6, perStream: 1e6 };
+  const reads = new PageReads({ cache, budget, maxWaiting: 1e6, timeoutMs: 60_000, metrics });
+  const lookup = new StreamLookup({ reads, liveFeed, partitions: 4, settings, metrics });
+  const hub: Hub = new Hub({ liveFeed, lookup, settings, metrics, logger: createLogger("edge", "silent") });
   const seriesAfter = async (streams: number, prefix: string): Promise<number> => {
     for (let at = 0; at < streams; at += 1_000) {
       const joined = Array.from({ length: Math.min(1_000, streams - at) }, (_, index) => {
         return hub.join(`${prefix}-${at + index}`, {
           start: { kind: "after", sequence: 0 },
           isCompact: false,
+          address: "",
         });
       });
       for (const subscriber of joined) expect(await subscriber.open(false)).toBeNull();
@@ -95,6 +101,7 @@ test("a registry is as large after 100,000 streams that nobody has as after a hu
   expect(await seriesAfter(100_000, "many")).toBe(few);
   expect(hub.size).toBe(0);
   hub.close();
+  reads.close();
   for (const answer of answers) answer.close();
   expect(bus.openSubscriptions).toBe(0);
 }, 120_000);

@@ -2,7 +2,7 @@ import { heartbeatFrame } from "@sluice/protocol";
 import { memoryEdgePorts } from "@sluice/testing";
 import { EventSource } from "eventsource";
 import { describe, expect, test } from "vitest";
-import type { EdgeSettings } from "../src/settings.ts";
+import type { EdgeSettings } from "../src/config.ts";
 import { eventually, startBench } from "./edge-bench.ts";
 import { has, urlOf } from "./multiplexed.ts";
 import type { TestReader } from "./sse-reader.ts";

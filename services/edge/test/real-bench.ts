@@ -5,10 +5,10 @@ import {
   NatsCancelFeed,
   NatsEdgePeers,
   NatsLiveFeed,
-  NatsReaderCensus,
+  NatsReaderPresence,
 } from "@sluice/broker-nats";
 import { createRedis, RedisChunkCache } from "@sluice/cache-redis";
-import type { EdgeSettings } from "../src/settings.ts";
+import type { EdgeSettings } from "../src/config.ts";
 import { startBench, type Bench } from "./edge-bench.ts";
 
 export type RealBench = Bench<RedisChunkCache, NatsLiveFeed>;
@@ -42,7 +42,7 @@ export async function openRealBench(
     edgeFeed: new NatsLiveFeed(edgeLink),
     peers: new NatsEdgePeers(edgeLink),
     cancelFeed: new NatsCancelFeed(edgeLink),
-    readerCensus: new NatsReaderCensus(edgeLink),
+    readerPresence: new NatsReaderPresence(edgeLink),
     ingestFeed: new NatsLiveFeed(ingestLink),
     partitions,
     countSubscriptions: () => 0,

@@ -1,7 +1,7 @@
 import { StreamError } from "@sluice/core";
 import { memoryEdgePorts } from "@sluice/testing";
 import { describe, expect, test, vi } from "vitest";
-import type { EdgeSettings } from "../src/settings.ts";
+import type { EdgeSettings } from "../src/config.ts";
 import { eventually, sequencesTo, startBench } from "./edge-bench.ts";
 
 function start(settings: Partial<EdgeSettings> = {}) {
@@ -174,7 +174,7 @@ describe("a hole in the cache", () => {
   });
 
   test("that nobody answers for is not passed over: the reader is let go, and can resume", async () => {
-    await using bench = await startWithHole({ patienceMs: 60, rebuildTimeoutMs: 10 });
+    await using bench = await startWithHole({ replayRetryTimeoutMs: 60, rebuildTimeoutMs: 10 });
     bench.cache.dropChunks("s");
     const reader = await bench.open("/streams/s/events");
     await reader.untilEnd();
@@ -273,11 +273,11 @@ test("a stream without readers is left after a little while, and one that comes 
   await bench.ingest.create("s");
   const first = await bench.open("/streams/s/events");
   first.close();
-  await eventually("the reader to be gone", () => bench.edge.census().subscribers === 0);
-  expect(bench.edge.census().streams).toBe(1);
+  await eventually("the reader to be gone", () => bench.edge.counts().subscribers === 0);
+  expect(bench.edge.counts().streams).toBe(1);
   const second = await bench.open("/streams/s/events");
   await bench.ingest.publish("s", ["a"]);
   await second.untilSequence(1);
   second.close();
-  await eventually("the stream to be left", () => bench.edge.census().streams === 0);
+  await eventually("the stream to be left", () => bench.edge.counts().streams === 0);
 });

@@ -1,6 +1,6 @@
 import { memoryEdgePorts } from "@sluice/testing";
 import { describe, expect, test } from "vitest";
-import type { EdgeSettings } from "../src/settings.ts";
+import type { EdgeSettings } from "../src/config.ts";
 import { sequencesTo, startBench } from "./edge-bench.ts";
 import { readAwhile } from "./joins.ts";
 
@@ -154,6 +154,6 @@ describe("a reader", () => {
     await bench.ingest.publish("s", ["a"]);
     const readers = await Promise.all(sequencesTo(50).map(() => bench.open("/streams/s/events")));
     await Promise.all(readers.map((reader) => reader.untilSequence(1)));
-    expect(bench.edge.census()).toEqual({ connections: 50, subscribers: 50, streams: 1 });
+    expect(bench.edge.counts()).toEqual({ connections: 50, subscribers: 50, streams: 1 });
   });
 });

@@ -1,6 +1,6 @@
 import { memoryEdgePorts } from "@sluice/testing";
 import { describe, expect, test } from "vitest";
-import type { EdgeSettings } from "../src/settings.ts";
+import type { EdgeSettings } from "../src/config.ts";
 import { eventually, sequencesTo, startBench } from "./edge-bench.ts";
 
 function start(
@@ -43,7 +43,7 @@ describe("a reader that takes nothing", () => {
     for (let count = 0; count < LARGE_COUNT; count++) await ingest.publish("s", [LARGE]);
     const frozen = await bench.open("/streams/s/events");
     frozen.response.pause();
-    await eventually("it to be disconnected", () => bench.edge.census().connections === 0);
+    await eventually("it to be disconnected", () => bench.edge.counts().connections === 0);
     expect(await bench.metric("sluice_edge_stalled_total")).toBe(1);
     const sent = await bench.metric("sluice_edge_chunks_sent_total");
     expect(sent).toBeLessThan(LARGE_COUNT);
@@ -67,7 +67,7 @@ describe("a reader that takes nothing", () => {
       slow.response.read();
       await new Promise((resolve) => setTimeout(resolve, 15));
     }
-    expect(bench.edge.census().connections).toBe(1);
+    expect(bench.edge.counts().connections).toBe(1);
     slow.response.resume();
     await slow.untilEnd(10_000);
     expect(slow.sequences).toEqual(sequencesTo(2 * LARGE_COUNT + 1));
@@ -92,7 +92,7 @@ test("a long replay reads the cache no faster than its reader takes it", async (
   };
   const frozen = await bench.open("/streams/s/events");
   frozen.response.pause();
-  await eventually("it to be disconnected", () => bench.edge.census().connections === 0);
+  await eventually("it to be disconnected", () => bench.edge.counts().connections === 0);
   const pagesOfFrozen = pages;
   const reader = await bench.open("/streams/s/events");
   await reader.untilSequence(20_000);
@@ -103,7 +103,7 @@ test("a long replay reads the cache no faster than its reader takes it", async (
 
 describe("silence", () => {
   test("is broken by a comment within the interval, not by a chunk", async () => {
-    await using bench = await start({ heartbeatIntervalMs: 80 });
+    await using bench = await start({ keepAliveIntervalMs: 80 });
     await bench.ingest.create("s");
     const reader = await bench.open("/streams/s/events");
     await reader.until("two heartbeats", () => reader.comments.length >= 2);
@@ -112,7 +112,7 @@ describe("silence", () => {
   });
 
   test("is none where chunks come", async () => {
-    await using bench = await start({ heartbeatIntervalMs: 400 });
+    await using bench = await start({ keepAliveIntervalMs: 400 });
     await bench.ingest.create("s");
     const reader = await bench.open("/streams/s/events");
     for (let count = 1; count <= 20; count++) {

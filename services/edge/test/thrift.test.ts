@@ -1,6 +1,6 @@
 import { memoryEdgePorts } from "@sluice/testing";
 import { describe, expect, test } from "vitest";
-import type { EdgeSettings } from "../src/settings.ts";
+import type { EdgeSettings } from "../src/config.ts";
 import { sequencesTo, startBench } from "./edge-bench.ts";
 import type { TestReader } from "./sse-reader.ts";
 

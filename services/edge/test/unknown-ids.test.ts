@@ -1,6 +1,6 @@
 import { memoryEdgePorts } from "@sluice/testing";
 import { expect, test } from "vitest";
-import type { EdgeSettings } from "../src/settings.ts";
+import type { EdgeSettings } from "../src/config.ts";
 import { eventually, startBench } from "./edge-bench.ts";
 import { noticesOf } from "./multiplexed.ts";
 
@@ -32,7 +32,7 @@ test("only so many may wait for streams that nobody knows yet, and a place is fr
   const abort = new AbortController();
   const paths = ["/streams/none-1/events?wait=30", "/streams/none-2/chunks?wait=30"];
   const waiting = paths.map((path) => fetch(bench.url + path, { signal: abort.signal }).catch(() => null));
-  await eventually("two wait", () => bench.edge.census().streams === 2);
+  await eventually("two wait", () => bench.edge.counts().streams === 2);
   for (const path of [
     "/streams/none-3/events?wait=30",
     "/streams/none-3/chunks?wait=30",
@@ -43,7 +43,7 @@ test("only so many may wait for streams that nobody knows yet, and a place is fr
   expect((await fetch(`${bench.url}/streams/none-3/events`)).status).toBe(404);
   abort.abort();
   await Promise.all(waiting);
-  await eventually("nobody waits", () => bench.edge.census().streams === 0);
+  await eventually("nobody waits", () => bench.edge.counts().streams === 0);
   const late = bench.open("/streams/late/events?wait=30");
   await bench.ingest.create("late");
   await bench.ingest.publish("late", ["a"]);

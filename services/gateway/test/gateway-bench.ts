@@ -1,14 +1,17 @@
 import { connect, type Socket } from "node:net";
 import type {
+  CacheSpace,
   CancelFeed,
-  PromptDesk,
+  ClientQuotas,
+  PromptQueue,
   RequestRecords,
   StoredMessage,
   StreamInfo,
   StreamLog,
 } from "@sluice/core";
-import { createLogger, createRegistry, listen, type HttpServer } from "@sluice/runtime";
+import { createLogger, createRegistry, defaultSettings, type HttpServer } from "@sluice/runtime";
 import type { Router } from "express";
+import { gatewayConfigSchema, type GatewaySettings } from "../src/config.ts";
 import { createGateway, type Gateway } from "../src/gateway.ts";
 import type { ModelServer } from "../src/proxy/model-server.ts";
 
@@ -23,9 +26,12 @@ export interface Answer {
 /** What a bench stands on; the fakes come from the tests. */
 export interface BenchPorts {
   log: StreamLog;
-  promptDesk: PromptDesk;
+  promptQueue: PromptQueue;
   cancelFeed: Pick<CancelFeed, "onCancel" | "requestCancel">;
   records: RequestRecords;
+  quotas?: ClientQuotas;
+  cacheSpace?: CacheSpace;
+  settings?: Partial<GatewaySettings>;
   control?: Router;
   modelServer?: ModelServer;
   /** Holds what was answered against the description. */
@@ -53,7 +59,7 @@ export class Bench implements AsyncDisposable {
   #http: HttpServer | null = null;
 
   /** Use `startBench`. */
-  constructor(ports: BenchPorts) {
+  constructor(ports: BenchPorts, settings: Partial<GatewaySettings> = {}) {
     this.#ports = ports;
     this.gateway = createGateway({
       ...ports,
@@ -70,19 +76,22 @@ export class Bench implements AsyncDisposable {
         },
       },
       settings: {
+        ...defaultSettings(gatewayConfigSchema),
+        allowedHosts: "x",
+        edgeUrl: "http://edge.test/",
         logTimeoutMs: 300,
         promptTimeoutMs: 300,
         rebuildTimeoutMs: 300,
         uploadIdleTimeoutMs: 60_000,
         maxUploads: 3,
         maxProxiedAnswers: 2,
-        proxyDrainTimeoutMs: 50,
-        allowAnyOrigin: true,
+        drainTimeoutMs: 50,
+        ...ports.settings,
+        ...settings,
       },
       modelServer: ports.modelServer ?? null,
       logger: createLogger("gateway", "silent"),
       registry: this.registry,
-      edgeUrl: "http://edge.test/",
     });
   }
 
@@ -91,7 +100,7 @@ export class Bench implements AsyncDisposable {
   }
 
   async listen(): Promise<this> {
-    this.#http = await listen(this.gateway.app, { host: "127.0.0.1", port: 0 });
+    this.#http = await this.gateway.listen({ host: "127.0.0.1", port: 0 });
     return this;
   }
 

@@ -5,17 +5,17 @@ import {
   NatsCancelFeed,
   NatsLiveFeed,
   NatsPartitionLog,
-  NatsPromptDesk,
+  NatsPromptQueue,
   NatsStreamLog,
   type NatsLink,
 } from "@sluice/broker-nats";
 import { createRedis, RedisChunkCache, RedisRequestRecords } from "@sluice/cache-redis";
 import { splitPayload } from "@sluice/protocol";
-import { createLogger, createRegistry, listen } from "@sluice/runtime";
+import { createLogger, createRegistry, defaultSettings } from "@sluice/runtime";
 import { startNats, startRedis } from "@sluice/testing";
 import type { ServerHandle } from "@sluice/servers";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
-import { createGateway, gatewayConfigSchema, settingsOf } from "../src/index.ts";
+import { createGateway, gatewayConfigSchema } from "../src/index.ts";
 
 const NDJSON = "application/x-ndjson";
 const BOUNDED_MS = 5_000;
@@ -60,15 +60,14 @@ async function startGateway(): Promise<string> {
     liveFeed: new NatsLiveFeed(link),
     cancelFeed: new NatsCancelFeed(link),
     records: new RedisRequestRecords(connection),
-    promptDesk: new NatsPromptDesk(link),
-    settings: settingsOf(gatewayConfigSchema.parse({})),
+    promptQueue: new NatsPromptQueue(link),
+    settings: { ...defaultSettings(gatewayConfigSchema), edgeUrl: "http://edge.test" },
     logger: createLogger("gateway", "silent"),
     registry: createRegistry("gateway"),
     modelServer: null,
-    edgeUrl: "http://edge.test",
   });
   opened.push(() => gateway.close());
-  const http = await listen(gateway.app, { host: "127.0.0.1", port: 0 });
+  const http = await gateway.listen({ host: "127.0.0.1", port: 0 });
   opened.push(() => http.close(0));
   return `http://127.0.0.1:${http.port}`;
 }

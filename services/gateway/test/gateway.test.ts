@@ -1,16 +1,16 @@
 import { StreamError, type StreamInfo } from "@sluice/core";
-import type { MemoryLog, MemoryPromptDesk } from "@sluice/memory";
+import type { MemoryLog, MemoryPromptQueue } from "@sluice/memory";
 import { memoryGatewayPorts } from "@sluice/testing";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Bench, text } from "./gateway-bench.ts";
 
 let log: MemoryLog;
-let promptDesk: MemoryPromptDesk;
+let promptQueue: MemoryPromptQueue;
 let bench: Bench;
 
 beforeEach(async () => {
   const ports = memoryGatewayPorts();
-  ({ memory: log, promptDesk } = ports);
+  ({ memory: log, promptQueue } = ports);
   bench = await new Bench(ports).listen();
 });
 afterEach(async () => {
@@ -124,7 +124,7 @@ test("a delete leaves a tombstone, can be repeated, and reaches a record that ou
 
 test("a prompt goes to a worker, and the answer tells where to read", async () => {
   const asked: unknown[] = [];
-  const worker = promptDesk.serve(async (prompt) => void asked.push(prompt));
+  const worker = promptQueue.serve(async (prompt) => void asked.push(prompt));
   const answer = await bench.call("POST", "/prompts", { prompt: "why?", stream_id: "s" });
   expect(answer).toMatchObject({
     status: 201,
@@ -141,7 +141,7 @@ test("a prompt goes to a worker, and the answer tells where to read", async () =
 });
 
 test("what a worker refuses with reaches the asker", async () => {
-  promptDesk.serve(() => Promise.reject(new StreamError("STREAM_EXISTS", "taken")));
+  promptQueue.serve(() => Promise.reject(new StreamError("STREAM_EXISTS", "taken")));
   expect(await bench.call("POST", "/prompts", { prompt: "why?", stream_id: "s" })).toMatchObject({
     status: 409,
     body: { code: "STREAM_EXISTS", detail: "taken" },
@@ -173,14 +173,38 @@ test("what the HTTP parser or the body parser refuses is a problem too", async (
     expect(headers.get("content-type")).toContain("application/problem+json");
 });
 
-test("pages of any origin may call and read the headers", async () => {
-  const preflight = await fetch(`http://127.0.0.1:${bench.port}/streams`, { method: "OPTIONS" });
-  expect(preflight.status).toBe(204);
-  expect(preflight.headers.get("access-control-allow-headers")).toBe(
-    "Content-Type, Sluice-Sequence, Idempotency-Key",
-  );
-  const answer = await bench.call("GET", "/");
-  expect(answer.headers.get("access-control-allow-origin")).toBe("*");
+test("pages of other origins may read, and write only where their origin is listed", async () => {
+  const write = (origin: string, method: string, path: string) =>
+    bench.call(method, path, undefined, "application/json", { origin });
+  await bench.create("s");
+  for (const [method, path] of [
+    ["POST", "/streams"],
+    ["POST", "/streams/batch"],
+    ["POST", "/streams/s/chunks"],
+    ["POST", "/streams/s/complete"],
+    ["POST", "/streams/s/heartbeat"],
+    ["POST", "/streams/s/cancel"],
+    ["POST", "/streams/s/proxy"],
+    ["POST", "/prompts"],
+    ["DELETE", "/streams/s"],
+  ] as const) {
+    const refused = await write("https://evil.example", method, path);
+    expect(refused).toMatchObject({ status: 403, body: { code: "CROSS_SITE" } });
+  }
+  expect(log.messages).toHaveLength(1);
+  expect((await bench.call("GET", "/", undefined)).headers.get("access-control-allow-origin")).toBe("*");
+  await using other = await new Bench(memoryGatewayPorts(), { corsOrigins: "https://a.example" }).listen();
+  const headers = { origin: "https://a.example" };
+  const created = await other.call("POST", "/streams", {}, "application/json", headers);
+  expect(created.status).toBe(201);
+  expect(created.headers.get("access-control-allow-origin")).toBe("https://a.example");
+});
+
+test("a host that is not served gets 421, on every path", async () => {
+  for (const path of ["/", "/streams/s", "/chat/", "/nothing"]) {
+    const answer = await bench.sendBytes(`GET ${path} HTTP/1.1\r\nHost: evil.example\r\n\r\n`);
+    expect(answer).toMatch(/^HTTP\/1\.1 421 [^]*application\/problem\+json[^]*"code":"MISDIRECTED"/);
+  }
 });
 
 function info(streamId: string, status: StreamInfo["head"]["status"]): StreamInfo {
@@ -194,6 +218,6 @@ function info(streamId: string, status: StreamInfo["head"]["status"]): StreamInf
     endedMs: 3,
     options: null,
     beatIntervalMs: null,
-    cancelWish: null,
+    cancelRequest: null,
   };
 }

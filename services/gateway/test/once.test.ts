@@ -1,5 +1,5 @@
 import { StreamError, type StreamInfo } from "@sluice/core";
-import type { MemoryLog, MemoryPromptDesk, MemoryRequestRecords, MemoryStreamLog } from "@sluice/memory";
+import type { MemoryLog, MemoryPromptQueue, MemoryRequestRecords, MemoryStreamLog } from "@sluice/memory";
 import { memoryGatewayPorts } from "@sluice/testing";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Bench, ndjson, NDJSON, storedTexts, text, type Answer } from "./gateway-bench.ts";
@@ -7,13 +7,13 @@ import { Bench, ndjson, NDJSON, storedTexts, text, type Answer } from "./gateway
 let log: MemoryLog;
 let streamLog: MemoryStreamLog;
 let records: MemoryRequestRecords;
-let promptDesk: MemoryPromptDesk;
+let promptQueue: MemoryPromptQueue;
 /** Two gateways of one system. */
 let benches: [Bench, Bench];
 
 beforeEach(async () => {
   const ports = memoryGatewayPorts();
-  ({ memory: log, log: streamLog, records, promptDesk } = ports);
+  ({ memory: log, log: streamLog, records, promptQueue } = ports);
   benches = [await new Bench(ports).listen(), await new Bench(ports).listen()];
 });
 afterEach(async () => {
@@ -320,7 +320,7 @@ describe("a batch", () => {
 describe("prompts with a key", () => {
   test("go to a worker once", async () => {
     const asked: string[] = [];
-    promptDesk.serve(async ({ streamId }) => void asked.push(streamId));
+    promptQueue.serve(async ({ streamId }) => void asked.push(streamId));
     const first = await post(0, "/prompts", { prompt: "why?" }, "k1");
     const again = await post(1, "/prompts", { prompt: "why?" }, "k1");
     expect(again.body).toEqual(first.body);
@@ -331,7 +331,7 @@ describe("prompts with a key", () => {
 
   test("are refused for the moment while the first is being taken up, and may come again where it failed", async () => {
     const gate = Promise.withResolvers<void>();
-    const worker = promptDesk.serve(() => gate.promise);
+    const worker = promptQueue.serve(() => gate.promise);
     const first = post(0, "/prompts", { prompt: "why?" }, "k1");
     await vi.waitFor(async () => {
       expect(await post(1, "/prompts", { prompt: "why?" }, "k1")).toMatchObject({
@@ -342,7 +342,7 @@ describe("prompts with a key", () => {
     gate.reject(new StreamError("OVERLOADED", "as many answers as it may"));
     expect((await first).status).toBe(503);
     worker.close();
-    promptDesk.serve(async () => {});
+    promptQueue.serve(async () => {});
     await vi.waitFor(async () =>
       expect((await post(1, "/prompts", { prompt: "why?" }, "k1")).status).toBe(201),
     );
@@ -372,6 +372,6 @@ function info(streamId: string): StreamInfo {
     endedMs: null,
     options: null,
     beatIntervalMs: null,
-    cancelWish: null,
+    cancelRequest: null,
   };
 }

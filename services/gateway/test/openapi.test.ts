@@ -1,10 +1,9 @@
-import { mountedRoutes } from "@sluice/runtime";
 import {
   MemoryChunkCache,
   MemoryEdgePeers,
   MemoryPartitionLeases,
   MemoryPartitionLog,
-  MemoryReaderCensus,
+  MemoryReaderPresence,
   MemoryRejectedElements,
   MemoryServiceReports,
 } from "@sluice/memory";
@@ -32,14 +31,14 @@ test.each([
       rejected: new MemoryRejectedElements(log),
       reports: new MemoryServiceReports(),
       peers: new MemoryEdgePeers(),
-      census: new MemoryReaderCensus(),
+      presence: new MemoryReaderPresence(),
     });
     await using bench = await new Bench({ ...ports, ...(hasControl ? { control } : {}) }).listen();
     const { body } = await bench.call("GET", "/openapi.json");
     const described = Object.entries(body["paths"] as Record<string, object>).flatMap(([path, methods]) =>
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
     );
-    const mounted = mountedRoutes(bench.gateway.app)
+    const mounted = bench.gateway.routes
       .filter(({ path }) => !PAGES.includes(path))
       .map(({ method, path }) => `${method} ${path.replace(/:(\w+)/g, "{$1}")}`);
     expect(described.toSorted()).toEqual(mounted.toSorted());

@@ -1,5 +1,6 @@
 import {
   partitionOf,
+  type CacheSpace,
   type CancelFeed,
   type ChunkCache,
   type LiveFeed,
@@ -7,7 +8,7 @@ import {
   type PartitionLeases,
   type PartitionLog,
   type PressureFeed,
-  type ReaderCensus,
+  type ReaderPresence,
   type ReceiptFeed,
   type StreamLog,
 } from "@sluice/core";
@@ -19,8 +20,9 @@ import { PartitionOwner } from "./partition/partition-owner.ts";
 import { lookAtLog } from "./partition/resume-position.ts";
 import { PressureAnnouncer } from "./partition/pressure-announcer.ts";
 import { RebuildGate } from "./rebuild/rebuild-gate.ts";
-import { SharedLook } from "./partition/shared-call.ts";
-import type { IngestSettings } from "./settings.ts";
+import { SharedCall } from "./partition/shared-call.ts";
+import type { IngestSettings } from "./config.ts";
+import { StorageWatch } from "./storage-watch.ts";
 import { StreamEnder } from "./endings/stream-ender.ts";
 
 export interface IngesterOptions {
@@ -28,10 +30,12 @@ export interface IngesterOptions {
   /** The same log, for the ends of streams that their producers don't end. */
   streamLog: StreamLog;
   cache: ChunkCache;
+  /** Says how full the cache is; absent: it has no bound that is known. */
+  cacheSpace?: CacheSpace;
   leases: PartitionLeases;
   liveFeed: LiveFeed;
   cancelFeed: Pick<CancelFeed, "answerCancels" | "tellProducer">;
-  readerCensus: Pick<ReaderCensus, "countReaders">;
+  readerPresence: Pick<ReaderPresence, "countReaders">;
   pressureFeed: Pick<PressureFeed, "publishPressure">;
   receiptFeed: ReceiptFeed;
   settings: IngestSettings;
@@ -65,17 +69,27 @@ export function startIngester(options: IngesterOptions): Ingester {
     leases,
     liveFeed,
     cancelFeed,
-    readerCensus,
+    readerPresence,
     pressureFeed,
     receiptFeed,
     settings,
     logger,
     registry,
   } = options;
-  const metrics = createIngestMetrics(registry, () => ownership.lags());
+  const storage = new StorageWatch({
+    log,
+    cacheSpace: options.cacheSpace ?? null,
+    maxStreamBytes: settings.maxStreamBytes,
+    logger,
+  });
+  const metrics = createIngestMetrics(
+    registry,
+    () => ownership.lags(),
+    () => storage.spaces,
+  );
   const ender = new StreamEnder({ log: streamLog, cache, metrics, logger });
   const rebuilds = new RebuildGate(settings.maxConcurrentRebuilds);
-  const standing = new SharedLook(() => lookAtLog(log, cache));
+  const logState = new SharedCall(() => lookAtLog(log, cache));
   const ownership: Ownership = new Ownership({
     self: options.instance ?? createInstanceName(),
     partitions: log.partitions,
@@ -89,8 +103,8 @@ export function startIngester(options: IngesterOptions): Ingester {
         cache,
         liveFeed,
         cancelFeed,
-        readerCensus,
-        standing,
+        readerPresence,
+        logState,
         receiptFeed,
         rebuilds,
         ender,
@@ -127,6 +141,7 @@ export function startIngester(options: IngesterOptions): Ingester {
     close: () => {
       beats.close();
       pressure.close();
+      storage.close();
       return ownership.close();
     },
   };

@@ -45,7 +45,7 @@ test("a stream without a producer that hears ends at once, as cancelled", async 
   await expect.poll(() => bench.endOf("s"), DEADLINE).toMatchObject(cancelled);
   expect(await bench.cache.readInfo("s")).toMatchObject({
     head: { status: "cancelled", sequence: 2 },
-    cancelWish: { reason: "requested" },
+    cancelRequest: { reason: "requested" },
   });
   expect(await samples(registry, "ends_published_total")).toMatchObject([
     { labels: { code: "CANCELLED" }, value: 1 },
@@ -68,7 +68,7 @@ test("a stream that its producer has ended is not cancelled: who asks learns how
   await handle.sendComplete();
   await expect.poll(() => bench.endOf("s"), DEADLINE).not.toBeNull();
   expect(await cancel(bench, "s")).toEqual({ kind: "ended", status: "completed" });
-  expect(await bench.cache.readInfo("s")).toMatchObject({ cancelWish: null, head: { sequence: 1 } });
+  expect(await bench.cache.readInfo("s")).toMatchObject({ cancelRequest: null, head: { sequence: 1 } });
 });
 
 test("a wish that is repeated ends its stream once, and is answered to the last", async () => {
@@ -181,7 +181,7 @@ test("a wish outlives its owner: the next one finds it in the record", async () 
   const listening = bench.cancelFeed.onCancel("s", () => {});
   await cancel(bench, "s");
   await ingester.close();
-  expect(await bench.cache.readInfo("s")).toMatchObject({ cancelWish: { reason: "requested" } });
+  expect(await bench.cache.readInfo("s")).toMatchObject({ cancelRequest: { reason: "requested" } });
   listening.close();
   bench.ingest({ cancelGraceMs: 60_000 });
   await expect.poll(() => bench.endOf("s"), DEADLINE).toMatchObject(cancelled);
@@ -229,7 +229,7 @@ test("nothing ends while producers can't be told: they may be there", async () =
 
 test("an abandoned stream is cancelled, also by an owner that finds it; one that is read or doesn't ask for it is not", async () => {
   await using bench = start();
-  const readers = bench.readerCensus.answerCensus((streamId) => (streamId === "read" ? 1 : 0));
+  const readers = bench.readerPresence.answerPresence((streamId) => (streamId === "read" ? 1 : 0));
   bench.closeAfterwards(readers);
   const options = { cancel_when_abandoned_seconds: 5 };
   const { manager } = bench.producer();

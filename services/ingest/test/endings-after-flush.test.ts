@@ -28,7 +28,7 @@ async function owned(streamIds: readonly string[], settings = {}) {
 
 test.each([
   ["to be looked after", {}],
-  ["to be ended as idle, too", { idleLimitMs: 50 }],
+  ["to be ended as idle, too", { idleLimitSeconds: 0.05 }],
 ])("while streams are brought back after a flush %s, another can be cancelled", async (_, settings) => {
   const { bench, letOn } = await owned(["slow", "slower"], settings);
   await using _bench = bench;

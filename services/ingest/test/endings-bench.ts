@@ -5,16 +5,16 @@ import type {
   PartitionLeases,
   PartitionLog,
   PressureFeed,
-  ReaderCensus,
+  ReaderPresence,
   ReceiptFeed,
   StreamLog,
   Subscription,
 } from "@sluice/core";
 import { StreamManager } from "@sluice/producer";
-import { createLogger, createRegistry } from "@sluice/runtime";
+import { createLogger, createRegistry, defaultSettings } from "@sluice/runtime";
 import type { Registry } from "prom-client";
 import { startIngester, type Ingester } from "../src/ingester.ts";
-import type { IngestSettings } from "../src/settings.ts";
+import { ingestConfigSchema, type IngestSettings } from "../src/config.ts";
 
 export const PRODUCER_TIMEOUT_MS = 300;
 export const BEAT_INTERVAL_MS = 40;
@@ -22,17 +22,14 @@ export const CANCEL_GRACE_MS = 400;
 export const DEADLINE = { timeout: 5_000 };
 
 const SETTINGS: IngestSettings = {
+  ...defaultSettings(ingestConfigSchema),
   maxChunkBytes: 1024,
-  chunkTtlSeconds: 300,
-  idleLimitMs: 60_000,
+  idleLimitSeconds: 60,
   producerTimeoutMs: PRODUCER_TIMEOUT_MS,
   cancelGraceMs: CANCEL_GRACE_MS,
-  maxStreamChunks: 1_000_000,
   maxStreamBytes: 1e6,
-  maxStreamAgeMs: 3_600_000,
   leaseTtlMs: 200,
   leaseRenewMs: 50,
-  maxConcurrentRebuilds: 4,
   maxBatchMessages: 16,
   maxPendingMessages: 64,
   maxPendingBytes: 1024 * 1024,
@@ -46,7 +43,7 @@ interface LifePorts {
   leases: PartitionLeases;
   openFeed(): LiveFeed;
   cancelFeed: CancelFeed;
-  readerCensus: ReaderCensus;
+  readerPresence: ReaderPresence;
   pressureFeed: PressureFeed;
   receiptFeed: ReceiptFeed;
   /** Readers and subscriptions that haven't been closed. */
@@ -80,7 +77,7 @@ export function lifeBench<Ports extends LifePorts>(ports: Ports): Ports & LifeBe
         leases: parts.leases ?? ports.leases,
         liveFeed: parts.liveFeed ?? ports.openFeed(),
         cancelFeed: ports.cancelFeed,
-        readerCensus: ports.readerCensus,
+        readerPresence: ports.readerPresence,
         pressureFeed: ports.pressureFeed,
         receiptFeed: ports.receiptFeed,
         settings: { ...SETTINGS, ...settings },

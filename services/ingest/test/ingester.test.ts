@@ -1,5 +1,5 @@
 import { isJump, partitionOf, StreamError, type ChunkCache, type PartitionLeases } from "@sluice/core";
-import { createLogger, createRegistry } from "@sluice/runtime";
+import { createLogger, createRegistry, defaultSettings } from "@sluice/runtime";
 import {
   MemoryCancelFeed,
   MemoryChunkCache,
@@ -9,7 +9,7 @@ import {
   MemoryPartitionLeases,
   MemoryPartitionLog,
   MemoryPressureFeed,
-  MemoryReaderCensus,
+  MemoryReaderPresence,
   MemoryReceiptFeed,
   MemoryStreamLog,
   type MemoryCacheSnapshot,
@@ -17,23 +17,20 @@ import {
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, expect, test } from "vitest";
 import { startIngester, type Ingester } from "../src/ingester.ts";
-import type { IngestSettings } from "../src/settings.ts";
+import { ingestConfigSchema, type IngestSettings } from "../src/config.ts";
 
 const PARTITIONS = 4;
 const LEASE_TTL_MS = 400;
 
 const SETTINGS: IngestSettings = {
+  ...defaultSettings(ingestConfigSchema),
   maxChunkBytes: 1024,
-  chunkTtlSeconds: 300,
-  idleLimitMs: 60_000,
+  idleLimitSeconds: 60,
   producerTimeoutMs: 15_000,
   cancelGraceMs: 400,
-  maxStreamChunks: 1_000_000,
   maxStreamBytes: 1e9,
-  maxStreamAgeMs: 3_600_000,
   leaseTtlMs: LEASE_TTL_MS,
   leaseRenewMs: 100,
-  maxConcurrentRebuilds: 4,
   maxBatchMessages: 16,
   maxPendingMessages: 64,
   maxPendingBytes: 1024 * 1024,
@@ -85,7 +82,7 @@ class World {
       leases: this.#throughNetwork(this.leases, replica),
       liveFeed,
       cancelFeed: new MemoryCancelFeed(),
-      readerCensus: new MemoryReaderCensus(),
+      readerPresence: new MemoryReaderPresence(),
       pressureFeed: new MemoryPressureFeed(),
       receiptFeed: new MemoryReceiptFeed(),
       settings: SETTINGS,

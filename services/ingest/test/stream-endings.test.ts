@@ -17,7 +17,7 @@ const NEW_STREAM: StreamInfo = {
   endedMs: null,
   options: null,
   beatIntervalMs: BEAT_INTERVAL_MS,
-  cancelWish: null,
+  cancelRequest: null,
 };
 
 const lost = { type: "Error", code: "PRODUCER_LOST" };
@@ -164,7 +164,7 @@ test("an owner without a connection takes its own deafness for nobody's death", 
 
 test("a stream that nobody writes ends after the idle limit, also one whose producer beats or whose record is lost", async () => {
   await using bench = start();
-  bench.ingest({ idleLimitMs: 400 });
+  bench.ingest({ idleLimitSeconds: 0.4 });
   bench.log.publishBare("bare", Buffer.from('{"type":"Text","content":"a"}'));
   bench.log.publishBare("lost", Buffer.from('{"type":"Text","content":"a"}'));
   await bench.producer().manager.createStream({ streamId: "beating" });
@@ -226,7 +226,7 @@ test("a chunk in flight wins over the end", async () => {
     return append(message);
   };
   let raced = 0;
-  bench.ingest({ idleLimitMs: 300 }, { streamLog: racing });
+  bench.ingest({ idleLimitSeconds: 0.3 }, { streamLog: racing });
   bench.log.publishBare("s", Buffer.from('{"type":"Text","content":"a"}'));
   await expect.poll(() => bench.endOf("s"), DEADLINE).toMatchObject({ code: "IDLE_TIMEOUT" });
   expect(await bench.cache.readInfo("s")).toMatchObject({ head: { sequence: 5 }, chunkCount: 5 });
@@ -234,7 +234,7 @@ test("a chunk in flight wins over the end", async () => {
 
 test("a stream whose messages have been purged from the log can still be ended", async () => {
   await using bench = start();
-  bench.ingest({ idleLimitMs: 300 });
+  bench.ingest({ idleLimitSeconds: 0.3 });
   bench.log.publishBare("s", Buffer.from('[{"type":"Text","content":"a"},{"type":"Text","content":"b"}]'));
   await expect.poll(() => bench.cache.readInfo("s"), DEADLINE).toMatchObject({ head: { sequence: 2 } });
   bench.log.purgeBefore("s", Infinity);
@@ -246,7 +246,7 @@ test("a stream whose messages have been purged from the log can still be ended",
 test.each([
   ["chunks", { maxStreamChunks: 20 }, "A stream may have at most 20 chunks."],
   ["bytes", { maxStreamBytes: 2_000 }, "A stream may have at most 2000 bytes."],
-  ["age", { maxStreamAgeMs: 200 }, "A stream may be at most 0.2 seconds old."],
+  ["age", { maxStreamAgeSeconds: 0.2 }, "A stream may be at most 0.2 seconds old."],
 ] as const)(
   "a stream past its limit of %s ends, though its producer never pauses",
   async (_, settings, error) => {

@@ -4,7 +4,7 @@ import {
   MemoryEdgePeers,
   MemoryLiveBus,
   MemoryLiveFeed,
-  MemoryReaderCensus,
+  MemoryReaderPresence,
 } from "@sluice/memory";
 
 /** What several edges of one system share. */
@@ -13,7 +13,7 @@ export interface MemoryWorld {
   readonly bus: MemoryLiveBus;
   readonly peers: MemoryEdgePeers;
   readonly cancelFeed: MemoryCancelFeed;
-  readonly readerCensus: MemoryReaderCensus;
+  readonly readerPresence: MemoryReaderPresence;
 }
 
 export interface MemoryEdgePorts extends MemoryWorld {
@@ -33,7 +33,7 @@ export function memoryWorld(): MemoryWorld {
     bus: new MemoryLiveBus(),
     peers: new MemoryEdgePeers(),
     cancelFeed: new MemoryCancelFeed(),
-    readerCensus: new MemoryReaderCensus(),
+    readerPresence: new MemoryReaderPresence(),
   };
 }
 

@@ -2,8 +2,9 @@ import { CONTROL_OPERATIONS, GATEWAY_OPERATIONS, openApiDocument } from "@sluice
 import { DescribedAnswers } from "./described-answers.ts";
 import {
   MemoryCancelFeed,
+  MemoryClientQuotas,
   MemoryLog,
-  MemoryPromptDesk,
+  MemoryPromptQueue,
   MemoryRequestRecords,
   MemoryStreamLog,
 } from "@sluice/memory";
@@ -18,9 +19,10 @@ export function memoryGatewayPorts() {
   return {
     memory,
     log: new MemoryStreamLog(memory),
-    promptDesk: new MemoryPromptDesk(),
+    promptQueue: new MemoryPromptQueue(),
     cancelFeed: new MemoryCancelFeed(),
     records: new MemoryRequestRecords(),
+    quotas: new MemoryClientQuotas(),
     answers,
   };
 }

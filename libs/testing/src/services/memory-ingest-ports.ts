@@ -7,7 +7,7 @@ import {
   MemoryPartitionLeases,
   MemoryPartitionLog,
   MemoryPressureFeed,
-  MemoryReaderCensus,
+  MemoryReaderPresence,
   MemoryReceiptFeed,
   MemoryStreamLog,
 } from "@sluice/memory";
@@ -33,7 +33,7 @@ export function memoryIngestPorts() {
     /** Whoever holds these doesn't know of whoever holds others. */
     openLeases,
     openFeed: () => new MemoryLiveFeed(bus),
-    readerCensus: new MemoryReaderCensus(),
+    readerPresence: new MemoryReaderPresence(),
     pressureFeed: new MemoryPressureFeed(),
     receiptFeed: new MemoryReceiptFeed(),
     countOpen: () => log.openReaders + bus.openSubscriptions + cancelFeed.openSubscriptions,

@@ -1,9 +1,9 @@
 import { retryFrame } from "@sluice/protocol";
 import type { Connection } from "./connection.ts";
-import type { ConnectionTracker } from "./connection-registry.ts";
+import type { ConnectionRegistry } from "./connection-registry.ts";
 import type { EdgeMetrics } from "../metrics.ts";
 import { jitteredRetryMs } from "./retry-delay.ts";
-import type { EdgeSettings } from "../settings.ts";
+import type { EdgeSettings } from "../config.ts";
 
 // Connections that came together must not go together: each has its own limit, from four fifths to six fifths.
 const JITTER = 0.2;
@@ -14,16 +14,16 @@ const LONGEST_ROUND_MS = 5_000;
 export class ConnectionAges {
   readonly #timer: NodeJS.Timeout | undefined;
   readonly #limits = new WeakMap<Connection, number>();
-  readonly #tracker: ConnectionTracker;
+  readonly #connectionRegistry: ConnectionRegistry;
   readonly #settings: Pick<EdgeSettings, "maxConnectionAgeMs" | "retryMs">;
   readonly #metrics: EdgeMetrics;
 
   constructor(
-    tracker: ConnectionTracker,
+    connectionRegistry: ConnectionRegistry,
     settings: Pick<EdgeSettings, "maxConnectionAgeMs" | "retryMs">,
     metrics: EdgeMetrics,
   ) {
-    this.#tracker = tracker;
+    this.#connectionRegistry = connectionRegistry;
     this.#settings = settings;
     this.#metrics = metrics;
     const { maxConnectionAgeMs } = settings;
@@ -38,11 +38,11 @@ export class ConnectionAges {
 
   #look(): void {
     const nowMs = Date.now();
-    for (const { connection, connectedMs } of this.#tracker.all) {
+    for (const { connection, connectedMs } of this.#connectionRegistry.all) {
       if (nowMs - connectedMs < this.#limitOf(connection)) continue;
       this.#limits.set(connection, Infinity);
       this.#metrics.aged.inc();
-      connection.end(Buffer.from(retryFrame(jitteredRetryMs(this.#settings.retryMs))));
+      connection.breakOff(Buffer.from(retryFrame(jitteredRetryMs(this.#settings.retryMs))));
     }
   }
 

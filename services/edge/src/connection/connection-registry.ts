@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { byCodeUnits, type ConnectionPage, type ConnectionQuery, type ConnectionRecord } from "@sluice/core";
 import type { Connection } from "./connection.ts";
 import { MultiConnection } from "./multi-connection.ts";
@@ -15,6 +15,10 @@ export interface TrackedConnection {
   readonly carries: MultiConnection | Subscriber;
 }
 
+interface Listable extends TrackedConnection {
+  readonly listedId: string;
+}
+
 // Readers send what they like; without this bound it is kept as often as there are connections.
 const MAX_USER_AGENT = 256;
 
@@ -26,10 +30,10 @@ const MAX_PAGE_CHARACTERS = 256 * 1024;
  * whatever comes first: bytes that nobody takes (stall time-out), heartbeats that nobody acknowledges (TCP, some 15 minutes
  * on Linux), and, where a frozen client's or a proxy's kernel goes on acknowledging, the connection's age.
  */
-export class ConnectionTracker {
+export class ConnectionRegistry {
   /** Different for each running process, so that an id leads to the pod that has the connection. */
   readonly podId = randomBytes(6).toString("base64url");
-  readonly #tracked = new Map<string, TrackedConnection>();
+  readonly #tracked = new Map<string, Listable>();
   readonly #connections = new Set<Connection>();
 
   get connections(): ReadonlySet<Connection> {
@@ -47,7 +51,7 @@ export class ConnectionTracker {
 
   add(tracked: TrackedConnection): void {
     const userAgent = tracked.userAgent.slice(0, MAX_USER_AGENT);
-    this.#tracked.set(tracked.id, { ...tracked, userAgent });
+    this.#tracked.set(tracked.id, { ...tracked, userAgent, listedId: listedIdOf(tracked.id) });
     this.#connections.add(tracked.connection);
   }
 
@@ -60,13 +64,14 @@ export class ConnectionTracker {
     return this.#tracked.get(connectionId);
   }
 
+  /** A page in the order of listed ids, none of which gives any power over its connection. */
   list({ after, limit }: ConnectionQuery): ConnectionPage {
-    const following = [...this.#tracked.keys()].filter((id) => id > after).toSorted(byCodeUnits);
+    const following = [...this.#tracked.values()]
+      .filter(({ listedId }) => listedId > after)
+      .toSorted((left, right) => byCodeUnits(left.listedId, right.listedId));
     const connections: ConnectionRecord[] = [];
     let characters = 0;
-    for (const id of following.slice(0, limit)) {
-      const tracked = this.#tracked.get(id);
-      if (tracked === undefined) continue;
+    for (const tracked of following.slice(0, limit)) {
       const record = recordOf(tracked);
       characters += JSON.stringify(record).length;
       if (characters > MAX_PAGE_CHARACTERS && connections.length > 0) break;
@@ -81,7 +86,19 @@ export function podOf(connectionId: string): string | null {
   return /^([\w-]{8})\.[\w-]{16}$/.exec(connectionId)?.[1] ?? null;
 }
 
-function recordOf(tracked: TrackedConnection): ConnectionRecord {
+/**
+ * The name under which operators see a connection: its pod, and a hash of its id. Whoever reads the list learns nothing
+ * that changes a connection, since an id has 96 random bits.
+ */
+export function listedIdOf(connectionId: string): string {
+  const [pod = ""] = connectionId.split(".");
+  return `${pod}.${createHash("sha256").update(connectionId).digest("base64url").slice(0, LISTED_HASH_CHARACTERS)}`;
+}
+
+// Longer than the random part of an id, so that one is never taken for the other.
+const LISTED_HASH_CHARACTERS = 22;
+
+function recordOf(tracked: Listable): ConnectionRecord {
   const { carries } = tracked;
   const subscribers = carries instanceof MultiConnection ? carries.subscribers() : [carries];
   const streams = Array.from(subscribers, ({ streamId, cursor, phase }) => ({
@@ -89,6 +106,13 @@ function recordOf(tracked: TrackedConnection): ConnectionRecord {
     lastSequence: cursor,
     phase,
   }));
-  const { id, connectedMs, connection, address, userAgent } = tracked;
-  return { connectionId: id, streams, connectedMs, lastSeenMs: connection.lastSeenMs, address, userAgent };
+  const { listedId, connectedMs, connection, address, userAgent } = tracked;
+  return {
+    connectionId: listedId,
+    streams,
+    connectedMs,
+    lastSeenMs: connection.lastSeenMs,
+    address,
+    userAgent,
+  };
 }

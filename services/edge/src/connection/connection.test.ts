@@ -1,10 +1,10 @@
 import { once } from "node:events";
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
-import { createRegistry } from "@sluice/runtime";
+import { createRegistry, defaultSettings } from "@sluice/runtime";
 import { expect, test } from "vitest";
 import { Connection } from "./connection.ts";
 import { createEdgeMetrics } from "../metrics.ts";
-import { DEFAULT_EDGE_SETTINGS } from "../settings.ts";
+import { edgeConfigSchema } from "../config.ts";
 import { WriteTick } from "./write-tick.ts";
 
 // Each more than the kernel takes from a connection that nobody reads.
@@ -21,8 +21,10 @@ test("an end in the very turn in which a full socket has drained is written once
     connections: () => 0,
     streams: () => 0,
     subscribers: () => ({ replay: 0, live: 0, lagging: 0, ended: 0, waiting: 0 }),
+    reads: () => ({ inFlight: 0, inFlightBytes: 0, waiting: 0 }),
+    sockets: () => [],
   });
-  const settings = { ...DEFAULT_EDGE_SETTINGS, maxBufferBytes: 64 * 1024 * 1024 };
+  const settings = { ...defaultSettings(edgeConfigSchema), maxBufferBytes: 64 * 1024 * 1024 };
   const connection = new Connection(socket, new WriteTick(), settings, metrics, {});
   connection.push(REPLAYED, 1);
   // Before the connection hears of it, as a live range that ends the stream may come.

@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import type { EdgeMetrics } from "../metrics.ts";
-import type { EdgeSettings } from "../settings.ts";
+import type { EdgeSettings } from "../config.ts";
 import type { WriteTick } from "./write-tick.ts";
 
 type ConnectionSettings = Pick<
@@ -44,6 +44,8 @@ export class Connection {
   #isBlocked = false;
   #isCountedSlow = false;
   #isEnding = false;
+  /** Written after all that is queued. */
+  #lastWords = "";
   #isClosed = false;
   #drainWaiters: (() => void)[] = [];
   /** Heartbeat rounds since the last write; kept here so that silence needs no clock. */
@@ -132,11 +134,27 @@ export class Connection {
     });
   }
 
-  /** Ends the response after all that is queued, which a full socket may delay for as long as a stall may take. */
-  end(lastFrames?: Uint8Array): void {
+  /**
+   * Ends the response after all that is queued, which a full socket may delay for as long as a stall may take: nothing
+   * more will ever come.
+   */
+  end(): void {
+    this.#finishWith(LAST_CHUNK);
+  }
+
+  /**
+   * Closes the connection after all that is queued and leaves the response unfinished: its reader is to come again.
+   * Readers that take a clean end for the end of the stream (decision 0020) come again after this one.
+   */
+  breakOff(lastFrames?: Uint8Array): void {
     if (lastFrames !== undefined) this.push(lastFrames, 0);
+    this.#finishWith("");
+  }
+
+  #finishWith(lastWords: string): void {
     if (this.#isEnding || this.#isClosed) return;
     this.#isEnding = true;
+    this.#lastWords = this.#isChunked ? lastWords : "";
     if (!this.#isBlocked) this.#scheduleNow();
   }
 
@@ -176,7 +194,7 @@ export class Connection {
     if (socket.writableEnded) return;
     if (this.#isEnding) socket.cork();
     if (this.#queue.length > 0) this.#writeQueue();
-    if (this.#isEnding && this.#isChunked) socket.write(LAST_CHUNK);
+    if (this.#lastWords !== "") socket.write(this.#lastWords);
     while (socket.writableCorked > 0) socket.uncork();
     if (this.#isEnding) {
       socket.destroySoon();

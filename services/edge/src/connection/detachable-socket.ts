@@ -7,7 +7,7 @@ import { Duplex } from "node:stream";
  * Node keeps parser, request, response, headers and router of a response until it ends: 15 KB that a stream of events
  * doesn't need, and a write through all of it costs more than one to the socket.
  */
-export class RequestSocket extends Duplex {
+export class DetachableSocket extends Duplex {
   #socket: Socket | null;
   readonly #onData = (bytes: Buffer): void => {
     if (!this.push(bytes)) this.#socket?.pause();
@@ -21,6 +21,11 @@ export class RequestSocket extends Duplex {
     super({ allowHalfOpen: true });
     this.#socket = socket;
     this.#listen(socket, "on");
+  }
+
+  /** Its socket was taken over: HTTP has nothing to do with it any more. */
+  get isDetached(): boolean {
+    return this.#socket === null;
   }
 
   get remoteAddress(): string | undefined {
@@ -41,11 +46,12 @@ export class RequestSocket extends Duplex {
     const socket = this.#socket;
     if (socket === null) throw new Error("a connection was taken over twice");
     socket.cork();
-    response.setHeader("Connection", "close");
+    // Not "close", which the response's end will be all the same: Node 20's fetch takes a cut for the end where it reads that.
+    response.removeHeader("Connection");
     response.flushHeaders();
     this.#socket = null;
     this.#listen(socket, "off");
-    response.end();
+    response.end(() => this.destroySoon());
     return socket.setTimeout(0).resume();
   }
 

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { retryFrame } from "@sluice/protocol";
 import type { Connection } from "./connection.ts";
 import { jitteredRetryMs } from "./retry-delay.ts";
-import type { EdgeSettings } from "../settings.ts";
+import type { EdgeSettings } from "../config.ts";
 
 // Fine enough to be even, coarse enough to be cheap.
 const STEP_MS = 50;
@@ -22,7 +22,7 @@ export async function closeStaggered(
     const waiting = [...connections].filter((connection) => !told.has(connection));
     for (const connection of waiting.slice(0, Math.ceil(waiting.length / stepsLeft))) {
       told.add(connection);
-      connection.end(Buffer.from(retryFrame(jitteredRetryMs(retryMs))));
+      connection.breakOff(Buffer.from(retryFrame(jitteredRetryMs(retryMs))));
     }
     await sleep(Math.min(STEP_MS, drainTimeoutMs));
   }

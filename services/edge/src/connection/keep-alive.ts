@@ -7,7 +7,7 @@ const ROUNDS = 4;
 const HEARTBEAT = Buffer.from(commentFrame("heartbeat"));
 
 /** One timer for all connections: a comment to each that has had nothing for almost `intervalMs`. */
-export class Heartbeats {
+export class KeepAlive {
   readonly #timer: NodeJS.Timeout;
 
   constructor(connections: Iterable<Connection>, intervalMs: number) {

@@ -1,4 +1,4 @@
-import { StreamError, type StartPoint } from "@sluice/core";
+import { Mutex, StreamError, type StartPoint } from "@sluice/core";
 import {
   connectionFrame,
   encodeMultiPosition,
@@ -11,10 +11,9 @@ import {
 } from "@sluice/protocol";
 import type { Connection } from "./connection.ts";
 import type { Hub } from "../stream/hub.ts";
-import type { Outlet } from "../stream/frame-sink.ts";
-import { Patience } from "../stream/retry-window.ts";
+import type { FrameSink } from "../stream/frame-sink.ts";
+import { RetryWindow } from "../stream/retry-window.ts";
 import type { Opening, Subscriber } from "../stream/subscriber.ts";
-import { Turns } from "../stream/turns.ts";
 
 interface Followed {
   readonly subscriber: Subscriber;
@@ -31,7 +30,7 @@ const WITHOUT_IDS = new WeakMap<Uint8Array, Uint8Array>();
  *
  *   follow (each) ──▶ opened ──▶ attach ──▶ … add, drop … ──▶ the last stream is over: the response ends
  *
- * What can't be resolved for one stream within the patience ends the connection as a whole, and the reader comes again.
+ * What can't be resolved for one stream within the retry window ends the connection as a whole, and the reader comes again.
  */
 export class MultiConnection {
   readonly id: string;
@@ -39,12 +38,13 @@ export class MultiConnection {
   /** The streams of the URL, in its order. */
   readonly #listed: readonly string[];
   readonly #isCompact: boolean;
+  readonly #address: string;
   readonly #streams = new Map<string, Followed>();
   readonly #dropped = new Set<string>();
   /** Called for each id that nobody knows. */
   readonly #onUnknown: () => void;
-  readonly #patiences = new Set<Patience>();
-  readonly #turns = new Turns();
+  readonly #retryWindows = new Set<RetryWindow>();
+  readonly #turns = new Mutex();
   #connection: Connection | null = null;
   /** What is to be told once there is a connection. */
   #notices: string[] = [];
@@ -57,12 +57,13 @@ export class MultiConnection {
   constructor(
     id: string,
     hub: Hub,
-    options: { listed: readonly string[]; isCompact: boolean; onUnknown: () => void },
+    options: { listed: readonly string[]; isCompact: boolean; address: string; onUnknown: () => void },
   ) {
     this.id = id;
     this.#hub = hub;
     this.#listed = options.listed;
     this.#isCompact = options.isCompact;
+    this.#address = options.address;
     this.#onUnknown = options.onUnknown;
   }
 
@@ -95,7 +96,7 @@ export class MultiConnection {
         (error: unknown) => {
           reject(error instanceof Error ? error : new Error(String(error)));
           this.#isBroken = true;
-          this.#connection?.end();
+          this.#connection?.breakOff();
         },
       );
     });
@@ -108,7 +109,7 @@ export class MultiConnection {
     connection.push(Buffer.from(opening + this.#notices.join("")), 0);
     this.#notices = [];
     for (const followed of this.#streams.values()) if (followed.state === "following") this.#start(followed);
-    if (this.#isBroken) connection.end();
+    if (this.#isBroken) connection.breakOff();
     else this.#endWhenOver();
   }
 
@@ -144,12 +145,13 @@ export class MultiConnection {
       else this.#end(streamId, followed, endNotice(followed.subscriber));
     } catch (error) {
       followed.subscriber.leave();
-      if (this.#streams.get(streamId) === followed) {
-        if (previous === undefined) this.#streams.delete(streamId);
-        else this.#streams.set(streamId, previous);
-        // The others may have ended meanwhile, and the response not, for this one. One that carries nothing waits for more.
-        if (this.#streams.size > 0) this.#endWhenOver();
-      }
+      if (this.#isClosed) throw new StreamError("CONNECTION_NOT_FOUND", "the connection has ended");
+      // It was dropped meanwhile, and what was being read for it given up.
+      if (this.#streams.get(streamId) !== followed) return;
+      if (previous === undefined) this.#streams.delete(streamId);
+      else this.#streams.set(streamId, previous);
+      // The others may have ended meanwhile, and the response not, for this one. One that carries nothing waits for more.
+      if (this.#streams.size > 0) this.#endWhenOver();
       throw error;
     }
   }
@@ -168,22 +170,30 @@ export class MultiConnection {
   /** Takes all its readers off their streams. To be called when the response is over, for whatever reason. Idempotent. */
   close(): void {
     this.#isClosed = true;
-    for (const patience of this.#patiences) patience.cancel();
+    for (const retryWindow of this.#retryWindows) retryWindow.cancel();
     for (const { subscriber } of this.#streams.values()) subscriber.leave();
   }
 
   #join(streamId: string, start: StartPoint): Followed {
-    return { subscriber: this.#hub.join(streamId, { start, isCompact: this.#isCompact }), state: "opening" };
+    const reading = { start, isCompact: this.#isCompact, address: this.#address };
+    return { subscriber: this.#hub.join(streamId, reading), state: "opening" };
   }
 
   /** @returns whether there is something to send */
   async #open(streamId: string, followed: Followed, waitMs: number): Promise<boolean> {
     const { subscriber } = followed;
-    const patience = new Patience(waitMs);
-    this.#patiences.add(patience);
+    const retryWindow = new RetryWindow(waitMs);
+    this.#retryWindows.add(retryWindow);
     const isOff = (): boolean => this.#isClosed || this.#streams.get(streamId) !== followed;
-    const opening = await this.#hub.waitingRoom.find(() => subscriber.open(false), patience, isOff);
-    this.#patiences.delete(patience);
+    // What was being read for a stream that was dropped meanwhile is given up.
+    const open = (): Promise<Opening | null> =>
+      subscriber.open(false).catch((error: unknown) => {
+        if (isOff()) return null;
+        throw error;
+      });
+    const opening = await this.#hub.pendingStreams
+      .find(open, retryWindow, isOff)
+      .finally(() => this.#retryWindows.delete(retryWindow));
     if (isOff()) return false;
     if (opening === "ready") {
       followed.state = "following";
@@ -204,10 +214,10 @@ export class MultiConnection {
     const connection = this.#connection;
     if (connection === null) return;
     followed.state = "following";
-    followed.subscriber.start(this.#outletOf(followed, connection));
+    followed.subscriber.start(this.#sinkOf(followed, connection));
   }
 
-  #outletOf(followed: Followed, connection: Connection): Outlet {
+  #sinkOf(followed: Followed, connection: Connection): FrameSink {
     const { subscriber } = followed;
     return {
       get isBlocked() {
@@ -218,12 +228,12 @@ export class MultiConnection {
       push: (frames, chunks) => connection.push(withoutIdsOnce(subscriber.streamId, frames), chunks),
       drained: () => connection.drained(),
       inTurn: (work) =>
-        this.#turns.take(async () => {
+        this.#turns.run(async () => {
           await connection.drained();
           return work();
         }),
       finish: () => this.#end(subscriber.streamId, followed, endNotice(subscriber)),
-      giveUp: () => connection.end(),
+      giveUp: () => connection.breakOff(),
     };
   }
 

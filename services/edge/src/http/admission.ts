@@ -3,7 +3,7 @@ import { getHeapStatistics } from "node:v8";
 import { StreamError, TokenBucket } from "@sluice/core";
 import type { Connection } from "../connection/connection.ts";
 import type { EdgeMetrics } from "../metrics.ts";
-import type { EdgeSettings } from "../settings.ts";
+import type { EdgeSettings } from "../config.ts";
 
 const WATCH_INTERVAL_MS = 1_000;
 
@@ -34,7 +34,7 @@ export interface Load {
  * Decides who may connect. Above the soft marks nobody new, and the pod isn't ready; above the hard ones the
  * slowest readers are disconnected as well. They resume elsewhere.
  */
-export class Pressure {
+export class Admission {
   readonly #connections: ReadonlySet<Connection>;
   readonly #settings: PressureSettings;
   readonly #metrics: EdgeMetrics;

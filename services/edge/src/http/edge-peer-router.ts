@@ -7,15 +7,15 @@ import {
   type EdgePod,
   type StreamChange,
 } from "@sluice/core";
-import { podOf, type ConnectionTracker } from "../connection/connection-registry.ts";
+import { podOf, type ConnectionRegistry } from "../connection/connection-registry.ts";
 import { MultiConnection } from "../connection/multi-connection.ts";
-import type { EdgeSettings } from "../settings.ts";
+import type { EdgeSettings } from "../config.ts";
 
 /** This pod, as the others see it. */
-export function edgePod(tracker: ConnectionTracker): EdgePod {
+export function edgePod(connectionRegistry: ConnectionRegistry): EdgePod {
   return {
     changeStreams: async (change) => {
-      const tracked = tracker.get(change.connectionId);
+      const tracked = connectionRegistry.get(change.connectionId);
       if (tracked === undefined) throw notFound();
       const { carries } = tracked;
       if (!(carries instanceof MultiConnection)) {
@@ -27,21 +27,25 @@ export function edgePod(tracker: ConnectionTracker): EdgePod {
       if (change.kind === "drop") carries.drop(change.streamId);
       else await carries.add(change.streamId, change.start);
     },
-    listConnections: (query) => tracker.list(query),
+    listConnections: (query) => connectionRegistry.list(query),
   };
 }
 
 /** Asks whichever pod has a connection, this one among them. */
-export class PeerDesk {
+export class EdgePeerRouter {
   readonly #peers: EdgePeers;
-  readonly #tracker: ConnectionTracker;
+  readonly #connectionRegistry: ConnectionRegistry;
   readonly #own: EdgePod;
   readonly #timeoutMs: number;
 
-  constructor(peers: EdgePeers, tracker: ConnectionTracker, settings: Pick<EdgeSettings, "peerTimeoutMs">) {
+  constructor(
+    peers: EdgePeers,
+    connectionRegistry: ConnectionRegistry,
+    settings: Pick<EdgeSettings, "peerTimeoutMs">,
+  ) {
     this.#peers = peers;
-    this.#tracker = tracker;
-    this.#own = edgePod(tracker);
+    this.#connectionRegistry = connectionRegistry;
+    this.#own = edgePod(connectionRegistry);
     this.#timeoutMs = settings.peerTimeoutMs;
   }
 
@@ -49,7 +53,7 @@ export class PeerDesk {
   async changeStreams(change: StreamChange): Promise<void> {
     const podId = podOf(change.connectionId);
     if (podId === null) throw notFound();
-    if (podId === this.#tracker.podId) await this.#own.changeStreams(change);
+    if (podId === this.#connectionRegistry.podId) await this.#own.changeStreams(change);
     else await this.#peers.changeStreams(podId, change, this.#timeoutMs);
   }
 

@@ -8,7 +8,9 @@ import {
 } from "@sluice/core";
 import type { GapReason } from "@sluice/protocol";
 import { gapReason } from "../stream/gap-reason.ts";
-import { HEAD_ONLY, type ChunkPage, type LookUp } from "../stream/stream-lookup.ts";
+import type { ChunkPage } from "../stream/chunk-page.ts";
+import type { ReadingClient } from "../stream/page-reads.ts";
+import { HEAD_ONLY, type StreamLookup } from "../stream/stream-lookup.ts";
 
 /** A range that can't be had, or a position that never was: `reset` goes on after `head`. */
 export type HistoryGap =
@@ -28,13 +30,14 @@ export interface HistoryPage {
 
 /** @returns the sequence before the first wanted; null: there is no such stream */
 export async function findCursor(
-  lookUp: LookUp,
+  lookup: StreamLookup,
   streamId: string,
   start: StartPoint,
+  client: ReadingClient,
 ): Promise<number | null> {
   if (start.kind === "after") return start.sequence;
-  const standing = await lookUp.find(streamId, Number.MAX_SAFE_INTEGER, HEAD_ONLY);
-  return standing === null ? null : Math.max(0, standing.head - start.count);
+  const state = await lookup.find(streamId, Number.MAX_SAFE_INTEGER, client, HEAD_ONLY);
+  return state === null ? null : Math.max(0, state.head - start.count);
 }
 
 /**
@@ -44,18 +47,19 @@ export async function findCursor(
  * @throws StreamError CACHE_UNAVAILABLE; CONNECTION where ingest doesn't answer
  */
 export async function readHistory(
-  lookUp: LookUp,
+  lookup: StreamLookup,
   streamId: string,
   after: number,
   bounds: PageBounds,
+  client: ReadingClient,
 ): Promise<HistoryPage | null> {
-  const page = await lookUp.find(streamId, after, bounds);
+  const page = await lookup.find(streamId, after, client, bounds);
   if (page === null) return null;
   if (page.status === "deleted") return pageAfter(page, after, []);
   if (page.head >= after && (page.head === after || isNext(page, after))) return pageAfter(page, after, []);
-  const answer = await lookUp.rebuild(streamId);
+  const answer = await lookup.rebuild(streamId);
   if (answer === null) throw new StreamError("CONNECTION", "the stream can't be brought back now; try again");
-  const rebuilt = await lookUp.readPage(streamId, after, bounds);
+  const rebuilt = await lookup.readPage(streamId, after, client, bounds);
   if (rebuilt === null) throw new StreamError("CACHE_UNAVAILABLE", "the stream could not be brought back");
   if (rebuilt.head < after) {
     const { head } = rebuilt;

@@ -5,7 +5,7 @@ import type { Socket } from "node:net";
 import { Connection, type ConnectionOptions } from "../connection/connection.ts";
 import type { TrackedConnection } from "../connection/connection-registry.ts";
 import { queryNumber } from "./start-position.ts";
-import { RequestSocket } from "../connection/detachable-socket.ts";
+import { DetachableSocket } from "../connection/detachable-socket.ts";
 import { jitteredRetryMs } from "../connection/retry-delay.ts";
 import type { RouteParts } from "./route-parts.ts";
 
@@ -35,13 +35,13 @@ export function openConnection(
   const userAgent = request.get("user-agent") ?? "";
   const isChunked = request.httpVersion !== "1.0";
   const socket = takeSocket(response);
-  socket.setKeepAlive(true, settings.heartbeatIntervalMs);
+  socket.setKeepAlive(true, settings.keepAliveIntervalMs);
   const connection = new Connection(socket, parts.tick, settings, metrics, { ...options, isChunked });
   const tracked = { ...carried, connection, connectedMs: Date.now(), address, userAgent };
-  parts.tracker.add(tracked);
+  parts.connectionRegistry.add(tracked);
   // Lives as long as the connection, and so does what functions made in here refer to: never request or response.
   connection.onClose = () => {
-    parts.tracker.delete(tracked);
+    parts.connectionRegistry.delete(tracked);
     options.onClose();
   };
   metrics.opened.inc();
@@ -51,7 +51,7 @@ export function openConnection(
 
 function takeSocket(response: Response): Socket {
   const { socket } = response as { socket: unknown };
-  if (socket instanceof RequestSocket && socket.writableLength === 0) return socket.takeOver(response);
+  if (socket instanceof DetachableSocket && socket.writableLength === 0) return socket.takeOver(response);
   throw new StreamError(
     "INVALID_REQUEST",
     "a stream can't follow a response that isn't over: open a connection for it",

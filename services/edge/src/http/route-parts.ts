@@ -1,26 +1,20 @@
-import { isStreamId, StreamError } from "@sluice/core";
-import type { ConnectionTracker } from "../connection/connection-registry.ts";
+import { StreamError } from "@sluice/core";
+import type { ConnectionRegistry } from "../connection/connection-registry.ts";
 import type { EdgeContext } from "../stream/context.ts";
 import type { Hub } from "../stream/hub.ts";
-import type { Pressure } from "./admission.ts";
+import type { Admission } from "./admission.ts";
 import type { WriteTick } from "../connection/write-tick.ts";
 
 /** What the routes for readers share. */
 export interface RouteParts {
   context: EdgeContext;
   hub: Hub;
-  pressure: Pressure;
+  admission: Admission;
   tick: WriteTick;
   /** Open SSE responses; kept up to date by the routes. */
-  tracker: ConnectionTracker;
+  connectionRegistry: ConnectionRegistry;
   /** From then on no stream is begun, and long polls are answered. */
   closing: AbortSignal;
-}
-
-/** @throws StreamError INVALID_STREAM_ID */
-export function readStreamId(value: unknown): string {
-  if (typeof value === "string" && isStreamId(value)) return value;
-  throw new StreamError("INVALID_STREAM_ID", "a stream id is 1 to 128 of A-Z a-z 0-9 _ -");
 }
 
 /** @throws StreamError DRAINING */

@@ -1,7 +1,5 @@
-import type { Connection } from "../connection/connection.ts";
-
 /** Where a subscriber's frames go: a connection of its own, or its share of one that carries many streams. */
-export interface Outlet {
+export interface FrameSink {
   /** The socket is full: what is pushed waits. */
   readonly isBlocked: boolean;
   /** False: the reader is too slow for this range; it is read from the cache later. */
@@ -17,46 +15,4 @@ export interface Outlet {
   finish(): void;
   /** The stream can't go on here: the response ends, and the reader comes again. */
   giveUp(): void;
-}
-
-/** One stream has the whole connection, and ends with it. */
-export class SoleOutlet implements Outlet {
-  readonly #connection: Connection;
-
-  constructor(connection: Connection) {
-    this.#connection = connection;
-  }
-
-  get isBlocked(): boolean {
-    return this.#connection.isBlocked;
-  }
-
-  hasRoomFor(chunks: number, bytes: number): boolean {
-    return this.#connection.hasRoomFor(chunks, bytes);
-  }
-
-  countBackpressure(): void {
-    this.#connection.countBackpressure();
-  }
-
-  push(frames: Uint8Array, chunks: number): void {
-    this.#connection.push(frames, chunks);
-  }
-
-  drained(): Promise<void> {
-    return this.#connection.drained();
-  }
-
-  async inTurn<T>(work: () => Promise<T>): Promise<T> {
-    await this.#connection.drained();
-    return work();
-  }
-
-  finish(): void {
-    this.#connection.end();
-  }
-
-  giveUp(): void {
-    this.#connection.end();
-  }
 }

@@ -1,13 +1,13 @@
-import { createLogger } from "@sluice/runtime";
+import { createLogger, defaultSettings } from "@sluice/runtime";
 import { memoryEdgePorts } from "@sluice/testing";
 import { describe, expect, test, vi } from "vitest";
 import { HeadChecks } from "./head-checks.ts";
-import { DEFAULT_EDGE_SETTINGS } from "../settings.ts";
+import { edgeConfigSchema } from "../config.ts";
 import type { StreamFeed } from "./stream-feed.ts";
 import { sequencesTo, startBench } from "../../test/edge-bench.ts";
 
 describe("the periodic check", () => {
-  const INTERVAL_MS = DEFAULT_EDGE_SETTINGS.headCheckIntervalMs;
+  const INTERVAL_MS = defaultSettings(edgeConfigSchema).headCheckIntervalMs;
 
   /** Only what goes round for ever: the rest of the edge is to live in real time. */
   function fakeIntervals(): Disposable {

@@ -3,18 +3,18 @@ import type { EdgeContext } from "./context.ts";
 import { HeadWaiter } from "./head-waiter.ts";
 import { StreamFeed, type FeedListener } from "./stream-feed.ts";
 import { Subscriber, type Reading } from "./subscriber.ts";
-import { WaitingRoom } from "./pending-streams.ts";
+import { PendingStreams } from "./pending-streams.ts";
 
 /** The streams that this pod follows. One feed a stream, however many readers it has. */
 export class Hub {
-  readonly waitingRoom: WaitingRoom;
+  readonly pendingStreams: PendingStreams;
   readonly #context: EdgeContext;
   readonly #feeds = new Map<string, StreamFeed>();
   readonly #lingering = new Map<StreamFeed, NodeJS.Timeout>();
 
   constructor(context: EdgeContext) {
     this.#context = context;
-    this.waitingRoom = new WaitingRoom(context.settings.maxWaiting);
+    this.pendingStreams = new PendingStreams(context.settings.maxWaiting);
   }
 
   get size(): number {
@@ -73,11 +73,11 @@ export class Hub {
   }
 
   #follow(streamId: string): StreamFeed {
-    const { settings, lookUp } = this.#context;
+    const { settings, lookup } = this.#context;
     if (this.#feeds.size >= settings.maxStreams) {
       throw new StreamError("OVERLOADED", "too many streams are followed here; try again");
     }
-    const feed = new StreamFeed(streamId, lookUp.partitionOf(streamId), this.#context);
+    const feed = new StreamFeed(streamId, lookup.partitionOf(streamId), this.#context);
     this.#feeds.set(streamId, feed);
     return feed;
   }

@@ -91,17 +91,17 @@ export class StreamFeed {
   async checkHead(): Promise<void> {
     await this.confirmed();
     if (this.#isClosed || this.listeners.size === 0) return;
-    const { lookUp, metrics } = this.#context;
+    const { lookup, metrics } = this.#context;
     metrics.headChecks.inc();
-    const standing = await lookUp.readStanding(this.streamId);
-    if (standing === null) {
-      const answer = await lookUp.rebuild(this.streamId);
+    const state = await lookup.readState(this.streamId);
+    if (state === null) {
+      const answer = await lookup.rebuild(this.streamId);
       if (answer?.kind === "restored") this.#catchUp(answer.head);
       if (answer?.kind === "unknown" && this.isKnown)
         for (const listener of this.listeners) listener.disconnect();
       return;
     }
-    this.#catchUp(standing.hasEnded ? Infinity : standing.head);
+    this.#catchUp(state.hasEnded ? Infinity : state.head);
   }
 
   close(): void {
@@ -124,9 +124,9 @@ export class StreamFeed {
   }
 
   async #runBarrier(): Promise<void> {
-    const { lookUp, settings, logger } = this.#context;
+    const { lookup, settings, logger } = this.#context;
     const connection = this.#connectionCount;
-    const isAnswered = await lookUp.barrier(this.partition, settings.barrierTimeoutMs);
+    const isAnswered = await lookup.barrier(this.partition, settings.barrierTimeoutMs);
     this.#isConfirmed = isAnswered && connection === this.#connectionCount;
     if (this.#isConfirmed || this.#isClosed || this.#recheckTimer !== undefined) return;
     this.#recheckTimer = setTimeout(() => {
@@ -139,8 +139,8 @@ export class StreamFeed {
 
   /** After this time every node has heard of our subscription, so looking once is enough. */
   async #recheck(): Promise<void> {
-    const standing = await this.#context.lookUp.readStanding(this.streamId);
-    if (standing !== null) this.#catchUp(standing.hasEnded ? Infinity : standing.head);
+    const state = await this.#context.lookup.readState(this.streamId);
+    if (state !== null) this.#catchUp(state.hasEnded ? Infinity : state.head);
   }
 
   #measureLag(range: LiveRange): void {

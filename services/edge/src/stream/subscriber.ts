@@ -11,9 +11,11 @@ import {
 import { compactFrames, deletedFrame, gapFrame, resetFrame } from "@sluice/protocol";
 import type { EdgeContext } from "./context.ts";
 import { gapReason } from "./gap-reason.ts";
-import { HEAD_ONLY, type ChunkPage } from "./stream-lookup.ts";
-import type { Outlet } from "./frame-sink.ts";
-import { Patience } from "./retry-window.ts";
+import type { ChunkPage } from "./chunk-page.ts";
+import { HEAD_ONLY } from "./stream-lookup.ts";
+import type { FrameSink } from "./frame-sink.ts";
+import type { ReadingClient } from "./page-reads.ts";
+import { RetryWindow } from "./retry-window.ts";
 import { ReplayMeter } from "./replay-meter.ts";
 import type { FeedListener, StreamFeed } from "./stream-feed.ts";
 
@@ -25,6 +27,8 @@ export interface Reading {
   start: StartPoint;
   /** What is replayed comes with runs of Text chunks joined. */
   isCompact: boolean;
+  /** The client's, for a fair share of the reads. */
+  address: string;
 }
 
 /**
@@ -33,19 +37,22 @@ export interface Reading {
  *
  *   join ──▶ open (barrier, first page) ──▶ start ──▶ replay ⇄ live ⇄ lagging ──▶ end
  *
- * Whatever can't be resolved within `patienceMs` ends the connection: the reader resumes where it was, elsewhere.
+ * Whatever can't be resolved within `replayRetryTimeoutMs` ends the connection: the reader resumes where it was, elsewhere.
  */
 export class Subscriber implements FeedListener {
   readonly #feed: StreamFeed;
   readonly #context: EdgeContext;
   readonly #onLeave: (subscriber: Subscriber) => void;
   readonly #merge: ReplayMerge;
-  readonly #patience: Patience;
+  readonly #retryWindow: RetryWindow;
   readonly #isCompact: boolean;
   readonly #meter: ReplayMeter;
+  readonly #address: string;
+  /** Aborted when it leaves: what is being read for it is wanted no more. */
+  readonly #left = new AbortController();
   /** How many of the last chunks are wanted, until it is known which those are. */
   #tailCount: number | null;
-  #outlet: Outlet | null = null;
+  #sink: FrameSink | null = null;
   #firstPage: ChunkPage | null = null;
   /** The cursor at which ingest last said that all it has is in the cache now. */
   #restoredAt = -1;
@@ -56,7 +63,7 @@ export class Subscriber implements FeedListener {
   /** The feed must call `onLive` from now on: what it says is held until `start`. */
   constructor(
     feed: StreamFeed,
-    { start, isCompact }: Reading,
+    { start, isCompact, address }: Reading,
     context: EdgeContext,
     onLeave: (subscriber: Subscriber) => void,
   ) {
@@ -64,14 +71,15 @@ export class Subscriber implements FeedListener {
     this.#context = context;
     this.#onLeave = onLeave;
     this.#isCompact = isCompact;
+    this.#address = address;
     this.#tailCount = start.kind === "tail" ? start.count : null;
     this.#meter = new ReplayMeter(context.metrics);
-    const { maxHeldChunks, maxHeldBytes, patienceMs } = context.settings;
+    const { maxHeldChunks, maxHeldBytes, replayRetryTimeoutMs } = context.settings;
     this.#merge = new ReplayMerge(start.kind === "after" ? start.sequence : 0, {
       maxChunks: maxHeldChunks,
       maxBytes: maxHeldBytes,
     });
-    this.#patience = new Patience(patienceMs);
+    this.#retryWindow = new RetryWindow(replayRetryTimeoutMs);
   }
 
   get phase(): Phase {
@@ -98,11 +106,12 @@ export class Subscriber implements FeedListener {
    * @throws StreamError CACHE_UNAVAILABLE, CONNECTION: can't be told now
    */
   async open(keepsPage = true): Promise<Opening | null> {
-    const { lookUp } = this.#context;
+    const { lookup } = this.#context;
     await this.#feed.confirmed();
     if (!(await this.#findStart())) return null;
     this.#merge.onPageRequested();
-    const page = await lookUp.find(this.streamId, this.#merge.cursor, keepsPage ? undefined : HEAD_ONLY);
+    const bounds = keepsPage ? undefined : HEAD_ONLY;
+    const page = await lookup.find(this.streamId, this.#merge.cursor, this.#client, bounds);
     if (page === null) return null;
     this.#feed.isKnown = true;
     this.#noteStatus(page);
@@ -113,19 +122,19 @@ export class Subscriber implements FeedListener {
   }
 
   /** Sends from here on. Once, after `open` said ready. */
-  start(outlet: Outlet): void {
-    this.#outlet = outlet;
+  start(sink: FrameSink): void {
+    this.#sink = sink;
     const page = this.#firstPage;
     this.#firstPage = null;
     void this.#replay(page);
   }
 
   onLive(range: LiveRange): void {
-    const outlet = this.#outlet;
+    const sink = this.#sink;
     const chunks = range.last - range.first + 1;
-    if (outlet !== null && this.#merge.phase === "live") {
-      if (!outlet.hasRoomFor(chunks, range.frames?.byteLength ?? 0)) {
-        this.#lag(outlet);
+    if (sink !== null && this.#merge.phase === "live") {
+      if (!sink.hasRoomFor(chunks, range.frames?.byteLength ?? 0)) {
+        this.#lag(sink);
         return;
       }
     }
@@ -135,15 +144,15 @@ export class Subscriber implements FeedListener {
       this.#context.metrics.repairs.inc();
       void this.#replay(null);
     } else if (range.frames !== null) {
-      outlet?.push(range.frames, chunks);
+      sink?.push(range.frames, chunks);
       if (this.#merge.phase === "ended") this.#finish();
     }
   }
 
   /** Only for who is at the head and takes what it is sent: a sign of life is no news later. */
   onHeartbeat(frame: Uint8Array): void {
-    const outlet = this.#outlet;
-    if (outlet !== null && this.#merge.phase === "live" && !outlet.isBlocked) outlet.push(frame, 0);
+    const sink = this.#sink;
+    if (sink !== null && this.#merge.phase === "live" && !sink.isBlocked) sink.push(frame, 0);
   }
 
   /** The stream has come to `head`: reads on if that isn't here. In any phase but `live` it does so anyhow. */
@@ -156,7 +165,7 @@ export class Subscriber implements FeedListener {
 
   /** Ends the response after what is queued: the reader comes again. */
   disconnect(): void {
-    this.#outlet?.giveUp();
+    this.#sink?.giveUp();
     this.leave();
   }
 
@@ -164,36 +173,42 @@ export class Subscriber implements FeedListener {
   leave(): void {
     if (this.#hasLeft) return;
     this.#hasLeft = true;
-    this.#patience.cancel();
+    this.#left.abort();
+    this.#retryWindow.cancel();
     this.#onLeave(this);
   }
 
+  get #client(): ReadingClient {
+    return { address: this.#address, signal: this.#left.signal };
+  }
+
   #finish(): void {
-    this.#outlet?.finish();
+    this.#sink?.finish();
     this.leave();
   }
 
   /** Turns "the last so many" into a sequence. @returns false where there is no such stream */
   async #findStart(): Promise<boolean> {
     if (this.#tailCount === null) return true;
-    const standing = await this.#context.lookUp.find(this.streamId, Number.MAX_SAFE_INTEGER, HEAD_ONLY);
-    if (standing === null) return false;
-    this.#merge.resetTo(Math.max(0, standing.head - this.#tailCount));
+    const { lookup } = this.#context;
+    const state = await lookup.find(this.streamId, Number.MAX_SAFE_INTEGER, this.#client, HEAD_ONLY);
+    if (state === null) return false;
+    this.#merge.resetTo(Math.max(0, state.head - this.#tailCount));
     this.#tailCount = null;
     return true;
   }
 
   /** Reads pages and sends them until the reader is at the head, or gone. */
   async #replay(firstPage: ChunkPage | null): Promise<void> {
-    if (this.#isReplaying || this.#outlet === null) return;
+    if (this.#isReplaying || this.#sink === null) return;
     this.#isReplaying = true;
     let page = firstPage;
     while (!this.#hasLeft && this.#merge.phase === "replay") {
       const before = this.#merge.cursor;
-      await this.#replayPage(this.#outlet, page);
+      await this.#replayPage(this.#sink, page);
       page = null;
-      if (this.#merge.cursor > before) this.#patience.renew();
-      else if (this.#merge.phase === "replay" && !this.#hasLeft && !(await this.#patience.pause())) {
+      if (this.#merge.cursor > before) this.#retryWindow.renew();
+      else if (this.#merge.phase === "replay" && !this.#hasLeft && !(await this.#retryWindow.pause())) {
         this.#context.logger.warn(
           { streamId: this.streamId, cursor: before },
           "gave a reader up, it may resume",
@@ -204,20 +219,20 @@ export class Subscriber implements FeedListener {
     this.#isReplaying = false;
     if (this.#hasLeft) return;
     this.#meter.end();
-    this.#patience.renew();
+    this.#retryWindow.renew();
     if (this.#merge.phase === "ended") this.#finish();
   }
 
   /** One step; a step that fails is as one in vain. */
-  async #replayPage(outlet: Outlet, firstPage: ChunkPage | null): Promise<void> {
-    const { lookUp, logger } = this.#context;
+  async #replayPage(sink: FrameSink, firstPage: ChunkPage | null): Promise<void> {
+    const { lookup, logger } = this.#context;
     try {
-      const ask = await outlet.inTurn(async () => {
+      const ask = await sink.inTurn(async () => {
         if (this.#hasLeft) return null;
         if (firstPage === null) this.#merge.onPageRequested();
-        const page = firstPage ?? (await lookUp.readPage(this.streamId, this.#merge.cursor));
+        const page = firstPage ?? (await lookup.readPage(this.streamId, this.#merge.cursor, this.#client));
         if (this.#hasLeft) return null;
-        return page === null ? () => this.#askForAll() : this.#send(outlet, page);
+        return page === null ? () => this.#askForAll() : this.#send(sink, page);
       });
       await ask?.();
     } catch (error) {
@@ -226,17 +241,17 @@ export class Subscriber implements FeedListener {
   }
 
   /** @returns what ingest has to be asked before it can go on, null: nothing */
-  #send(outlet: Outlet, page: ChunkPage): (() => Promise<void>) | null {
+  #send(sink: FrameSink, page: ChunkPage): (() => Promise<void>) | null {
     this.#noteStatus(page);
     if (page.status === "deleted") {
-      outlet.push(Buffer.from(deletedFrame(this.streamId, page.head)), 0);
+      sink.push(Buffer.from(deletedFrame(this.streamId, page.head)), 0);
       this.#finish();
       return null;
     }
     const verdict = this.#merge.onPage(page);
-    this.#pushChunks(outlet, page, verdict);
+    this.#pushChunks(sink, page, verdict);
     for (const range of verdict.ranges) {
-      if (range.frames !== null) outlet.push(range.frames, range.last - range.first + 1);
+      if (range.frames !== null) sink.push(range.frames, range.last - range.first + 1);
     }
     if (verdict.next === "rebuild") return () => this.#askForHole(page);
     return verdict.next === "behind" ? () => this.#askWhetherAhead(page) : null;
@@ -246,11 +261,11 @@ export class Subscriber implements FeedListener {
     if (status !== "open") this.#endStatus = status;
   }
 
-  #pushChunks(outlet: Outlet, page: ChunkPage, { chunks }: PageVerdict<CachedChunk>): void {
+  #pushChunks(sink: FrameSink, page: ChunkPage, { chunks }: PageVerdict<CachedChunk>): void {
     if (chunks.length === 0) return;
     const frames = this.#isCompact ? compactFrames(this.streamId, chunks) : page.framesOf(chunks);
     this.#meter.add(chunks.length, frames.byteLength);
-    outlet.push(frames, chunks.length);
+    sink.push(frames, chunks.length);
   }
 
   /** The cache has lost the record itself. */
@@ -286,13 +301,13 @@ export class Subscriber implements FeedListener {
     const { cursor } = this.#merge;
     if (head >= cursor) return;
     this.#context.metrics.gaps.inc({ reason: "cursor_ahead" });
-    this.#outlet?.push(Buffer.from(resetFrame({ streamId: this.streamId, cursor, head })), 0);
+    this.#sink?.push(Buffer.from(resetFrame({ streamId: this.streamId, cursor, head })), 0);
     this.#merge.resetTo(head);
-    this.#patience.renew();
+    this.#retryWindow.renew();
   }
 
   #rebuild(): Promise<RebuildAnswer | null> {
-    return this.#context.lookUp.rebuild(this.streamId);
+    return this.#context.lookup.rebuild(this.streamId);
   }
 
   #declareExpired(answer: Extract<RebuildAnswer, { kind: "restored" }>): void {
@@ -306,15 +321,15 @@ export class Subscriber implements FeedListener {
     const reason = gapReason(from, to);
     this.#context.metrics.gaps.inc({ reason });
     const { streamId } = this;
-    this.#outlet?.push(Buffer.from(gapFrame({ streamId, from, to, reason })), 0);
+    this.#sink?.push(Buffer.from(gapFrame({ streamId, from, to, reason })), 0);
     this.#merge.skipTo(to);
   }
 
-  #lag(outlet: Outlet): void {
+  #lag(sink: FrameSink): void {
     this.#context.metrics.lagging.inc();
-    outlet.countBackpressure();
+    sink.countBackpressure();
     this.#merge.lag();
-    void outlet.drained().then(() => {
+    void sink.drained().then(() => {
       if (this.#hasLeft) return;
       this.#merge.resume();
       void this.#replay(null);

@@ -2,7 +2,7 @@
  * Equal questions of one turn of the event loop are asked once, at its end and so after the last of them. One that was
  * asked is never shared with who comes later: its answer could be older than that question.
  */
-export class TurnQuestions<Answer> {
+export class TickBatcher<Answer> {
   readonly #waiting = new Map<string, Promise<Answer>>();
   #endOfTurn: Promise<void> | null = null;
 

@@ -8,8 +8,9 @@ import { appendOnce, type AppendAnswer, type AppendLedger } from "../idempotency
 import { openOn, readTerms } from "./append-preconditions.ts";
 import type { GatewayMetrics } from "../metrics.ts";
 import { keyedRequest } from "../idempotency/request-ledger.ts";
-import type { GatewaySettings } from "../settings.ts";
+import type { GatewaySettings } from "../config.ts";
 import type { Uploads } from "./in-flight-appends.ts";
+import type { BodyParts } from "../http/request-body.ts";
 
 /** What everything that appends needs. */
 export interface AppendParts {
@@ -20,13 +21,17 @@ export interface AppendParts {
   metrics: GatewayMetrics;
   logger: Logger;
   settings: GatewaySettings;
+  bodies: BodyParts;
   maxBodyBytes: number;
 }
 
 /** Chunks that are stored as one message. */
 export interface OneMessage {
-  /** The chunks as JSON can say them: what tells a repeat from another request under the same key. */
-  asked: unknown;
+  /**
+   * Says what tells a repeat from another request under the same key; asked only where there is a key.
+   * @throws StreamError where the chunks are none: then no record is made of them
+   */
+  asked(): unknown;
   send(handle: StreamHandle): Promise<SendReceipt[]>;
 }
 
@@ -38,7 +43,7 @@ export async function appendMessage(
 ): Promise<AppendAnswer> {
   const streamId = String(request.params["streamId"]);
   const terms = readTerms(request);
-  const keyed = keyedRequest(request, [terms, message.asked]);
+  const keyed = keyedRequest(request, () => [terms, message.asked()]);
   if (keyed === null) {
     await using handle = await openOn(terms, parts.manager, streamId);
     const tally = new AppendTally();

@@ -7,7 +7,7 @@ import {
   type OwnedPartition,
   type PartitionLeases,
   type PartitionLog,
-  type ReaderCensus,
+  type ReaderPresence,
   type RejectedElement,
   type RejectedElements,
   type ServiceReport,
@@ -27,19 +27,19 @@ export interface ControlParts {
   rejected: Pick<RejectedElements, "readNewest">;
   reports: Pick<ServiceReports, "gather">;
   peers: Pick<EdgePeers, "listConnections">;
-  census: Pick<ReaderCensus, "countReaders">;
+  presence: Pick<ReaderPresence, "countReaders">;
 }
 
 // Who lives answers within milliseconds; who doesn't must not keep a page of the console waiting.
 const GATHER_TIMEOUT_MS = 2_000;
-// A census always takes so long: how many will answer is not known.
-const CENSUS_TIMEOUT_MS = 300;
+// Counting readers always takes this long: how many pods will answer is not known.
+const PRESENCE_TIMEOUT_MS = 300;
 const MAX_CENSUS_STREAMS = 500;
 const MAX_PAYLOAD_BYTES = 4_096;
 
 /**
- * What a console and whoever is on call look at: streams, services, connections, partitions, what was refused. Read-only,
- * and for operators: stream ids and connection ids are what lets one read and change.
+ * What a console and whoever is on call look at: streams, services, connections, partitions, what was rejected. Read-only,
+ * and for operators: whoever knows a stream's id may read it.
  */
 export function controlRoutes(parts: ControlParts): Router {
   const router = Router();
@@ -92,7 +92,7 @@ function streamJson(info: StreamInfo): object {
     created_ms: info.createdMs,
     updated_ms: info.updatedMs,
     ended_ms: info.endedMs,
-    cancel_requested_ms: info.cancelWish?.requestedMs ?? null,
+    cancel_requested_ms: info.cancelRequest?.requestedMs ?? null,
   };
 }
 
@@ -137,10 +137,10 @@ const readersQuery = z.strictObject({
     .refine((ids) => ids.length <= MAX_CENSUS_STREAMS, `at most ${MAX_CENSUS_STREAMS} at once`),
 });
 
-function getReaders({ census }: ControlParts): RequestHandler {
+function getReaders({ presence }: ControlParts): RequestHandler {
   return async (request, response) => {
     const { stream_id: streamIds } = parseQuery(readersQuery, request);
-    const counts = await census.countReaders(streamIds, CENSUS_TIMEOUT_MS);
+    const counts = await presence.countReaders(streamIds, PRESENCE_TIMEOUT_MS);
     response.json({ readers: Object.fromEntries(streamIds.map((id) => [id, counts.get(id) ?? 0])) });
   };
 }

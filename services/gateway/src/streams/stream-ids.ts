@@ -1,13 +1,7 @@
-import { isStreamId, StreamError, type ChunkCache, type StreamInfo, type StreamLog } from "@sluice/core";
-
-/** @throws StreamError INVALID_STREAM_ID */
-export function checkId(streamId: string): string {
-  if (isStreamId(streamId)) return streamId;
-  throw new StreamError("INVALID_STREAM_ID", "a stream id is 1 to 128 of A-Z a-z 0-9 _ -");
-}
+import { StreamError, type ChunkCache, type StreamInfo, type StreamLog } from "@sluice/core";
 
 /** @throws StreamError STREAM_EXISTS, STREAM_DELETED */
-export async function demandUnused(cache: Pick<ChunkCache, "readInfo">, streamId: string): Promise<void> {
+export async function assertUnused(cache: Pick<ChunkCache, "readInfo">, streamId: string): Promise<void> {
   const info = await cache.readInfo(streamId);
   if (info !== null) throw usedBefore(streamId, info);
 }
@@ -17,7 +11,7 @@ export async function demandUnused(cache: Pick<ChunkCache, "readInfo">, streamId
  * still has it tells itself, also whether it is of a creation that is repeated.
  * @throws StreamError STREAM_EXISTS, STREAM_DELETED
  */
-export async function demandNotOutlived(
+export async function assertNotOutlived(
   { cache, log }: { cache: Pick<ChunkCache, "readInfo">; log: Pick<StreamLog, "lastMessage"> },
   streamId: string,
 ): Promise<void> {

@@ -1,20 +1,23 @@
 import { randomUUID } from "node:crypto";
 import {
+  assertStreamId,
   partitionOf,
   StreamError,
   type ChunkCache,
   type LiveFeed,
-  type PromptDesk,
+  type PromptQueue,
   type StreamInfo,
 } from "@sluice/core";
 import type { StreamManager } from "@sluice/producer";
 import { HTTP_HEADERS, promptRequestSchema } from "@sluice/protocol";
 import { Router, type RequestHandler } from "express";
-import { parseBody, readSmallJson } from "../http/request-body.ts";
+import type { CreationBudget } from "../budget/creation-budget.ts";
+import { principalOf } from "../budget/principal.ts";
+import { parseBody, readJson, type BodyParts } from "../http/request-body.ts";
 import { keyedRequest } from "../idempotency/request-ledger.ts";
-import type { GatewaySettings } from "../settings.ts";
+import type { GatewaySettings } from "../config.ts";
 import { startOnce, type StartLedger } from "../idempotency/start-once.ts";
-import { checkId, demandUnused } from "./stream-ids.ts";
+import { assertUnused } from "./stream-ids.ts";
 import { streamUrls } from "./stream-urls.ts";
 
 export interface StreamRouteParts {
@@ -22,7 +25,9 @@ export interface StreamRouteParts {
   ledger: StartLedger;
   cache: Pick<ChunkCache, "readInfo">;
   liveFeed: Pick<LiveFeed, "requestRebuild">;
-  promptDesk: Pick<PromptDesk, "ask">;
+  bodies: BodyParts;
+  promptQueue: Pick<PromptQueue, "ask">;
+  budget: CreationBudget;
   partitions: number;
   settings: GatewaySettings;
   edgeUrl: string;
@@ -33,18 +38,21 @@ export function streamRoutes(parts: StreamRouteParts): Router {
   const router = Router();
   router.get("/streams/:streamId", readStatus(parts));
   router.delete("/streams/:streamId", deleteStream(parts));
-  router.post("/prompts", ...readSmallJson, askPrompt(parts));
+  router.post("/prompts", readJson(parts.bodies), askPrompt(parts));
   return router;
 }
 
 function askPrompt(parts: StreamRouteParts): RequestHandler {
   return async (request, response) => {
     const { prompt, stream_id: wanted } = parseBody(promptRequestSchema, request);
-    const keyed = keyedRequest(request, [prompt, wanted ?? null]);
+    const keyed = keyedRequest(request, () => [prompt, wanted ?? null]);
     const { streamId, isRepeat } = await startOnce(parts.ledger, keyed, async () => {
-      const id = wanted === undefined ? randomUUID() : checkId(wanted);
-      if (wanted !== undefined) await demandUnused(parts.cache, id);
-      await parts.promptDesk.ask({ streamId: id, prompt }, parts.settings.promptTimeoutMs);
+      const id = wanted === undefined ? randomUUID() : assertStreamId(wanted);
+      if (wanted !== undefined) await assertUnused(parts.cache, id);
+      // The worker creates the stream, and knows neither who asks nor how full the cache is.
+      await parts.budget.spend(principalOf(request), () =>
+        parts.promptQueue.ask({ streamId: id, prompt }, parts.settings.promptTimeoutMs),
+      );
       return id;
     });
     if (isRepeat) response.setHeader(HTTP_HEADERS.replayed, "true");
@@ -55,7 +63,7 @@ function askPrompt(parts: StreamRouteParts): RequestHandler {
 
 function readStatus(parts: StreamRouteParts): RequestHandler {
   return async (request, response) => {
-    const streamId = checkId(String(request.params["streamId"]));
+    const streamId = assertStreamId(request.params["streamId"]);
     const info = (await parts.cache.readInfo(streamId)) ?? (await rebuild(parts, streamId));
     response.json({
       stream_id: streamId,
@@ -66,7 +74,7 @@ function readStatus(parts: StreamRouteParts): RequestHandler {
       created_ms: info.createdMs,
       updated_ms: info.updatedMs,
       ended_ms: info.endedMs,
-      cancel_requested_ms: info.cancelWish?.requestedMs ?? null,
+      cancel_requested_ms: info.cancelRequest?.requestedMs ?? null,
       options: info.options === null ? null : readOptions(info.options),
     });
   };
@@ -88,7 +96,7 @@ async function rebuild(parts: StreamRouteParts, streamId: string): Promise<Strea
 
 function deleteStream(parts: StreamRouteParts): RequestHandler {
   return async (request, response) => {
-    const streamId = checkId(String(request.params["streamId"]));
+    const streamId = assertStreamId(request.params["streamId"]);
     try {
       await parts.manager.deleteStream(streamId);
     } catch (error) {

@@ -1,4 +1,4 @@
-import { StreamError, type ReaderCensus } from "@sluice/core";
+import { StreamError, type ReaderPresence } from "@sluice/core";
 import { createLogger } from "@sluice/runtime";
 import { expect, test } from "vitest";
 import { AbandonedStreams } from "./abandoned-streams.ts";
@@ -14,7 +14,7 @@ class Watch {
   readonly streams: AbandonedStreams;
 
   constructor() {
-    const census: Pick<ReaderCensus, "countReaders"> = {
+    const presence: Pick<ReaderPresence, "countReaders"> = {
       countReaders: async (streamIds) => {
         this.asked.push(streamIds);
         if (this.readers === null) throw new StreamError("CONNECTION", "nobody can be asked");
@@ -22,7 +22,7 @@ class Watch {
       },
     };
     this.streams = new AbandonedStreams({
-      census,
+      presence,
       abandon: async (streamId) => {
         if (this.failure !== null) throw this.failure;
         this.abandoned.push(streamId);

@@ -1,8 +1,8 @@
-import { StreamError, type ReaderCensus } from "@sluice/core";
+import { StreamError, type ReaderPresence } from "@sluice/core";
 import { MAX_CENSUS_STREAMS } from "@sluice/protocol";
 import type { Logger } from "@sluice/runtime";
 
-const CENSUS_TIMEOUT_MS = 1_000;
+const PRESENCE_TIMEOUT_MS = 1_000;
 
 /** Each stream is asked about so many times within its limit, but not oftener than each second. */
 const TIMES_ASKED = 5;
@@ -22,7 +22,7 @@ interface Watched {
 }
 
 export interface AbandonedStreamsOptions {
-  census: Pick<ReaderCensus, "countReaders">;
+  presence: Pick<ReaderPresence, "countReaders">;
   /** Stops the stream. Where it throws a StreamError the stream stays watched, and is told again. */
   abandon: (streamId: string) => Promise<unknown>;
   logger: Logger;
@@ -86,10 +86,10 @@ export class AbandonedStreams {
   }
 
   async #ask(streamIds: readonly string[], nowMs: number): Promise<void> {
-    const { census, abandon, logger } = this.#options;
+    const { presence, abandon, logger } = this.#options;
     let counts: ReadonlyMap<string, number> | null = null;
     try {
-      counts = await census.countReaders(streamIds, CENSUS_TIMEOUT_MS);
+      counts = await presence.countReaders(streamIds, PRESENCE_TIMEOUT_MS);
     } catch (error) {
       if (!(error instanceof StreamError)) throw error;
       logger.warn({ err: error }, "readers can't be counted now");

@@ -3,7 +3,7 @@ import {
   type CancelAnswer,
   type CancelFeed,
   type CancelReason,
-  type CancelWish,
+  type CancelRequest,
   type ChunkCache,
   type RebuildAnswer,
   type StreamStatus,
@@ -30,7 +30,7 @@ interface Stop {
   wasHeard: boolean;
 }
 
-export interface StreamStopsOptions {
+export interface CancellationsOptions {
   feed: Pick<CancelFeed, "tellProducer">;
   cache: Pick<ChunkCache, "requestCancel" | "readInfo">;
   rebuild: (streamId: string) => Promise<RebuildAnswer>;
@@ -53,14 +53,14 @@ export interface StreamStopsOptions {
  * Told again with each tick until it is over: producers may come later, or again. A new owner finds the wish in the record,
  * and gives the producer its grace time anew.
  */
-export class StreamStops {
-  readonly #options: StreamStopsOptions;
+export class Cancellations {
+  readonly #options: CancellationsOptions;
   readonly #stops = new Map<string, Stop>();
   readonly #toBeTold = new Set<string>();
   #told = 0;
   #isClosed = false;
 
-  constructor(options: StreamStopsOptions) {
+  constructor(options: CancellationsOptions) {
     this.#options = options;
   }
 
@@ -68,7 +68,7 @@ export class StreamStops {
   async request(streamId: string, reason: CancelReason): Promise<CancelAnswer> {
     if (this.#stops.size >= MAX_STOPS && !this.#stops.has(streamId))
       throw new StreamError("OVERLOADED", "too many streams are being stopped; try again");
-    const wish: CancelWish = { requestedMs: this.#options.now(), reason };
+    const wish: CancelRequest = { requestedMs: this.#options.now(), reason };
     const { cache } = this.#options;
     const status = (await cache.requestCancel(streamId, wish)) ?? (await this.#bringBack(streamId, wish));
     if (status === null) return { kind: "unknown" };
@@ -102,7 +102,7 @@ export class StreamStops {
   }
 
   /** Only the log knows it, or nobody. */
-  async #bringBack(streamId: string, wish: CancelWish): Promise<StreamStatus | null> {
+  async #bringBack(streamId: string, wish: CancelRequest): Promise<StreamStatus | null> {
     const { cache, rebuild } = this.#options;
     if ((await rebuild(streamId)).kind === "unknown") return null;
     const status = await cache.requestCancel(streamId, wish);

@@ -1,4 +1,5 @@
 import {
+  Mutex,
   StreamError,
   type AppliedEntry,
   type CancelAnswer,
@@ -7,7 +8,7 @@ import {
   type LiveFeed,
   type LogEntry,
   type ListedStream,
-  type ReaderCensus,
+  type ReaderPresence,
   type RebuildAnswer,
   type StreamInfo,
   type Subscription,
@@ -15,12 +16,11 @@ import {
 import { abandonLimitMsOfOptions } from "@sluice/protocol";
 import type { Logger } from "@sluice/runtime";
 import { AbandonedStreams } from "./abandoned-streams.ts";
-import { Mutex } from "../partition/mutex.ts";
 import { ProducerWatch } from "./producer-watch.ts";
-import type { IngestSettings } from "../settings.ts";
+import type { IngestSettings } from "../config.ts";
 import type { EndOutcome, StreamEnder } from "./stream-ender.ts";
 import { exceededLimit, type StreamLimits } from "./stream-limits.ts";
-import { StreamStops } from "./cancellations.ts";
+import { Cancellations } from "./cancellations.ts";
 
 const MAX_TICK_MS = 1_000;
 const MAX_SWEEP_INTERVAL_MS = 30_000;
@@ -31,21 +31,21 @@ const CAUGHT_UP_MS = 2_000;
 /** Ticks that may be missed before the silence counts as our own: a process that was stopped heard nobody. */
 const MAX_TICKS_LATE = 2;
 
-export interface StreamLifeOptions {
+export interface StreamEndingsOptions {
   partition: number;
   cache: Pick<ChunkCache, "readInfo" | "readOpenStreams" | "forgetOpenStream" | "requestCancel">;
   liveFeed: Pick<LiveFeed, "onReconnect" | "isConnected">;
   cancelFeed: Pick<CancelFeed, "tellProducer">;
-  readerCensus: Pick<ReaderCensus, "countReaders">;
+  readerPresence: Pick<ReaderPresence, "countReaders">;
   ender: StreamEnder;
   settings: Pick<
     IngestSettings,
-    | "idleLimitMs"
+    | "idleLimitSeconds"
     | "producerTimeoutMs"
     | "cancelGraceMs"
     | "maxStreamChunks"
     | "maxStreamBytes"
-    | "maxStreamAgeMs"
+    | "maxStreamAgeSeconds"
   >;
   rebuild: (streamId: string) => Promise<RebuildAnswer>;
   /** How far the partition is behind the log, ms. */
@@ -62,11 +62,11 @@ export interface StreamLifeOptions {
  * Each end goes through the log, where it competes with what the producer writes; until it has come back from there
  * the stream is open. So two owners that don't know of each other do no harm.
  */
-export class StreamLife {
-  readonly #options: StreamLifeOptions;
+export class StreamEndings {
+  readonly #options: StreamEndingsOptions;
   readonly #limits: StreamLimits;
   readonly #watch: ProducerWatch;
-  readonly #stops: StreamStops;
+  readonly #stops: Cancellations;
   readonly #abandoned: AbandonedStreams;
   readonly #tickMs: number;
   readonly #sweepIntervalMs: number;
@@ -83,16 +83,16 @@ export class StreamLife {
   #isSweeping = false;
   #isClosed = false;
 
-  constructor(options: StreamLifeOptions) {
+  constructor(options: StreamEndingsOptions) {
     const { settings, cache, rebuild, logger, now } = options;
     this.#options = options;
     this.#limits = {
       maxChunks: settings.maxStreamChunks,
       maxBytes: settings.maxStreamBytes,
-      maxAgeMs: settings.maxStreamAgeMs,
+      maxAgeMs: settings.maxStreamAgeSeconds * 1000,
     };
     this.#watch = new ProducerWatch(settings.producerTimeoutMs);
-    this.#stops = new StreamStops({
+    this.#stops = new Cancellations({
       feed: options.cancelFeed,
       cache,
       rebuild,
@@ -102,12 +102,12 @@ export class StreamLife {
       now,
     });
     this.#abandoned = new AbandonedStreams({
-      census: options.readerCensus,
+      presence: options.readerPresence,
       abandon: (streamId) => this.#stops.request(streamId, "abandoned"),
       logger,
     });
     this.#tickMs = Math.min(MAX_TICK_MS, settings.producerTimeoutMs / 5);
-    this.#sweepIntervalMs = Math.min(MAX_SWEEP_INTERVAL_MS, settings.idleLimitMs / 5);
+    this.#sweepIntervalMs = Math.min(MAX_SWEEP_INTERVAL_MS, settings.idleLimitSeconds * 200);
   }
 
   start(): void {
@@ -216,11 +216,11 @@ export class StreamLife {
     });
   }
 
-  #takeUp({ streamId, head, beatIntervalMs, options, cancelWish }: StreamInfo, nowMs: number): void {
+  #takeUp({ streamId, head, beatIntervalMs, options, cancelRequest }: StreamInfo, nowMs: number): void {
     if (beatIntervalMs !== null && !this.#watch.has(streamId))
       this.#watch.watch(streamId, beatIntervalMs, head.brokerSequence, nowMs);
     if (options !== null) this.#watchReaders(streamId, options, nowMs);
-    if (cancelWish !== null) this.#stops.takeUp(streamId, cancelWish.reason);
+    if (cancelRequest !== null) this.#stops.takeUp(streamId, cancelRequest.reason);
   }
 
   #watchReaders(streamId: string, options: string, nowMs: number): void {
@@ -259,7 +259,7 @@ export class StreamLife {
   #sweep(): void {
     const { settings, now } = this.#options;
     this.#isSweeping = true;
-    const idleSinceMs = now() - settings.idleLimitMs;
+    const idleSinceMs = now() - settings.idleLimitSeconds * 1000;
     void this.#try(async () => {
       try {
         for await (const page of this.#openStreams()) {
@@ -276,7 +276,7 @@ export class StreamLife {
 
   async #endIdle(streamId: string, idleSinceMs: number): Promise<void> {
     const { cache, rebuild, settings } = this.#options;
-    const error = `Nothing was written to this stream for ${settings.idleLimitMs / 1000} seconds.`;
+    const error = `Nothing was written to this stream for ${settings.idleLimitSeconds} seconds.`;
     const end = { code: "IDLE_TIMEOUT", error } as const;
     const outcome = await this.#inTurn((ender) =>
       ender.endSilent(streamId, end, (info) => info.updatedMs <= idleSinceMs),

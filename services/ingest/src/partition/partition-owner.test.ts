@@ -1,4 +1,5 @@
 import {
+  partitionOf,
   StreamError,
   type AppendBatch,
   type AppendOutcome,
@@ -6,7 +7,7 @@ import {
   type PartitionReader,
   type Receipt,
 } from "@sluice/core";
-import { createLogger, createRegistry } from "@sluice/runtime";
+import { createLogger, createRegistry, defaultSettings } from "@sluice/runtime";
 import {
   MemoryCancelFeed,
   MemoryChunkCache,
@@ -14,30 +15,28 @@ import {
   MemoryLiveFeed,
   MemoryLog,
   MemoryPartitionLog,
-  MemoryReaderCensus,
+  MemoryReaderPresence,
   MemoryReceiptFeed,
   MemoryStreamLog,
 } from "@sluice/memory";
 import { expect, test } from "vitest";
+import { ingestConfigSchema } from "../config.ts";
 import { createIngestMetrics } from "../metrics.ts";
 import { PartitionOwner } from "./partition-owner.ts";
 import { lookAtLog } from "./resume-position.ts";
 import { RebuildGate } from "../rebuild/rebuild-gate.ts";
-import { SharedLook } from "./shared-call.ts";
+import { SharedCall } from "./shared-call.ts";
 import { StreamEnder } from "../endings/stream-ender.ts";
 
 const SETTINGS = {
+  ...defaultSettings(ingestConfigSchema),
   maxChunkBytes: 1024,
-  chunkTtlSeconds: 300,
-  idleLimitMs: 60_000,
+  idleLimitSeconds: 60,
   producerTimeoutMs: 15_000,
   cancelGraceMs: 400,
-  maxStreamChunks: 1_000_000,
   maxStreamBytes: 1e9,
-  maxStreamAgeMs: 3_600_000,
   leaseTtlMs: 400,
   leaseRenewMs: 100,
-  maxConcurrentRebuilds: 4,
   maxBatchMessages: 16,
   maxPendingMessages: 64,
   maxPendingBytes: 1024 * 1024,
@@ -66,8 +65,8 @@ function createOwner(
     cache,
     liveFeed,
     cancelFeed: new MemoryCancelFeed(),
-    readerCensus: new MemoryReaderCensus(),
-    standing: new SharedLook(() => lookAtLog(log, cache)),
+    readerPresence: new MemoryReaderPresence(),
+    logState: new SharedCall(() => lookAtLog(log, cache)),
     receiptFeed,
     rebuilds,
     settings: SETTINGS,
@@ -239,4 +238,45 @@ test("the owner tells where a stream stands, to whoever misses a receipt", async
   expect(await receiptFeed.askHead(0, "nobody", 1_000)).toBeNull();
   await owner.close();
   expect(receiptFeed.openSubscriptions).toBe(0);
+});
+
+/** Ids of each of two partitions. */
+const OURS = "s2";
+const FOREIGN = "s1";
+
+test("requests about streams of another partition, or about what is no id, touch neither log nor cache", async () => {
+  expect([OURS, FOREIGN].map((id) => partitionOf(id, 2))).toEqual([0, 1]);
+  const memoryLog = new MemoryLog({ partitions: 2 });
+  const cache = new MemoryChunkCache({ partitions: 2 });
+  const receiptFeed = new MemoryReceiptFeed();
+  const { owner, liveFeed } = createOwner(
+    new MemoryLiveBus(),
+    new MemoryPartitionLog(memoryLog),
+    cache,
+    new RebuildGate(4),
+    receiptFeed,
+  );
+  memoryLog.publishBare(FOREIGN, Buffer.from('{"type":"Text","content":"a"}'));
+  owner.start();
+  await expect.poll(() => liveFeed.requestRebuild(0, OURS, 50)).toEqual({ kind: "unknown" });
+  for (const id of [FOREIGN, 'a"b', "{p0}", "a".repeat(129)]) {
+    expect(await liveFeed.requestRebuild(0, id, 1_000)).toBeNull();
+    expect(await receiptFeed.askHead(0, id, 1_000)).toBeNull();
+    owner.hearBeat(id, 1);
+  }
+  expect(await cache.readInfo(FOREIGN)).toBeNull();
+  await owner.close();
+});
+
+test("messages under a name that is no stream's are dropped, and those beside them are not", async () => {
+  const memoryLog = new MemoryLog({ partitions: 1 });
+  const cache = new MemoryChunkCache({ partitions: 1 });
+  const { owner } = createOwner(new MemoryLiveBus(), new MemoryPartitionLog(memoryLog), cache);
+  const chunk = Buffer.from('{"type":"Text","content":"a"}');
+  for (const id of ['a"b', "s", "{p0}", "ä", "s"]) memoryLog.publishBare(id, chunk);
+  owner.start();
+  await expect.poll(() => cache.readInfo("s")).toMatchObject({ head: { sequence: 2 } });
+  expect(await cache.readOpenStreams(0, null, 10)).toMatchObject([{ streamId: "s" }]);
+  expect(await cache.readInfo('a"b')).toBeNull();
+  await owner.close();
 });

@@ -1,4 +1,6 @@
 import {
+  backOffMs,
+  Mutex,
   StreamError,
   type AppendBatch,
   type AppliedEntry,
@@ -10,7 +12,7 @@ import {
   type LogEntry,
   type PartitionLog,
   type PartitionReader,
-  type ReaderCensus,
+  type ReaderPresence,
   type RebuildAnswer,
   type ReceiptFeed,
   type StoredMessage,
@@ -23,17 +25,17 @@ import { batchesOf, type DecodedBatch } from "./batches.ts";
 import { countBatch } from "./batch-count.ts";
 import { liveHeartbeatsOf } from "./live-heartbeats.ts";
 import { liveRangesOf } from "./live-ranges.ts";
+import { PartitionAddress } from "./partition-address.ts";
 import type { IngestMetrics, PartitionLag } from "../metrics.ts";
-import { Mutex } from "./mutex.ts";
 import type { RebuildGate } from "../rebuild/rebuild-gate.ts";
-import { settlePosition, type LogStanding } from "./resume-position.ts";
+import { settlePosition, type LogState } from "./resume-position.ts";
 import { tellReceipts } from "./receipts.ts";
 import { Rebuilder } from "../rebuild/rebuilder.ts";
 import { rejectElements } from "./rejections.ts";
-import type { IngestSettings } from "../settings.ts";
-import type { SharedLook } from "./shared-call.ts";
+import type { IngestSettings } from "../config.ts";
+import type { SharedCall } from "./shared-call.ts";
 import type { StreamEnder } from "../endings/stream-ender.ts";
-import { StreamLife } from "../endings/stream-endings.ts";
+import { StreamEndings } from "../endings/stream-endings.ts";
 import { TailAnnouncer } from "./tail-announcer.ts";
 
 export interface PartitionDependencies {
@@ -43,8 +45,8 @@ export interface PartitionDependencies {
   cache: ChunkCache;
   liveFeed: LiveFeed;
   cancelFeed: Pick<CancelFeed, "answerCancels" | "tellProducer">;
-  readerCensus: Pick<ReaderCensus, "countReaders">;
-  standing: SharedLook<LogStanding>;
+  readerPresence: Pick<ReaderPresence, "countReaders">;
+  logState: SharedCall<LogState>;
   receiptFeed: ReceiptFeed;
   rebuilds: RebuildGate;
   ender: StreamEnder;
@@ -53,8 +55,8 @@ export interface PartitionDependencies {
   logger: Logger;
 }
 
-/** Between tries while Redis or NATS are away, ms. */
-const RETRY_DELAY_MS = 200;
+// While Redis or NATS are away. Short at most: the partition's readers wait for it.
+const BACK_OFF = { baseMs: 50, maxMs: 300, jitter: 0.5 };
 
 /**
  * One partition while this ingester owns it: reads the log in order from the checkpoint, takes all that arrived while
@@ -67,9 +69,10 @@ export class PartitionOwner {
   readonly partition: number;
   readonly #dependencies: PartitionDependencies;
   readonly #logger: Logger;
+  readonly #address: PartitionAddress;
   readonly #rebuilder: Rebuilder;
   readonly #tail: TailAnnouncer;
-  readonly #life: StreamLife;
+  readonly #life: StreamEndings;
   /** Appends and completions of rebuilds, one at a time. */
   readonly #turn = new Mutex();
   readonly #closing = new AbortController();
@@ -85,10 +88,11 @@ export class PartitionOwner {
   #running: Promise<void> | null = null;
 
   constructor(partition: number, dependencies: PartitionDependencies) {
-    const { log, cache, liveFeed, cancelFeed, readerCensus, ender, settings, logger } = dependencies;
+    const { log, cache, liveFeed, cancelFeed, readerPresence, ender, settings, logger } = dependencies;
     this.partition = partition;
     this.#dependencies = dependencies;
     this.#logger = logger.child({ partition });
+    this.#address = new PartitionAddress(partition, log.partitions);
     this.#tail = new TailAnnouncer(partition, liveFeed);
     this.#rebuilder = new Rebuilder({
       partition,
@@ -97,15 +101,15 @@ export class PartitionOwner {
       liveFeed,
       maxChunkBytes: settings.maxChunkBytes,
       chunkTtlSeconds: settings.chunkTtlSeconds,
-      idleLimitMs: settings.idleLimitMs,
+      idleLimitMs: settings.idleLimitSeconds * 1000,
       now: Date.now,
     });
-    this.#life = new StreamLife({
+    this.#life = new StreamEndings({
       partition,
       cache,
       liveFeed,
       cancelFeed,
-      readerCensus,
+      readerPresence,
       ender,
       settings,
       rebuild: (streamId) => this.#rebuildOnRequest(streamId),
@@ -141,7 +145,7 @@ export class PartitionOwner {
 
   /** A producer lives. */
   hearBeat(streamId: string, brokerSequence: number | null): void {
-    this.#life.hearBeat(streamId, brokerSequence);
+    if (this.#address.has(streamId)) this.#life.hearBeat(streamId, brokerSequence);
   }
 
   /** Stops after the batch under way. Idempotent. */
@@ -175,8 +179,14 @@ export class PartitionOwner {
       // Whatever the connection was lost to may have put an older log in the place of ours.
       liveFeed.onReconnect(() => this.#doubt()),
       liveFeed.answerRebuilds(this.partition, (streamId) => this.#rebuildOnRequest(streamId)),
-      cancelFeed.answerCancels(this.partition, (streamId) => this.#life.requestCancel(streamId)),
-      receiptFeed.answerHeads(this.partition, async (id) => (await cache.readInfo(id))?.head ?? null),
+      cancelFeed.answerCancels(this.partition, async (streamId) => {
+        this.#address.assertHas(streamId);
+        return this.#life.requestCancel(streamId);
+      }),
+      receiptFeed.answerHeads(this.partition, async (streamId) => {
+        this.#address.assertHas(streamId);
+        return (await cache.readInfo(streamId))?.head ?? null;
+      }),
     ];
     this.#tail.start(() => this.position);
     this.#life.start();
@@ -187,7 +197,7 @@ export class PartitionOwner {
   }
 
   async #settle(): Promise<Checkpoint> {
-    const settled = await this.#patiently(() => settlePosition(this.partition, this.#dependencies));
+    const settled = await this.#retrying(() => settlePosition(this.partition, this.#dependencies));
     this.#divergences = settled.divergences;
     return settled.position;
   }
@@ -209,7 +219,7 @@ export class PartitionOwner {
   /** Until closed, or until the position has to be set anew. */
   async #readFromPosition(): Promise<void> {
     const { log, settings } = this.#dependencies;
-    const reader = await this.#patiently(() =>
+    const reader = await this.#retrying(() =>
       log.read(this.partition, this.position, {
         maxPendingMessages: settings.maxPendingMessages,
         maxPendingBytes: settings.maxPendingBytes,
@@ -219,8 +229,9 @@ export class PartitionOwner {
     try {
       for (;;) {
         if (this.#isClosing || this.#isInDoubt) return;
-        const messages = await reader.next(settings.maxBatchMessages);
-        if (messages === null) return;
+        const taken = await reader.next(settings.maxBatchMessages);
+        if (taken === null) return;
+        const messages = this.#addressed(taken);
         this.#applying = messages;
         for (const batch of batchesOf(messages, settings.maxChunkBytes)) {
           if (this.#isClosing || this.#isInDoubt) return;
@@ -233,6 +244,17 @@ export class PartitionOwner {
       this.#applying = [];
       await reader.close();
     }
+  }
+
+  /** Without what was published under a name that is no stream's: nobody can read it, so it takes no number. */
+  #addressed(messages: readonly StoredMessage[]): readonly StoredMessage[] {
+    const addressed = messages.filter(({ streamId }) => this.#address.has(streamId));
+    const dropped = messages.length - addressed.length;
+    if (dropped > 0) {
+      this.#dependencies.metrics.rejected.inc(dropped);
+      this.#logger.warn({ dropped }, "messages dropped: their subject names no stream of this partition");
+    }
+    return addressed;
   }
 
   async #apply({ messages, entries }: DecodedBatch): Promise<void> {
@@ -254,7 +276,7 @@ export class PartitionOwner {
     };
     for (;;) {
       const startedMs = performance.now();
-      const outcome = await this.#patiently(() => cache.append(batch));
+      const outcome = await this.#retrying(() => cache.append(batch));
       metrics.appendSeconds.observe((performance.now() - startedMs) / 1000);
       if (outcome.kind === "rewind") {
         this.#isInDoubt = true;
@@ -300,13 +322,14 @@ export class PartitionOwner {
   /** An append found a stream that nothing proves: only the log before it can tell, and only as far as we had read. */
   async #rebuildWithinTurn(streamId: string): Promise<RebuildAnswer> {
     this.#dependencies.metrics.rebuilds.inc({ cause: "append" });
-    return this.#patiently(() =>
+    return this.#retrying(() =>
       this.#rebuilder.rebuild(streamId, this.#divergences, (task) => task(this.position)),
     );
   }
 
   async #rebuildOnRequest(streamId: string): Promise<RebuildAnswer> {
     const { cache, rebuilds, streamLog } = this.#dependencies;
+    this.#address.assertHas(streamId);
     // Before the queue: ids that nobody knows, a scan's or a typo's, must not hold up streams that are to be brought back.
     const isKnown = (await streamLog.lastMessage(streamId)) ?? (await cache.readInfo(streamId));
     if (isKnown === null) return { kind: "unknown" };
@@ -321,16 +344,16 @@ export class PartitionOwner {
     });
   }
 
-  /** Tries again for as long as the trouble is one that passes, and the partition is ours. */
-  async #patiently<T>(work: () => Promise<T>): Promise<T> {
-    for (;;) {
+  /** Repeats the work while it fails in a way that may pass, and the partition is ours. */
+  async #retrying<T>(work: () => Promise<T>): Promise<T> {
+    for (let failures = 0; ; failures++) {
       try {
         return await work();
       } catch (error) {
         if (this.#isClosing || !(error instanceof StreamError) || !error.retryable) throw error;
         this.#dependencies.metrics.retries.inc({ code: error.code });
         this.#logger.warn({ err: error }, "trying again");
-        await delay(RETRY_DELAY_MS, undefined, { signal: this.#closing.signal });
+        await delay(backOffMs(failures, BACK_OFF), undefined, { signal: this.#closing.signal });
       }
     }
   }

@@ -9,26 +9,27 @@ import {
 import type { Logger } from "@sluice/runtime";
 import { endsStream } from "../endings/ends-stream.ts";
 import type { IngestMetrics } from "../metrics.ts";
-import type { SharedLook } from "./shared-call.ts";
+import { PartitionAddress } from "./partition-address.ts";
+import type { SharedCall } from "./shared-call.ts";
 
 export interface PositionDependencies {
   log: PartitionLog;
   cache: ChunkCache;
   /** One for all partitions of a replica, which after a reconnect are all in doubt at once. */
-  standing: SharedLook<LogStanding>;
+  logState: SharedCall<LogState>;
   settings: { chunkTtlSeconds: number };
   metrics: Pick<IngestMetrics, "divergences">;
   logger: Logger;
 }
 
 /** All partitions' checkpoints, and after them the log. */
-export interface LogStanding {
+export interface LogState {
   checkpoints: ReadonlyMap<number, Checkpoint>;
   facts: LogFacts;
 }
 
 /** In this order: a checkpoint that moves on after the log was asked would seem to be beyond its end. */
-export async function lookAtLog(log: PartitionLog, cache: ChunkCache): Promise<LogStanding> {
+export async function lookAtLog(log: PartitionLog, cache: ChunkCache): Promise<LogState> {
   const checkpoints = await readCheckpoints(log, cache);
   return { checkpoints, facts: await log.facts() };
 }
@@ -47,22 +48,22 @@ export async function settlePosition(
 ): Promise<{ position: Checkpoint; divergences: readonly Divergence[] }> {
   const { log, cache, metrics, logger } = dependencies;
   for (;;) {
-    const { checkpoints, facts } = await dependencies.standing.ask();
-    const standing = checkpoints.get(partition);
-    if (standing === undefined) {
+    const { checkpoints, facts } = await dependencies.logState.ask();
+    const logState = checkpoints.get(partition);
+    if (logState === undefined) {
       await seed(partition, facts, dependencies);
       continue;
     }
     const after = await divergenceFrom(log, facts, [...checkpoints.values()]);
     if (after !== null) {
       metrics.divergences.inc();
-      logger.error({ after, checkpoint: standing }, "the log has lost what was applied: streams jump");
+      logger.error({ after, checkpoint: logState }, "the log has lost what was applied: streams jump");
       await log.recordDivergence(after, furthest([...checkpoints.values()]), facts.divergences);
       continue;
     }
-    const position = await aligned(log, facts, standing);
-    if (position === standing) return { position, divergences: facts.divergences };
-    await cache.replaceCheckpoint(partition, standing, position);
+    const position = await aligned(log, facts, logState);
+    if (position === logState) return { position, divergences: facts.divergences };
+    await cache.replaceCheckpoint(partition, logState, position);
   }
 }
 
@@ -94,8 +95,10 @@ async function listOpenStreams(
   log: PartitionLog,
   cache: ChunkCache,
 ): Promise<void> {
+  const address = new PartitionAddress(partition, log.partitions);
   for await (const messages of log.lastMessages(partition)) {
     const open = messages
+      .filter(({ streamId }) => address.has(streamId))
       .filter((message) => message.brokerSequence <= upTo && !endsStream(message))
       .map(({ streamId, timestampMs }) => ({ streamId, updatedMs: timestampMs }));
     await cache.listOpenStreams(partition, open);
@@ -103,10 +106,10 @@ async function listOpenStreams(
 }
 
 /** Where a checkpoint stands in the log as it is now: itself, or the divergence. */
-async function aligned(log: PartitionLog, facts: LogFacts, standing: Checkpoint): Promise<Checkpoint> {
-  const brokerSequence = alignedSequence(facts, standing);
-  if (brokerSequence === standing.brokerSequence && standing.logCreatedMs === facts.createdMs)
-    return standing;
+async function aligned(log: PartitionLog, facts: LogFacts, logState: Checkpoint): Promise<Checkpoint> {
+  const brokerSequence = alignedSequence(facts, logState);
+  if (brokerSequence === logState.brokerSequence && logState.logCreatedMs === facts.createdMs)
+    return logState;
   const timestampMs = (await log.timestampAt(brokerSequence)) ?? 0;
   return { brokerSequence, timestampMs, logCreatedMs: facts.createdMs };
 }
@@ -132,10 +135,10 @@ async function divergenceFrom(
   const isMadeAnew = checkpoints.some((checkpoint) => checkpoint.logCreatedMs !== createdMs);
   if (isMadeAnew && !divergences.some(({ after }) => after === createdMs - 1)) return createdMs - 1;
 
-  const standing = checkpoints.filter(
+  const logState = checkpoints.filter(
     (checkpoint) => alignedSequence(facts, checkpoint) === checkpoint.brokerSequence,
   );
-  const last = furthest(standing);
+  const last = furthest(logState);
   if (lastSequence >= last.brokerSequence) {
     const timestampMs = await log.timestampAt(last.brokerSequence);
     if (timestampMs === null || last.timestampMs === 0 || timestampMs === last.timestampMs) return null;

@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
-import { SharedLook } from "./shared-call.ts";
+import { SharedCall } from "./shared-call.ts";
 
 /** Looks that end when the test says so. */
 function heldLook() {
   const looks: PromiseWithResolvers<number>[] = [];
-  const shared = new SharedLook(() => {
+  const shared = new SharedCall(() => {
     const look = Promise.withResolvers<number>();
     looks.push(look);
     return look.promise;

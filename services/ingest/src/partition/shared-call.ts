@@ -2,7 +2,7 @@
  * Looks once for all who ask at the same time. Who asks while a look is under way waits for the next one: that one may
  * have seen what was before the question.
  */
-export class SharedLook<Seen> {
+export class SharedCall<Seen> {
   readonly #look: () => Promise<Seen>;
   #last: Promise<unknown> = Promise.resolve();
   #next: Promise<Seen> | null = null;

@@ -99,7 +99,10 @@ function Fact(props: { label: string; value: string }) {
 function StopButton(props: { streamId: string; isAsked: boolean }) {
   const [problem, setProblem] = useState("");
   const stop = async (): Promise<void> => {
-    const response = await fetch(`/streams/${encodeURIComponent(props.streamId)}/cancel`, { method: "POST" });
+    const response = await fetch(`/streams/${encodeURIComponent(props.streamId)}/cancel`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+    });
     setProblem(response.ok ? "" : `It can't be stopped now (${response.status}).`);
   };
   return (

@@ -227,7 +227,7 @@ function info(outcome: Outcome): StreamInfo {
     endedMs,
     options,
     beatIntervalMs,
-    cancelWish: null,
+    cancelRequest: null,
   };
 }
 
