@@ -384,7 +384,7 @@ describe("rule 9: the carrier's limits are hidden", () => {
   });
 
   it("what can't be cut ends the stream with words that name the limit", async () => {
-    expect((await hear(fromIterable(items([["x".repeat(1_100_000)]])))).at(-1)).toEqual([
+    expect((await hear(fromLangGraph(items([["custom", "x".repeat(1_100_000)]])))).at(-1)).toEqual([
       "Error",
       expect.stringContaining("1 MiB"),
       "CHUNK_TOO_LARGE",
