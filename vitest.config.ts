@@ -3,28 +3,35 @@ import { defineConfig } from "vitest/config";
 const everywhere = ["libs", "services", "deploy", "loadtest", "scripts"];
 const inAll = (suffix: string) => everywhere.map((folder) => `${folder}/**/*.${suffix}.ts`);
 const outside = ["**/node_modules/**", "**/dist/**"];
+/** Kinds of tests that need more than this process, each with its own ending and its own project. */
+const SERVER_KINDS = ["integration", "fault", "load"];
 
 export default defineConfig({
   test: {
     reporters: ["default", "./scripts/count-reporter.ts"],
+    // Projects run one after another, in this order: each has the machine to itself.
     projects: [
       {
         test: {
           name: "unit",
+          include: inAll("test"),
+          exclude: [...outside, ...SERVER_KINDS.flatMap((kind) => inAll(`${kind}.test`))],
+          maxWorkers: 2,
           // Properties run for seconds where the machine is busy with others.
           testTimeout: 30_000,
-          include: inAll("test"),
-          exclude: [...outside, ...inAll("integration.test"), ...inAll("fault.test")],
+          sequence: { groupOrder: 0 },
         },
       },
       {
         test: {
           name: "integration",
-          sequence: { groupOrder: 1 },
           include: inAll("integration.test"),
           exclude: outside,
-          testTimeout: 30_000,
+          // More than there are cores: these wait for servers and processes most of the time.
+          maxWorkers: 3,
+          testTimeout: 60_000,
           hookTimeout: 60_000,
+          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -32,11 +39,23 @@ export default defineConfig({
           name: "fault",
           include: inAll("fault.test"),
           exclude: outside,
-          // These kill and pause servers: at the same time as others they would measure each other.
+          // Each has servers of its own, and mostly waits for leases, time-outs and restarts to pass.
+          maxWorkers: 2,
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
           sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          // Tests that keep the machine busy, or compare how fast something is beside a run of its own: one at a time.
+          name: "load",
+          include: inAll("load.test"),
+          exclude: outside,
           fileParallelism: false,
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+          sequence: { groupOrder: 3 },
         },
       },
     ],

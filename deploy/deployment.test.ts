@@ -88,16 +88,21 @@ function kubernetesEnvironment(service: string, only?: string): Record<string, s
   };
 }
 
+/** The settings that a service reads from these variables. */
+function numbersOf(service: string, env: Record<string, string>): Readonly<Record<string, number>> {
+  return loadConfig(entryOf(service).schema, env) as Readonly<Record<string, number>>;
+}
+
 function drainMs(service: string, env: Record<string, string>): number {
-  const config = loadConfig(entryOf(service).schema, env) as Readonly<Record<string, number>>;
+  const config = numbersOf(service, env);
   const setting = (name: string): number => config[name] ?? Number.NaN;
   const bounds: Readonly<Record<string, () => number>> = {
     // The bound of its ingester's close in main.ts.
     ingest: () => 10_000,
-    edge: () => setting("DRAIN_NOTICE_MS") + setting("DRAIN_TIMEOUT_MS"),
+    edge: () => setting("drainNoticeMs") + setting("drainTimeoutMs"),
     // First the uploads, then other requests.
-    gateway: () => 2 * setting("DRAIN_TIMEOUT_MS"),
-    worker: () => setting("DRAIN_TIMEOUT_MS") + setting("STOP_TIMEOUT_MS"),
+    gateway: () => 2 * setting("drainTimeoutMs"),
+    worker: () => setting("drainTimeoutMs") + setting("stopTimeoutMs"),
   };
   return bounds[service]?.() ?? Number.NaN;
 }
@@ -188,7 +193,7 @@ describe("images", () => {
 
 describe("ports", () => {
   test.each(["edge", "gateway"])("of the %s are the same in the image, compose and Kubernetes", (service) => {
-    const port = loadConfig(entryOf(service).schema, {})["PORT"] as number;
+    const port = numbersOf(service, {})["port"];
     expect(
       captureOnly(dockerfile, /^EXPOSE (.*)$/)
         .split(" ")
@@ -202,7 +207,7 @@ describe("ports", () => {
   });
 
   test("of the balancer are the edge's, on both sides", () => {
-    const { PORT: port } = loadConfig(entryOf("edge").schema, {});
+    const { port } = numbersOf("edge", {});
     expect(Number(captureOnly(haproxy, /bind \*:(\d+)$/))).toBe(port);
     expect(Number(captureOnly(haproxy, /server-template edge \S+ edge:(\d+)$/))).toBe(port);
   });
@@ -220,23 +225,17 @@ describe("ports", () => {
 });
 
 describe("limits that have to fit one another", () => {
-  const edge = loadConfig(entryOf("edge").schema, kubernetesEnvironment("edge", "k8s/base")) as Record<
-    string,
-    number
-  >;
+  const edge = numbersOf("edge", kubernetesEnvironment("edge", "k8s/base"));
 
   test("the balancer bears an edge's silence, and notices its drain before it closes anything", () => {
     const seconds = [...haproxy.matchAll(/timeout (?:client|server) (\d+)s$/gm)].map(([, text]) =>
       Number(text),
     );
-    const ofCompose = loadConfig(entryOf("edge").schema, composeEnvironment("edge")) as Record<
-      string,
-      number
-    >;
+    const ofCompose = numbersOf("edge", composeEnvironment("edge"));
     expect(seconds).toHaveLength(2);
-    expect(Math.min(...seconds) * 1000).toBeGreaterThan(2 * (ofCompose["HEARTBEAT_INTERVAL_MS"] ?? Infinity));
+    expect(Math.min(...seconds) * 1000).toBeGreaterThan(2 * (ofCompose["keepAliveIntervalMs"] ?? Infinity));
     const [, inter, fall] = / inter (\d+)s fall (\d+) /.exec(haproxy) ?? [];
-    expect(Number(inter) * Number(fall) * 1000).toBeLessThan(ofCompose["DRAIN_NOTICE_MS"] ?? 0);
+    expect(Number(inter) * Number(fall) * 1000).toBeLessThan(ofCompose["drainNoticeMs"] ?? 0);
   });
 
   test("Kubernetes' ingress bears an edge's silence too", () => {
@@ -245,15 +244,15 @@ describe("limits that have to fit one another", () => {
     ];
     expect(seconds).toHaveLength(3);
     for (const [, text] of seconds)
-      expect(Number(text) * 1000).toBeGreaterThan(2 * (edge["HEARTBEAT_INTERVAL_MS"] ?? Infinity));
+      expect(Number(text) * 1000).toBeGreaterThan(2 * (edge["keepAliveIntervalMs"] ?? Infinity));
   });
 
   test("an edge sheds readers before the kernel kills it", () => {
     const { resources, args } = containerOf(deployment("k8s/base/edge.yaml"));
     const limit = parseBytes(resources?.limits?.memory ?? "");
-    expect(limit).toBeGreaterThan(edge["HARD_RSS_BYTES"] ?? Infinity);
+    expect(limit).toBeGreaterThan(edge["hardRssBytes"] ?? Infinity);
     const heap = Number(captureOnly(args?.[0] ?? "", /^--max-old-space-size=(\d+)$/)) * 2 ** 20;
-    expect(heap).toBeLessThanOrEqual(edge["SOFT_RSS_BYTES"] ?? 0);
+    expect(heap).toBeLessThanOrEqual(edge["softRssBytes"] ?? 0);
   });
 
   test("when one of the fewest edges goes, the others have room for its readers", () => {
@@ -261,7 +260,7 @@ describe("limits that have to fit one another", () => {
     const target = scaler?.spec.metrics?.find(({ pods }) => pods !== undefined)?.pods?.target.averageValue;
     const fewest = scaler?.spec.minReplicas ?? 0;
     expect(fewest).toBe(3);
-    expect((Number(target) * fewest) / (fewest - 1)).toBeLessThan(edge["MAX_CONNECTIONS"] ?? 0);
+    expect((Number(target) * fewest) / (fewest - 1)).toBeLessThan(edge["maxConnections"] ?? 0);
   });
 
   test.each(["deploy/nats.conf", NATS_CLUSTER])("a largest chunk fits through a server of %s", (file) => {
@@ -273,12 +272,9 @@ describe("limits that have to fit one another", () => {
     ["deploy/nats.conf", "k8s/overlays/local/nats.yaml", "k8s/base"],
     [NATS_CLUSTER, "k8s/overlays/production/nats.yaml", "k8s/"],
   ])("the log fits into the store of %s, and that onto its disk", (config, file, overlay) => {
-    const ingest = loadConfig(entryOf("ingest").schema, kubernetesEnvironment("ingest", overlay)) as Record<
-      string,
-      number
-    >;
+    const ingest = numbersOf("ingest", kubernetesEnvironment("ingest", overlay));
     // What REJECTED may take beside it: libs/broker-nats/src/log-setup.ts.
-    const needed = (ingest["LOG_MAX_BYTES"] ?? Infinity) + 256 * 2 ** 20;
+    const needed = (ingest["logMaxBytes"] ?? Infinity) + 256 * 2 ** 20;
     const store = parseBytes(captureOnly(readText(config), /^ {2}max_file_store: (\S+)$/));
     const claim = deployment(file).spec.volumeClaimTemplates?.[0]?.spec.resources.requests.storage ?? "";
     expect(store).toBeGreaterThan(needed);

@@ -1,59 +1,41 @@
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { createRegistry, field, oldNameOf } from "@sluice/runtime";
+import { describe, expect, test } from "vitest";
+import { z } from "zod";
+import { envExample } from "./env-example.ts";
 import { REPOSITORY } from "./local/paths.ts";
-import { SERVICE_CATALOG, defaultsOf } from "./service-catalog.ts";
+import { SERVICE_CATALOG } from "./service-catalog.ts";
 
-const SECTION = /^# -{4} (\w+) -+$/;
+test(".env.example is what `npm run env-example` prints", () => {
+  expect(readFileSync(join(REPOSITORY, ".env.example"), "utf8")).toBe(envExample());
+});
 
-interface Example {
-  readonly settings: Map<string, string>;
-  /** Names without a comment in the line above. */
-  readonly unexplained: string[];
-}
-
-/** The file's sections by service. */
-function readExample(text: string): Map<string, Example> {
-  const sections = new Map<string, Example>();
-  let section: Example | undefined;
-  let above = "";
-  for (const line of text.split("\n")) {
-    const service = SECTION.exec(line)?.[1];
-    const assignment = /^#([A-Z_]+)=(.*)$/.exec(line);
-    if (service !== undefined) {
-      section = { settings: new Map(), unexplained: [] };
-      sections.set(service, section);
-    } else if (assignment !== null) {
-      const [, name = "", value = ""] = assignment;
-      if (section === undefined) throw new Error(`${name} stands outside of a section`);
-      if (section.settings.has(name)) throw new Error(`${name} stands twice in a section`);
-      section.settings.set(name, value);
-      if (!/^# \S/.test(above)) section.unexplained.push(name);
-    }
-    above = line;
-  }
-  return sections;
-}
-
-const example = readExample(readFileSync(join(REPOSITORY, ".env.example"), "utf8"));
-
-test(".env.example has a section for each service that has settings, and no other", () => {
+test("each service that has settings is in the catalog that .env.example is printed from", () => {
   const services = join(REPOSITORY, "services");
   const withSettings = readdirSync(services).filter((name) =>
     readdirSync(join(services, name, "src")).includes("config.ts"),
   );
   expect([...SERVICE_CATALOG.keys()].toSorted()).toEqual(withSettings.toSorted());
-  expect([...example.keys()].toSorted()).toEqual(withSettings.toSorted());
 });
 
-test.each([...SERVICE_CATALOG])(
-  ".env.example lists the settings of %s with their defaults",
-  (name, entry) => {
-    const listed = example.get(name)?.settings ?? new Map<string, string>();
-    expect(Object.fromEntries(listed)).toEqual(Object.fromEntries(defaultsOf(entry)));
-  },
-);
+test("a setting without a description can't be printed", () => {
+  const schema = z.object({ PORT: field.port(1) });
+  const catalog = new Map([["edge", { schema, registry: createRegistry("edge"), figures: {} as never }]]);
+  expect(() => envExample(catalog)).toThrow("PORT of edge has no description");
+});
 
-test.each([...example])(".env.example explains each setting of %s", (_name, { unexplained }) => {
-  expect(unexplained).toEqual([]);
+describe.each([...SERVICE_CATALOG])("of %s", (_service, { schema }) => {
+  test("no old name of a setting is the name of another one", () => {
+    const oldNames = Object.values(schema.shape).flatMap((setting) => oldNameOf(setting) ?? []);
+    expect(oldNames.filter((name) => name in schema.shape)).toEqual([]);
+  });
+
+  test("each duration in ms is bounded by what a timer can wait", () => {
+    const durations = Object.keys(schema.shape).filter((name) => name.endsWith("_MS"));
+    const tooLong = Object.fromEntries(durations.map((name) => [name, "2147483648"]));
+    const refused = new Set(schema.safeParse(tooLong).error?.issues.map(({ path }) => path[0]));
+    expect(durations.length).toBeGreaterThan(0);
+    expect(refused).toEqual(new Set(durations));
+  });
 });

@@ -31,6 +31,8 @@ const LIBRARIES = [
   "adapters",
   "drop-ins",
   "runtime",
+  "memory",
+  "servers",
   "testing",
 ];
 const SERVICES = ["ingest", "edge", "gateway", "worker", "cli", "web"];
@@ -63,13 +65,18 @@ const RULES: Readonly<Record<string, Rule>> = {
   },
   // Is the lifecycle that the `main.ts` files use: signals and exits are its subject.
   "libs/runtime": { packages: ["core", "protocol"], external: "any", process: true },
-  // Starts and stops servers for tests, and cleans up when the process ends.
+  // The ports in one process: an equal of broker-nats and cache-redis.
+  "libs/memory": { packages: ["core", "protocol"], external: "any" },
+  // Finds, installs and runs server programs, and cleans up when the process ends.
+  "libs/servers": { packages: [], external: "any", process: true },
+  // Contract suites, faults and readers for tests.
   "libs/testing": { packages: LIBRARIES, external: "any", process: true },
   "services/ingest": SERVICE,
   "services/edge": SERVICE,
   "services/gateway": ADAPTING,
   "services/worker": ADAPTING,
-  "services/cli": SERVICE,
+  // Reads as every other application does.
+  "services/cli": { ...SERVICE, packages: [...SERVICE.packages, "client"] },
   // Pages for browsers; the gateway serves what they are built to.
   "services/web": { packages: ["core", "client", "react"], external: "any" },
   // The launcher starts the system, or runs all of it in one process.
@@ -77,7 +84,8 @@ const RULES: Readonly<Record<string, Rule>> = {
   loadtest: { packages: [...LIBRARIES, ...SERVICES, "deploy"], external: "any", process: true },
 };
 
-const TEST_FILE = /\.test\.tsx?$/;
+/** A test, or what stands in the `test` folder of a package. */
+const TEST_FILE = /\.test\.tsx?$|^[^/\\]+[/\\][^/\\]+[/\\]test[/\\]/;
 const SOURCE_FILE = /\.[cm]?[jt]sx?$/;
 const TEST_TOOLS = ["vitest", "fast-check", "testcontainers"];
 /** Where a process begins: `main.ts`, and what a package's `bin` names. */
@@ -134,7 +142,7 @@ function checkFile(subject: Subject): string[] {
       specifier === undefined ? "a computed specifier can't be checked" : judge(subject, specifier);
     if (wrong) report(node, wrong);
   };
-  const processIsFree = rule.process ?? (TEST_FILE.test(file) || ENTRY_FILE.test(file));
+  const processIsFree = rule.process ?? (isTest(subject) || ENTRY_FILE.test(file));
   const inMainOnly = (node: Node, name: string | undefined) => {
     if (processIsFree || (name !== undefined && !MAIN_ONLY.includes(name))) return;
     report(node, `only main.ts may use process.${name ?? "[computed]"}`);
@@ -169,7 +177,7 @@ function checkFile(subject: Subject): string[] {
 
 /** What is wrong with this specifier in this file, if anything. */
 function judge({ root, folder, file, rule }: Subject, specifier: string): string | undefined {
-  const inTest = TEST_FILE.test(file);
+  const inTest = isTest({ root, file });
   if (specifier.startsWith(".")) {
     const inside = resolve(dirname(file), specifier).startsWith(join(root, folder) + sep);
     return inside ? undefined : `a relative path leaves the package: ${specifier}`;
@@ -202,7 +210,7 @@ function judgePackage(
 
   const targetFolder = relative(root, target).replaceAll(sep, "/");
   if (targetFolder === folder) return undefined;
-  const isLibraryForTest = TEST_FILE.test(file) && targetFolder.startsWith("libs/");
+  const isLibraryForTest = isTest({ root, file }) && targetFolder.startsWith("libs/");
   return rule.packages.includes(name) || isLibraryForTest
     ? undefined
     : `${folder} may not import @sluice/${name}`;
@@ -217,6 +225,10 @@ function packageFolders(root: string): string[] {
       : [];
   const folders = [...children("libs"), ...children("services"), "deploy", "loadtest"];
   return folders.filter((folder) => existsSync(join(root, folder))).toSorted();
+}
+
+function isTest({ root, file }: Pick<Subject, "root" | "file">): boolean {
+  return TEST_FILE.test(relative(root, file));
 }
 
 function isPackage(folder: string): boolean {

@@ -118,7 +118,7 @@ function publishedManifest(folder: string): object {
     private: _,
     exports,
     dependencies = {},
-    engines = { node: ">=22" },
+    engines = { node: ">=22.12" },
     ...manifest
   } = manifestOf(folder);
   const entry = (source: string): object => {

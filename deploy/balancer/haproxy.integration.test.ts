@@ -1,4 +1,4 @@
-import { freePort, httpAnswersOk, ProcessServer, waitUntil } from "@sluice/testing/servers";
+import { freePort, httpAnswersOk, ProcessServer, waitUntil } from "@sluice/servers";
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
 import { VerifyingReader } from "@sluice/testing";
-import { freePorts } from "@sluice/testing/servers";
+import { freePorts } from "@sluice/servers";
 import { expect, test } from "vitest";
 import { runEmbedded } from "./embedded.ts";
 

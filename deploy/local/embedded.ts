@@ -1,23 +1,18 @@
-import { createEdge, DEFAULT_EDGE_SETTINGS, EDGE_FIGURES } from "@sluice/edge";
+import { createEdge, EDGE_FIGURES, edgeConfigSchema } from "@sluice/edge";
 import {
   controlRoutes,
   createGateway,
   GATEWAY_FIGURES,
   gatewayConfigSchema,
   modelServerOf,
-  settingsOf as gatewaySettingsOf,
 } from "@sluice/gateway";
-import {
-  INGEST_FIGURES,
-  ingestConfigSchema,
-  settingsOf as ingestSettingsOf,
-  startIngester,
-} from "@sluice/ingest";
+import { INGEST_FIGURES, ingestConfigSchema, startIngester } from "@sluice/ingest";
 import { StreamManager } from "@sluice/producer";
 import {
   createInstanceName,
   createLogger,
   createRegistry,
+  defaultSettings,
   Lifecycle,
   listen,
   loadConfig,
@@ -34,14 +29,14 @@ import {
   MemoryPartitionLog,
   MemoryPressureFeed,
   MemoryReceiptFeed,
-  MemoryPromptDesk,
+  MemoryPromptQueue,
   MemoryRequestRecords,
-  MemoryReaderCensus,
+  MemoryReaderPresence,
   MemoryRejectedElements,
   MemoryServiceReports,
   MemoryStreamLog,
-} from "@sluice/testing/memory";
-import { waitUntil } from "@sluice/testing/servers";
+} from "@sluice/memory";
+import { waitUntil } from "@sluice/servers";
 import { createWorker, modelOf, WORKER_FIGURES, workerConfigSchema } from "@sluice/worker";
 import type { PromisedPorts } from "./ports.ts";
 
@@ -80,10 +75,10 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
   const cancelFeed = new MemoryCancelFeed();
   const pressureFeed = new MemoryPressureFeed();
   const receiptFeed = new MemoryReceiptFeed();
-  const desk = new MemoryPromptDesk();
+  const promptQueue = new MemoryPromptQueue();
   const reports = new MemoryServiceReports();
   const peers = new MemoryEdgePeers();
-  const census = new MemoryReaderCensus();
+  const presence = new MemoryReaderPresence();
   const partitionLog = new MemoryPartitionLog(log);
   const leases = new MemoryPartitionLeases({ partitions: log.partitions, cache });
   // The terminal belongs to the launcher; what goes wrong in here still has to be seen.
@@ -112,10 +107,10 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       leases,
       liveFeed: new MemoryLiveFeed(bus),
       cancelFeed,
-      readerCensus: census,
+      readerPresence: presence,
       pressureFeed,
       receiptFeed,
-      settings: ingestSettingsOf(ingestConfigSchema.parse({})),
+      settings: defaultSettings(ingestConfigSchema),
       logger,
       registry: registries.ingest,
     });
@@ -133,9 +128,9 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       liveFeed: new MemoryLiveFeed(bus),
       peers,
       cancelFeed,
-      readerCensus: census,
+      readerPresence: presence,
       partitions: log.partitions,
-      settings: DEFAULT_EDGE_SETTINGS,
+      settings: defaultSettings(edgeConfigSchema),
       logger,
       registry: registries.edge,
     });
@@ -151,13 +146,11 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       liveFeed: new MemoryLiveFeed(bus),
       cancelFeed,
       records: new MemoryRequestRecords(),
-      promptDesk: desk,
-      settings: gatewaySettingsOf(gatewayConfigSchema.parse({})),
+      promptQueue: promptQueue,
+      settings: { ...defaultSettings(gatewayConfigSchema), edgeUrl, webRoot: options.webRoot ?? "" },
       modelServer: modelServerOf(loadConfig(gatewayConfigSchema, options.environment)),
       logger,
       registry: registries.gateway,
-      edgeUrl,
-      webRoot: options.webRoot ?? "",
       control: controlRoutes({
         cache,
         leases,
@@ -165,7 +158,7 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
         rejected: new MemoryRejectedElements(partitionLog),
         reports,
         peers,
-        census,
+        presence,
       }),
     });
     lifecycle.add("gateway", () => gateway.close());
@@ -179,7 +172,7 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
     lifecycle.add("gateway server", () => gatewayServer.close(SERVER_GRACE_MS));
 
     const pace = options.tokensPerSecond;
-    const workerConfig = loadConfig(workerConfigSchema, {
+    const workerSettings = loadConfig(workerConfigSchema, {
       ...options.environment,
       ...(pace === undefined ? {} : { TOKENS_PER_SECOND: String(pace) }),
     });
@@ -187,17 +180,13 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       manager: new StreamManager({
         log: new MemoryStreamLog(log),
         cancelFeed,
-        readerCensus: census,
+        readerPresence: presence,
         pressureFeed,
         receiptFeed,
       }),
-      promptDesk: desk,
-      model: modelOf(workerConfig),
-      settings: {
-        maxConcurrentAnswers: workerConfig.MAX_CONCURRENT_ANSWERS,
-        drainTimeoutMs: 0,
-        stopTimeoutMs: ANSWER_DRAIN_MS,
-      },
+      promptQueue: promptQueue,
+      model: modelOf(workerSettings),
+      settings: { ...workerSettings, drainTimeoutMs: 0, stopTimeoutMs: ANSWER_DRAIN_MS },
       logger,
       registry: registries.worker,
     });

@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { createServer, request, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { isAlive } from "@sluice/testing/servers";
+import { isAlive } from "@sluice/servers";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { openKillSwitch, type KillSwitch } from "./kill-switch.ts";
 

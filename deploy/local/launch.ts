@@ -1,4 +1,4 @@
-import { NATS_SERVER, REDIS_SERVER, ServerUnavailableError, findServerBinary } from "@sluice/testing/servers";
+import { NATS_SERVER, REDIS_SERVER, ServerUnavailableError, findServerBinary } from "@sluice/servers";
 import { runEmbedded } from "./embedded.ts";
 import { streamFirstAnswer } from "./first-answer.ts";
 import { openKillSwitch } from "./kill-switch.ts";

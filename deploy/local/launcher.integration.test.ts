@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { isAlive, waitUntil } from "@sluice/testing/servers";
+import { isAlive, waitUntil } from "@sluice/servers";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { homeAt } from "./paths.ts";
 import type { LauncherState } from "./state.ts";

@@ -1,5 +1,5 @@
 import { createServer } from "node:net";
-import { freePorts } from "@sluice/testing/servers";
+import { freePorts } from "@sluice/servers";
 import { describe, expect, test } from "vitest";
 import { PortTakenError, settlePorts, usualOrFreePort } from "./ports.ts";
 

@@ -1,4 +1,4 @@
-import { freePort, isPortFree } from "@sluice/testing/servers";
+import { freePort, isPortFree } from "@sluice/servers";
 import { portOwner } from "./port-owner.ts";
 
 export interface PromisedPorts {

@@ -1,6 +1,6 @@
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { isAlive } from "@sluice/testing/servers";
+import { isAlive } from "@sluice/servers";
 
 /** What runs here, for `npm run status` and `npm run stop`. Its file exists exactly while a launcher runs. */
 export interface LauncherState {

@@ -1,4 +1,4 @@
-import { httpAnswersOk, natsAnswers, redisAnswers } from "@sluice/testing/servers";
+import { httpAnswersOk, natsAnswers, redisAnswers } from "@sluice/servers";
 import { NOTHING_RUNS } from "./state.ts";
 import type { LauncherState } from "./state.ts";
 

@@ -1,4 +1,4 @@
-import { isAlive, waitUntil } from "@sluice/testing/servers";
+import { isAlive, waitUntil } from "@sluice/servers";
 import { parseStopOptions } from "./options.ts";
 import { homeAt } from "./paths.ts";
 import { clearState, readState } from "./state.ts";

@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePort, httpAnswersOk, isAlive, waitUntil } from "@sluice/testing/servers";
+import { freePort, httpAnswersOk, isAlive, waitUntil } from "@sluice/servers";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { ProcessSpec } from "./managed-process.ts";
 import { Supervisor } from "./supervisor.ts";

@@ -1,6 +1,6 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { httpAnswersOk, natsAnswers, redisAnswers } from "@sluice/testing/servers";
+import { httpAnswersOk, natsAnswers, redisAnswers } from "@sluice/servers";
 import type { ProcessSpec } from "./managed-process.ts";
 import { REPOSITORY } from "./paths.ts";
 import { usualOrFreePort } from "./ports.ts";

@@ -1,4 +1,5 @@
-import { findServerBinary, CHROMIUM, ServerUnavailableError } from "@sluice/testing/servers";
+import { findServerBinary, ServerUnavailableError } from "@sluice/servers";
+import { CHROMIUM } from "@sluice/testing";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

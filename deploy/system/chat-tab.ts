@@ -1,4 +1,4 @@
-import { waitUntil } from "@sluice/testing/servers";
+import { waitUntil } from "@sluice/servers";
 import type { BrowserContext, Page } from "playwright-core";
 
 const TIMEOUT_MS = 60_000;

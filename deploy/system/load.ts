@@ -1,6 +1,7 @@
 import { connectNats } from "@sluice/broker-nats";
 import { connectProducer, type ProducerSettings } from "@sluice/producer";
-import { VerifyingReader, waitUntil } from "@sluice/testing";
+import { waitUntil } from "@sluice/servers";
+import { VerifyingReader } from "@sluice/testing";
 import { setTimeout as delay } from "node:timers/promises";
 import { bareWriter, handleWriter, WrittenStream } from "./written-stream.ts";
 import { differences } from "./reading-checks.ts";

@@ -1,4 +1,4 @@
-import { httpAnswersOk } from "@sluice/testing/servers";
+import { httpAnswersOk } from "@sluice/servers";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Load } from "./load.ts";
 import { startStack, type Stack } from "./stack.ts";

@@ -1,6 +1,6 @@
 import { connectProducer } from "@sluice/producer";
 import { VerifyingReader } from "@sluice/testing";
-import { ProcessServer } from "@sluice/testing/servers";
+import { ProcessServer } from "@sluice/servers";
 import { cpSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-import { type VerifyingReader } from "@sluice/testing";
+import type { VerifyingReader } from "@sluice/testing";
 import { describe, expect, it } from "vitest";
 import { differences } from "./reading-checks.ts";
 import { WrittenStream, type SendOutcome } from "./written-stream.ts";

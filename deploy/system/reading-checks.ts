@@ -1,4 +1,4 @@
-import { type VerifyingReader } from "@sluice/testing";
+import type { VerifyingReader } from "@sluice/testing";
 import { type SentChunk, type WrittenStream } from "./written-stream.ts";
 
 interface ReadChunk {

@@ -1,4 +1,4 @@
-import { waitUntil } from "@sluice/testing/servers";
+import { waitUntil } from "@sluice/servers";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,13 +1,5 @@
-import {
-  freePort,
-  httpAnswersOk,
-  ProcessServer,
-  startNats,
-  startRedis,
-  type NatsOptions,
-  type RedisOptions,
-  type ServerHandle,
-} from "@sluice/testing/servers";
+import { freePort, httpAnswersOk, ProcessServer, type ServerHandle } from "@sluice/servers";
+import { startNats, startRedis, type NatsOptions, type RedisOptions } from "@sluice/testing";
 import { fileURLToPath } from "node:url";
 
 type ServiceName = "ingest" | "edge" | "gateway" | "worker";

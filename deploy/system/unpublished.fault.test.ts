@@ -1,5 +1,6 @@
 import { decodeLiveMessage, liveSubject } from "@sluice/protocol";
-import { startFaultProxy, startNats, type FaultProxy, type ServerHandle } from "@sluice/testing";
+import { startNats, startFaultProxy, type FaultProxy } from "@sluice/testing";
+import type { ServerHandle } from "@sluice/servers";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { Load } from "./load.ts";
 import { startStack, sumOver, type Stack } from "./stack.ts";

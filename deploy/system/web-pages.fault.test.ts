@@ -1,6 +1,6 @@
 import { connectNats } from "@sluice/broker-nats";
 import { streamSubject } from "@sluice/protocol";
-import { isAlive } from "@sluice/testing/servers";
+import { isAlive } from "@sluice/servers";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { overflowOf, violationsOf } from "./accessibility.ts";

@@ -1,3 +1,6 @@
+import { JsonJoiner, type ChunkDraft, type JsonValue } from "@sluice/core";
+import { StreamManager } from "@sluice/producer";
+import { MemoryLog, MemoryStreamLog } from "@sluice/memory";
 import { describe, expect, it } from "vitest";
 import { hear } from "../transcripts/heard.ts";
 import { fromIterable, type StreamItem } from "./iterable.ts";
@@ -20,6 +23,40 @@ describe("fromIterable", () => {
       ["Json", null],
       ["Complete", null, nothing],
     ]);
+  });
+
+  it("sends JSON that is too large or too deep for a chunk in parts that the log takes, and that join to the same", async () => {
+    let deep: JsonValue = 1;
+    for (let level = 0; level < 200; level++) deep = [deep];
+    const values = [{ picture: "x".repeat(1_500_000) }, { deep }, { small: true }];
+    const manager = new StreamManager({ log: new MemoryStreamLog(new MemoryLog()) });
+    const joiner = new JsonJoiner();
+    const joined: unknown[] = [];
+    async function* heard(): AsyncGenerator<ChunkDraft> {
+      for await (const chunk of fromIterable(items(...values))) {
+        const json = joiner.take(chunk.chunk_type);
+        if (json !== null) joined.push(JSON.parse(json));
+        yield chunk;
+      }
+    }
+    const { handle } = await manager.createStream();
+    expect(await handle.pipe(heard())).toEqual({ status: "completed", chunks: 6 + 1 + 1 + 1 });
+    expect(joined).toEqual(values);
+    await manager.close();
+  });
+
+  it("tells readers of an item that is no JSON, and the log what it was", async () => {
+    const cycle: { self?: object } = {};
+    cycle.self = cycle;
+    for (const item of [cycle, () => 1, { big: 1n }]) {
+      const errors: unknown[] = [];
+      const heard = await hear(fromIterable(items("a", item), { onError: (error) => errors.push(error) }));
+      expect(heard).toEqual([
+        ["Text", "a"],
+        ["Error", "an item of the source can't be written as JSON", "SOURCE_ERROR"],
+      ]);
+      expect(errors).toMatchObject([{ cause: { name: "TypeError" } }]);
+    }
   });
 
   it("joins characters that are cut between two pieces of bytes", async () => {

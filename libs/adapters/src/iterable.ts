@@ -1,4 +1,11 @@
-import { endStatusOf, type ChunkDraft, type ChunkType, type JsonValue } from "@sluice/core";
+import {
+  endStatusOf,
+  JSON_PART,
+  splitJson,
+  type ChunkDraft,
+  type ChunkType,
+  type JsonValue,
+} from "@sluice/core";
 import { adapt, type AdapterOptions, type Mapping } from "./adapt.ts";
 import type { AnswerChunks } from "./answer-chunks.ts";
 import type { Source } from "./read-source.ts";
@@ -11,7 +18,8 @@ export type StreamItem = JsonValue | Uint8Array | ChunkType | ChunkDraft | objec
 
 /**
  * Any stream or async iterable. Strings and bytes become Text; an object with `chunk_type`, or whose `type` is that of a chunk,
- * is sent as it is; everything else becomes Json. Ends with the items' own Complete or Error chunk, else with Complete;
+ * is sent as it is; everything else becomes Json, in several `json_part` Events where it is too large or too deep for one
+ * chunk (`JsonJoiner` of @sluice/core joins them). Ends with the items' own Complete or Error chunk, else with Complete;
  * with SOURCE_ERROR where the source throws. It should catch what readers are to know, and yield an Error chunk.
  */
 export function fromIterable(
@@ -41,6 +49,7 @@ class ItemMapping implements Mapping<StreamItem> {
   /** Of the whole stream: a character may be cut between two items. */
   readonly #decoder = new TextDecoder();
   isEnded = false;
+  #parted = 0;
 
   constructor(chunks: AnswerChunks) {
     this.#chunks = chunks;
@@ -50,7 +59,7 @@ class ItemMapping implements Mapping<StreamItem> {
     if (typeof item === "string") yield* this.#text(item);
     else if (item instanceof Uint8Array) yield* this.#text(this.#decoder.decode(item, { stream: true }));
     else if (isChunk(item)) yield this.#chunk(item);
-    else yield this.#chunks.json(item as JsonValue);
+    else yield* this.#json(item);
   }
 
   *finish(): Generator<ChunkDraft> {
@@ -62,10 +71,28 @@ class ItemMapping implements Mapping<StreamItem> {
     if (content !== "") yield this.#chunks.text(content);
   }
 
+  *#json(item: Exclude<StreamItem, string | Uint8Array>): Generator<ChunkDraft> {
+    const parts = splitJson(jsonOf(item), `json_${this.#parted + 1}`);
+    if (parts === null) yield this.#chunks.json(item as JsonValue);
+    else this.#parted++;
+    for (const part of parts ?? []) yield this.#chunks.event(JSON_PART, part);
+  }
+
   #chunk(chunk: ChunkType | ChunkDraft): ChunkDraft {
     const draft = "chunk_type" in chunk ? chunk : { chunk_type: chunk };
     this.isEnded = endStatusOf(draft.chunk_type) !== null;
     return { ...draft, metadata: { ...this.#chunks.metadata, ...draft.metadata } };
+  }
+}
+
+/** @throws SourceFailure where it is no JSON: a cycle, a function, a BigInt */
+function jsonOf(item: unknown): string {
+  try {
+    const json: unknown = JSON.stringify(item);
+    if (typeof json === "string") return json;
+    throw new TypeError(`a ${typeof item} is no JSON`);
+  } catch (cause) {
+    throw new SourceFailure("SOURCE_ERROR", "an item of the source can't be written as JSON", { cause });
   }
 }
 

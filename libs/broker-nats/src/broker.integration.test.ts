@@ -1,29 +1,29 @@
 import { afterAll, beforeAll, describe } from "vitest";
 import {
+  startNats,
   cancelFeedContract,
   edgePeersContract,
   liveFeedContract,
   partitionLogContract,
   pressureFeedContract,
-  promptDeskContract,
+  promptQueueContract,
   receiptFeedContract,
-  readerCensusContract,
+  readerPresenceContract,
   rejectedElementsContract,
   serviceReportsContract,
-  startNats,
   streamLogContract,
-  type ServerHandle,
 } from "@sluice/testing";
+import type { ServerHandle } from "@sluice/servers";
 import { NatsCancelFeed } from "./nats-cancel-feed.ts";
 import { connectNats } from "./nats-connection.ts";
 import { NatsEdgePeers } from "./nats-edge-peers.ts";
 import { NatsLiveFeed } from "./nats-live-feed.ts";
 import { NatsPressureFeed } from "./nats-pressure-feed.ts";
-import { NatsPromptDesk } from "./nats-prompt-desk.ts";
+import { NatsPromptQueue } from "./nats-prompt-queue.ts";
 import { NatsServiceReports } from "./nats-service-reports.ts";
 import { NatsReceiptFeed } from "./nats-receipt-feed.ts";
 import { openNatsLog } from "./nats-log-under-test.ts";
-import { NatsReaderCensus } from "./nats-reader-census.ts";
+import { NatsReaderPresence } from "./nats-reader-presence.ts";
 
 describe("on a NATS server", () => {
   let server: ServerHandle;
@@ -89,14 +89,14 @@ describe("on a NATS server", () => {
     };
   });
 
-  readerCensusContract("NatsReaderCensus", async () => {
+  readerPresenceContract("NatsReaderPresence", async () => {
     const names = ["asker", "pod 1", "pod 2"] as const;
     const links = await Promise.all(names.map((name) => connectNats({ servers: server.url, name })));
     const [asker, first, second] = links;
     if (asker === undefined || first === undefined || second === undefined) throw new Error("three links");
     return {
-      asker: new NatsReaderCensus(asker),
-      pods: [new NatsReaderCensus(first), new NatsReaderCensus(second)],
+      asker: new NatsReaderPresence(asker),
+      pods: [new NatsReaderPresence(first), new NatsReaderPresence(second)],
       settle: async () => void (await Promise.all([first.connection.flush(), second.connection.flush()])),
       close: async () => void (await Promise.all(links.map((link) => link.close()))),
     };
@@ -142,14 +142,14 @@ describe("on a NATS server", () => {
     };
   });
 
-  promptDeskContract("NatsPromptDesk", async () => {
+  promptQueueContract("NatsPromptQueue", async () => {
     const [asker, worker] = await Promise.all([
       connectNats({ servers: server.url, name: "asker" }),
       connectNats({ servers: server.url, name: "worker" }),
     ]);
     return {
-      asker: new NatsPromptDesk(asker),
-      worker: new NatsPromptDesk(worker),
+      asker: new NatsPromptQueue(asker),
+      worker: new NatsPromptQueue(worker),
       settle: () => worker.connection.flush(),
       close: async () => void (await Promise.all([asker.close(), worker.close()])),
     };

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe } from "vitest";
 import {
-  partitionLogContract,
   startNatsCluster,
+  type NatsCluster,
+  partitionLogContract,
   streamLogContract,
   type LogUnderTest,
-  type NatsCluster,
 } from "@sluice/testing";
 import { openNatsLog } from "./nats-log-under-test.ts";
 

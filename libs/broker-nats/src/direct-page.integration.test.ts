@@ -1,5 +1,6 @@
 import { streamSubject } from "@sluice/protocol";
-import { startNats, type ServerHandle } from "@sluice/testing";
+import { startNats } from "@sluice/testing";
+import type { ServerHandle } from "@sluice/servers";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ensureLog } from "./log-setup.ts";
 import { connectNats, type NatsLink } from "./nats-connection.ts";

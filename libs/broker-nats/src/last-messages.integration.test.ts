@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, expect, it, vi } from "vitest";
 import { nanos } from "@nats-io/nats-core";
 import { CHUNKS_STREAM, chunkSubject } from "@sluice/protocol";
-import { freshStreamId, outgoing, startNats, type ServerHandle } from "@sluice/testing";
+import { startNats, freshStreamId, outgoing } from "@sluice/testing";
+import type { ServerHandle } from "@sluice/servers";
 import { ensureLog } from "./log-setup.ts";
 import { connectNats, type NatsLink } from "./nats-connection.ts";
 import { NatsPartitionLog } from "./nats-partition-log.ts";

@@ -2,7 +2,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { DiscardPolicy, type StreamConfig } from "@nats-io/jetstream";
 import { partitionOf } from "@sluice/core";
 import { CHUNKS_STREAM, chunkTransformTarget, REJECTED_STREAM } from "@sluice/protocol";
-import { freshStreamId, outgoing, startNats, type ServerHandle } from "@sluice/testing";
+import { startNats, freshStreamId, outgoing } from "@sluice/testing";
+import type { ServerHandle } from "@sluice/servers";
 import { awaitLog, ensureLog, type LogOptions } from "./log-setup.ts";
 import { connectNats, type NatsLink } from "./nats-connection.ts";
 import { NatsPartitionLog } from "./nats-partition-log.ts";

@@ -55,7 +55,7 @@ const CREATED_KEY = "sluice-created-ms";
  * @throws StreamError LOG_INCOMPATIBLE with what to do; LOG_UNAVAILABLE when it isn't there within `setupTimeoutMs`
  */
 export async function ensureLog(link: NatsLink, options: LogOptions): Promise<LogIdentity> {
-  checkServer(link, options.maxChunkBytes ?? MAX_CHUNK_BYTES);
+  assertServer(link, options.maxChunkBytes ?? MAX_CHUNK_BYTES);
   return retryUntil(Date.now() + (options.setupTimeoutMs ?? 15_000), () => setUpLog(link, options));
 }
 
@@ -118,7 +118,7 @@ async function retryUntil<Answer>(deadline: number, attempt: () => Promise<Answe
   }
 }
 
-function checkServer(link: NatsLink, maxChunkBytes: number): void {
+function assertServer(link: NatsLink, maxChunkBytes: number): void {
   const version = link.connection.info?.version ?? "0.0.0";
   const [major = 0, minor = 0] = version.split(".").map(Number);
   if (major < 2 || (major === 2 && minor < MIN_SERVER_MINOR)) {

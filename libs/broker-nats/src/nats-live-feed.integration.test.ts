@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { LiveRange } from "@sluice/core";
 import { hereSubject, liveSubject, rebuildSubject, tailSubject } from "@sluice/protocol";
-import { freshStreamId, startNats, type ServerHandle } from "@sluice/testing";
+import { startNats, freshStreamId } from "@sluice/testing";
+import type { ServerHandle } from "@sluice/servers";
 import { connectNats, type NatsLink } from "./nats-connection.ts";
 import { NatsLiveFeed } from "./nats-live-feed.ts";
 

@@ -1,5 +1,12 @@
 import type { Msg } from "@nats-io/nats-core";
-import type { LiveFeed, LiveRange, RebuildAnswer, Subscription, TailAnnouncement } from "@sluice/core";
+import {
+  isStreamId,
+  type LiveFeed,
+  type LiveRange,
+  type RebuildAnswer,
+  type Subscription,
+  type TailAnnouncement,
+} from "@sluice/core";
 import {
   BEAT_SUBJECTS,
   beatSubject,
@@ -138,8 +145,13 @@ export class NatsLiveFeed implements LiveFeed {
 
   subscribeBeats(handler: (streamId: string, brokerSequence: number | null) => void): Subscription {
     return subscribe(this.#link, BEAT_SUBJECTS, (message) => {
+      const streamId = message.subject.slice(BEAT_PREFIX_LENGTH);
+      if (!isStreamId(streamId)) {
+        this.#onMalformed(message.subject);
+        return;
+      }
       const text = message.data.byteLength > MAX_BEAT_BYTES ? "" : message.string();
-      handler(message.subject.slice(BEAT_PREFIX_LENGTH), parseSequence(text));
+      handler(streamId, parseSequence(text));
     });
   }
 

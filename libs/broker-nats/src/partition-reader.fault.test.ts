@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { partitionOf, type OutgoingMessage, type PartitionReader, type StoredMessage } from "@sluice/core";
 import { CHUNKS_STREAM } from "@sluice/protocol";
-import { freshStreamId, outgoing, startNats, startNatsCluster, type ServerHandle } from "@sluice/testing";
+import { startNats, startNatsCluster, freshStreamId, outgoing } from "@sluice/testing";
+import type { ServerHandle } from "@sluice/servers";
 import { ensureLog, type LogIdentity } from "./log-setup.ts";
 import { connectNats, type NatsLink } from "./nats-connection.ts";
 import { NatsPartitionLog } from "./nats-partition-log.ts";

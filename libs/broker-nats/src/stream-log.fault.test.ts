@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { freshStreamId, outgoing, startNats, type ServerHandle } from "@sluice/testing";
+import { startNats, freshStreamId, outgoing } from "@sluice/testing";
+import type { ServerHandle } from "@sluice/servers";
 import { ensureLog } from "./log-setup.ts";
 import { connectNats, type NatsLink } from "./nats-connection.ts";
 import { NatsPartitionLog } from "./nats-partition-log.ts";

@@ -1,5 +1,6 @@
 import { chunksKey, endedStreamsKey, metaKey, openStreamsKey } from "@sluice/protocol";
 import {
+  startRedis,
   chunkCacheContract,
   partitionLeasesContract,
   CACHE_ENDED_STREAMS,
@@ -7,11 +8,10 @@ import {
   memoryChunkCacheUnderTest,
   runSchedule,
   schedules,
-  startRedis,
   type ChunkCacheUnderTest,
   type PartitionLeasesUnderTest,
-  type ServerHandle,
 } from "@sluice/testing";
+import type { ServerHandle } from "@sluice/servers";
 import * as fc from "fast-check";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -57,6 +57,10 @@ async function redisChunkCacheUnderTest(): Promise<ChunkCacheUnderTest> {
     },
     chunksTtlMs: async (streamId) => {
       const ttlMs = await redis.pttl(chunksKey(0, streamId));
+      return ttlMs === -2 ? null : ttlMs;
+    },
+    recordTtlMs: async (streamId) => {
+      const ttlMs = await redis.pttl(metaKey(0, streamId));
       return ttlMs === -2 ? null : ttlMs;
     },
     expireChunksIn: async (streamId, ttlMs) => void (await redis.pexpire(chunksKey(0, streamId), ttlMs)),

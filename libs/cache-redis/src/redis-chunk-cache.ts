@@ -6,7 +6,7 @@ import {
   type AppendOutcome,
   type CachedChunk,
   type CancelReason,
-  type CancelWish,
+  type CancelRequest,
   type Checkpoint,
   type ChunkCache,
   type ListedStream,
@@ -37,12 +37,15 @@ export interface RedisChunkCacheOptions {
   chunkTtlSeconds?: number;
   /** How long a stream's record lives after its last message: so long late readers learn how it ended. */
   metaTtlSeconds?: number;
+  /** The same for a stream to which nobody has written a chunk. The log brings its record back when it is asked for. */
+  unwrittenTtlSeconds?: number;
   /** How many ended streams of a partition are listed; of more the one that has been silent longest no longer is. */
   maxEndedStreams?: number;
 }
 
 const DEFAULT_CHUNK_TTL_SECONDS = 300;
 const DEFAULT_META_TTL_SECONDS = 7 * 24 * 60 * 60;
+const DEFAULT_UNWRITTEN_TTL_SECONDS = 600;
 
 // A list costs about 150 bytes a stream: without this bound short streams by the thousand a second fill Redis with names.
 const DEFAULT_MAX_ENDED_STREAMS = 10_000;
@@ -59,6 +62,8 @@ export class RedisChunkCache implements ChunkCache {
   readonly #redis: RedisConnection;
   readonly #partitions: number;
   readonly #bounds: CacheBounds;
+  /** Keys of chunks whose life is being lengthened: many readers of a stream ask for it at once. */
+  readonly #beingLengthened = new Set<string>();
 
   constructor(redis: RedisConnection, options: RedisChunkCacheOptions) {
     this.#redis = redis;
@@ -66,6 +71,7 @@ export class RedisChunkCache implements ChunkCache {
     this.#bounds = {
       chunkTtlSeconds: options.chunkTtlSeconds ?? DEFAULT_CHUNK_TTL_SECONDS,
       metaTtlSeconds: options.metaTtlSeconds ?? DEFAULT_META_TTL_SECONDS,
+      unwrittenTtlSeconds: options.unwrittenTtlSeconds ?? DEFAULT_UNWRITTEN_TTL_SECONDS,
       maxEndedStreams: options.maxEndedStreams ?? DEFAULT_MAX_ENDED_STREAMS,
     };
   }
@@ -83,6 +89,7 @@ export class RedisChunkCache implements ChunkCache {
       stream_id: streamId,
       chunk_ttl: chunkTtlSeconds,
       meta_ttl: this.#bounds.metaTtlSeconds,
+      unwritten_ttl: this.#bounds.unwrittenTtlSeconds,
       max_ended: this.#bounds.maxEndedStreams,
       default_ttl: cacheTtlOfOptions(options) ?? 0,
       ...(completion === null ? {} : { completion: encodeCompletion(completion) }),
@@ -108,11 +115,26 @@ export class RedisChunkCache implements ChunkCache {
     const partition = partitionOf(streamId, this.#partitions);
     const keys = [chunksKey(partition, streamId), metaKey(partition, streamId)];
     const args = [after, bounds.maxChunks, bounds.maxBytes];
-    const reply = (await this.#redis.script("read a page", "read-page", keys, args)) as Buffer[] | null;
+    const reply = await this.#redis.script("read a page", "read-page", keys, args);
     if (reply === null) return null;
-    const [head, statusText, ...members] = reply;
+    const [head, statusText, lifeMs, ...members] = reply as [Buffer, Buffer, number, ...Buffer[]];
+    if (lifeMs > 0) void this.#lengthenLife(chunksKey(partition, streamId), lifeMs);
     const status = String(statusText) as StreamStatus;
     return { head: Number(head), status, hasEnded: status !== "open", chunks: members.map(splitMember) };
+  }
+
+  /** Not waited for, and no matter if it fails: as long as less than half is left, each read asks for it again. */
+  async #lengthenLife(key: string, lifeMs: number): Promise<void> {
+    if (this.#beingLengthened.has(key)) return;
+    this.#beingLengthened.add(key);
+    try {
+      // GT: another reader, or an append, may have given them a longer life meanwhile.
+      await this.#redis.run("lengthen the life of chunks", (client) => client.pexpire(key, lifeMs, "GT"));
+    } catch {
+      return;
+    } finally {
+      this.#beingLengthened.delete(key);
+    }
   }
 
   async readInfo(streamId: string): Promise<StreamInfo | null> {
@@ -121,7 +143,7 @@ export class RedisChunkCache implements ChunkCache {
     return fields["sequence"] === undefined ? null : decodeInfo(streamId, fields);
   }
 
-  async requestCancel(streamId: string, wish: CancelWish): Promise<StreamStatus | null> {
+  async requestCancel(streamId: string, wish: CancelRequest): Promise<StreamStatus | null> {
     const keys = [metaKey(partitionOf(streamId, this.#partitions), streamId)];
     const args = [wish.requestedMs, wish.reason];
     const reply = await this.#redis.script("record a wish to stop", "request-cancel", keys, args);
@@ -226,6 +248,7 @@ function encodeCompletion({
   info,
   snapshotBrokerSequence,
   isProven,
+  endsUnwritten = false,
 }: NonNullable<RestoredPage["completion"]>): object {
   return {
     snapshot: snapshotBrokerSequence,
@@ -240,6 +263,7 @@ function encodeCompletion({
     ended_ms: info.endedMs ?? -1,
     options: info.options ?? "",
     beat_ms: info.beatIntervalMs ?? 0,
+    ends_unwritten: endsUnwritten ? 1 : 0,
   };
 }
 
@@ -258,7 +282,7 @@ function decodeInfo(streamId: string, fields: Record<string, string>): StreamInf
     endedMs: fields["ended_ms"] === undefined ? null : Number(fields["ended_ms"]),
     options: fields["options"] ?? null,
     beatIntervalMs: Number(fields["beat_ms"] ?? 0) || null,
-    cancelWish:
+    cancelRequest:
       fields["cancel_ms"] === undefined
         ? null
         : { requestedMs: Number(fields["cancel_ms"]), reason: fields["cancel_reason"] as CancelReason },

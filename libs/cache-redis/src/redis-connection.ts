@@ -1,6 +1,7 @@
 import { StreamError } from "@sluice/core";
 import { Cluster, Redis, type ClusterOptions, type RedisOptions } from "ioredis";
 import {
+  BULK_READ_COMMAND,
   commandName,
   loadScripts,
   SCRIPT_COMMANDS,
@@ -24,6 +25,9 @@ const DEFAULT_COMMAND_TIMEOUT_MS = 1500;
 // not closed, would fill the heap with them.
 const SOCKET_TIMEOUT_MS = 3000;
 
+// One that was sent again and again would be what makes each next connection break, and no other call would get its turn.
+const MAX_ATTEMPTS = 2;
+
 const CONNECT_TIMEOUT_MS = 1000;
 const MAX_RECONNECT_DELAY_MS = 500;
 
@@ -41,16 +45,16 @@ function createClient(location: RedisLocation, options: RedisConnectionOptions):
     ...(options.connectionName === undefined ? {} : { connectionName: options.connectionName }),
     connectTimeout: CONNECT_TIMEOUT_MS,
     socketTimeout: SOCKET_TIMEOUT_MS,
-    // What wasn't answered when a connection broke is sent once more over the next one, and fails where there is none
-    // at the first attempt: each call here may take effect twice. Without resending, the client (6.0.0) forgets such
-    // calls on a quick reconnect, and waits for their pipeline for ever, with everything that comes later behind it.
-    autoResendUnfulfilledCommands: true,
-    maxRetriesPerRequest: 1,
+    // Whatever wasn't answered when a connection broke fails at once, and `run` sends it once more where it is still wanted.
+    // The client itself (6.0.0) would send all of it again over each next connection, for as long as that breaks under it;
+    // or, told not to, forget calls on a quick reconnect and wait for their pipeline for ever, with all later ones behind.
+    maxRetriesPerRequest: 0,
+    autoResendUnfulfilledCommands: false,
   } satisfies RedisOptions;
   const pipelining = {
     scripts: loadScripts(),
     enableAutoPipelining: true,
-    autoPipeliningIgnoredCommands: UNPIPELINED_COMMANDS,
+    autoPipeliningIgnoredCommands: [...UNPIPELINED_COMMANDS, BULK_READ_COMMAND],
   } satisfies RedisOptions & ClusterOptions;
   const backoff = (attempt: number): number => Math.min(attempt * 50, MAX_RECONNECT_DELAY_MS);
 
@@ -62,6 +66,8 @@ function createClient(location: RedisLocation, options: RedisConnectionOptions):
       redisOptions: shared,
       scaleReads: "master",
       clusterRetryStrategy: backoff,
+      // 0: what a node that went away hasn't answered fails at once, as above; else it would be sent up to 16 times.
+      retryDelayOnFailover: 0,
     });
   }
   const single: RedisOptions = {
@@ -99,6 +105,7 @@ function serverOf(location: RedisLocation): RedisOptions {
 export class RedisConnection {
   readonly #client: Redis | Cluster;
   readonly #commandTimeoutMs: number;
+  #readiness: Promise<void> | null = null;
   #closing: Promise<void> | null = null;
 
   constructor(client: Redis | Cluster, options: RedisConnectionOptions) {
@@ -110,6 +117,7 @@ export class RedisConnection {
 
   /**
    * @param what the operation, for the error: "read a page"
+   * @param operation called once more where the connection breaks under it, so it may take effect twice
    * @throws StreamError CACHE_UNAVAILABLE where Redis can't be reached, doesn't answer in time or refuses for a while;
    * the operation may have taken effect all the same
    */
@@ -117,16 +125,50 @@ export class RedisConnection {
     if (this.#closing !== null)
       throw new StreamError("CACHE_UNAVAILABLE", `could not ${what}: the connection is closed`);
     const deadline = Promise.withResolvers<never>();
+    let isWanted = true;
     const timer = setTimeout(() => {
+      isWanted = false;
       deadline.reject(new Error(`no answer within ${this.#commandTimeoutMs} ms`));
     }, this.#commandTimeoutMs);
     try {
-      return await Promise.race([operation(this.#client), deadline.promise]);
+      return await Promise.race([this.#send(operation, () => isWanted), deadline.promise]);
     } catch (error) {
       throw translateError(what, error);
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /**
+   * Hands an operation to the client while it is connected only, so that nothing waits in the client's own queues, where
+   * it couldn't be given up. Once more where the connection broke before the answer, and the caller still waits.
+   */
+  async #send<T>(operation: (client: Redis | Cluster) => Promise<T>, isWanted: () => boolean): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      if (this.#client.status !== "ready") await this.#untilReady();
+      if (!isWanted()) throw new Error("nobody waits for the answer any more");
+      try {
+        return await operation(this.#client);
+      } catch (error) {
+        if (attempt === MAX_ATTEMPTS || !isConnectionLoss(error) || !isWanted()) throw error;
+      }
+    }
+  }
+
+  /** Rejects where the attempt to connect that is under way fails. One promise for all who wait. */
+  #untilReady(): Promise<void> {
+    if (this.#closing !== null) return Promise.reject(new Error("the connection is closed"));
+    this.#readiness ??= new Promise<void>((resolve, reject) => {
+      const onReady = (): void => settle(resolve);
+      const onClose = (): void => settle(() => reject(new Error("not connected")));
+      const settle = (then: () => void): void => {
+        this.#client.off("ready", onReady).off("close", onClose).off("end", onClose);
+        this.#readiness = null;
+        then();
+      };
+      this.#client.on("ready", onReady).on("close", onClose).on("end", onClose);
+    });
+    return this.#readiness;
   }
 
   /** Runs a script. Strings in its reply are Buffers, so that cached JSON is never decoded on its way. */
@@ -162,6 +204,16 @@ export class RedisConnection {
 /** The client's methods that `scripts` adds at run time, unknown to its types. */
 function scriptMethods(client: Redis | Cluster): Record<string, (...args: unknown[]) => Promise<unknown>> {
   return client as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
+}
+
+/** The connection broke before the answer came: the client fails each such call so. */
+function isConnectionLoss(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return (
+    error.name === "MaxRetriesPerRequestError" ||
+    error.name === "AbortError" ||
+    error.message === "Connection is closed."
+  );
 }
 
 /** A script that fails, or a key of a foreign type, is a bug here; everything else is Redis not being able to. */

@@ -1,4 +1,5 @@
-import { requestRecordsContract, startRedis, type ServerHandle } from "@sluice/testing";
+import { startRedis, requestRecordsContract } from "@sluice/testing";
+import type { ServerHandle } from "@sluice/servers";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll } from "vitest";
 import { createRedis, type RedisConnection } from "./redis-connection.ts";

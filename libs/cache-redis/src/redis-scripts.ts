@@ -33,6 +33,12 @@ export const UNPIPELINED_COMMANDS = Object.entries(SCRIPTS)
   .filter(([, { keys }]) => keys === null)
   .map(([script]) => commandName(script as ScriptName));
 
+/**
+ * Answers with up to a page of chunks, by the client's name for it. Out of shared pipelines, too: the client sends one
+ * pipeline at a time, so that the small calls would wait for megabytes.
+ */
+export const BULK_READ_COMMAND = commandName("read-page");
+
 /** Reads every script's file. Synchronous: once, at start. */
 export function loadScripts(): Record<string, { lua: string; numberOfKeys?: number }> {
   return Object.fromEntries(

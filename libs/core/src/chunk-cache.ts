@@ -65,8 +65,12 @@ export interface StreamPage extends Page<CachedChunk> {
 }
 
 export interface PageBounds {
+  /** 0: only head and status are wanted, and no chunk is touched. */
   maxChunks: number;
-  /** Of chunk JSON. A page ends before the chunk that would pass this, but has at least one if there is one. */
+  /**
+   * Of chunk JSON. A page ends before the chunk that would pass this, but has at least one if there is one and any are
+   * wanted. No more than this and one chunk leave the store for a page, however large the chunks are.
+   */
   maxBytes: number;
 }
 
@@ -91,15 +95,18 @@ export interface LoggedStream {
 }
 
 /** A wish to stop a stream. Known to the cache only: a cache that loses the stream's record loses it, too. */
-export interface CancelWish {
+export interface CancelRequest {
   requestedMs: number;
   reason: CancelReason;
 }
 
-/** What is known of a stream as a whole. Outlives its chunks (7 days), so that late readers learn how it ended. */
+/**
+ * What is known of a stream as a whole. Outlives its chunks (7 days), so that late readers learn how it ended. Where nobody
+ * has written a chunk to the stream it lives for minutes, and the log brings it back when it is asked for.
+ */
 export interface StreamInfo extends LoggedStream {
   /** Stands also when the stream has ended, whichever way. Null: nobody wanted it stopped while it was open. */
-  cancelWish: CancelWish | null;
+  cancelRequest: CancelRequest | null;
 }
 
 /** A stream as the lists of its partition have it. */
@@ -140,6 +147,8 @@ export interface RestoredPage {
     snapshotBrokerSequence: number;
     /** False: the beginning is unprovable and `info` is a jump. It may only create a record, never touch one. */
     isProven: boolean;
+    /** Its only chunk is the end that is given to a silent stream. Default: false. */
+    endsUnwritten?: boolean;
   } | null;
 }
 
@@ -169,7 +178,7 @@ export interface ChunkCache {
 
   /**
    * The chunks after the cursor and the head, as of one instant; null where nothing is known of the stream.
-   * Reading lengthens the chunks' life when less than half of it is left.
+   * Reading lengthens the chunks' life when less than half of it is left: by a write of its own, soon after the read.
    */
   readPage(streamId: string, after: number, bounds: PageBounds): Promise<StreamPage | null>;
 
@@ -180,7 +189,7 @@ export interface ChunkCache {
    * Records that a stream is to be stopped, if it is open; of several wishes the first one stands.
    * @returns how the stream stands, null where nothing is known of it
    */
-  requestCancel(streamId: string, wish: CancelWish): Promise<StreamStatus | null>;
+  requestCancel(streamId: string, wish: CancelRequest): Promise<StreamStatus | null>;
 
   /**
    * A page of the partition's open streams, longest silent first. Kept in the same step as the heads, so a stream stands

@@ -4,7 +4,7 @@ import type { Subscription } from "./live-feed.ts";
 
 /** A reader's connection as an operator sees it. */
 export interface ConnectionRecord {
-  /** `<pod>.<random>`. Whoever knows it may change what the connection follows: for the reader and for operators only. */
+  /** The name for operators, `<pod>.<hash of the id>`. It gives no power over the connection, which the id itself does. */
   connectionId: string;
   /** `phase` as in ReplayMerge; `lastSequence` null where it isn't known yet where the reader begins. */
   streams: readonly { streamId: string; lastSequence: number | null; phase: string }[];
@@ -16,7 +16,7 @@ export interface ConnectionRecord {
   userAgent: string;
 }
 
-/** Connections in the order of their ids. */
+/** Connections in the order of their listed ids. */
 export interface ConnectionPage {
   connections: readonly ConnectionRecord[];
   /** There are more after the last of these. */
@@ -24,7 +24,7 @@ export interface ConnectionPage {
 }
 
 export interface ConnectionQuery {
-  /** The last connection id of the page before; empty: from the first. */
+  /** The last listed id of the page before; empty: from the first. */
   after: string;
   limit: number;
 }

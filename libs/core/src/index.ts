@@ -18,7 +18,7 @@ export {
   type AppendOutcome,
   type AppliedEntry,
   type CachedChunk,
-  type CancelWish,
+  type CancelRequest,
   type Checkpoint,
   type ChunkCache,
   type ListedStream,
@@ -42,6 +42,7 @@ export {
   type StreamChange,
 } from "./edge-peers.ts";
 export { byCodeUnits } from "./id-order.ts";
+export { JSON_PART, JsonJoiner, pieceEnd, splitJson, type JsonPart } from "./json-parts.ts";
 export { type LiveFeed, type RebuildAnswer, type Subscription, type TailAnnouncement } from "./live-feed.ts";
 export { type LogElement, type LogEntry, type StoredMessage } from "./log-entry.ts";
 export { type PartitionLeases } from "./partition-leases.ts";
@@ -52,9 +53,10 @@ export {
   type PartitionReader,
 } from "./partition-log.ts";
 export { type PartitionPressure, type PressureFeed } from "./pressure-feed.ts";
-export { type Prompt, type PromptDesk } from "./prompt-desk.ts";
+export { type Prompt, type PromptQueue } from "./prompt-queue.ts";
 export { type Receipt, type ReceiptFeed, type ReceiptInbox } from "./receipt-feed.ts";
-export { type ReaderCensus } from "./reader-census.ts";
+export { type ReaderPresence } from "./reader-presence.ts";
+export { Mutex } from "./mutex.ts";
 export { byNewest, mergeRecentStreams } from "./recent-streams.ts";
 export { type RejectedElement, type RejectedElements } from "./rejected-elements.ts";
 export {

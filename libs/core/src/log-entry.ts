@@ -54,7 +54,7 @@ export interface LogEntry {
   options: string | null;
   /** How often the stream's producer beats from here on; null: it doesn't. */
   beatIntervalMs: number | null;
-  /** Those that take a number: Heartbeats are not among them. */
+  /** Counts the chunks that take a number; heartbeats take none. */
   elements: readonly LogElement[];
   /** Body of the message's last Heartbeat, as that of a chunk; absent where there is none, or that one is invalid. */
   heartbeat?: string;

@@ -15,7 +15,7 @@ describe("StreamError", () => {
     expect(Object.hasOwn(new StreamError("CLOSED", ""), "cause")).toBe(false);
   });
 
-  it("tells a client what it did wrong with 4xx, and to come back with 503 or 507", () => {
+  it("tells a client what it did wrong with 4xx, and to come back with 429, 503 or 507", () => {
     const expected: Partial<Record<StreamErrorCode, [number, boolean]>> = {
       STREAM_NOT_FOUND: [404, false],
       STREAM_ENDED: [409, false],
@@ -26,6 +26,9 @@ describe("StreamError", () => {
       FENCED: [409, false],
       OVERLOADED: [503, true],
       DRAINING: [503, true],
+      UNPROCESSABLE: [422, false],
+      QUOTA_EXCEEDED: [429, true],
+      STORAGE_FULL: [503, true],
       LOG_FULL: [507, true],
       CACHE_UNAVAILABLE: [503, true],
       CLOSED: [503, false],

@@ -1,12 +1,12 @@
 import type { Client } from "@sluice/client";
 import {
-  HttpChatTransport,
+  DefaultChatTransport,
   type ChatTransport,
   type HttpChatTransportInitOptions,
   type UIMessage,
   type UIMessageChunk,
 } from "ai";
-import { followChunks } from "./message-chunks.ts";
+import { followChunks, type ParseEvents } from "./message-chunks.ts";
 
 export interface SluiceChatTransportOptions<
   Message extends UIMessage,
@@ -24,15 +24,18 @@ type ReconnectOptions = Parameters<ChatTransport<UIMessage>["reconnectToStream"]
  * doesn't show, and a page that comes back resumes. `stop()` cancels the answer where it is made, also before its first
  * word; leaving the page, or resuming elsewhere, doesn't.
  */
-export class SluiceChatTransport<Message extends UIMessage> extends HttpChatTransport<Message> {
-  /** A resumed answer comes from its beginning. */
-  readonly resumeStreamIsReplay = true;
+export class SluiceChatTransport<Message extends UIMessage> extends DefaultChatTransport<Message> {
   readonly #client: Client;
+  /** So each part is validated as it would be without us. */
+  readonly #parse: ParseEvents = (body) => super.processResponseStream(body);
   /** Of chats whose resumed answer was aborted just now: what stops it, unless it is resumed anew in the same turn. */
   readonly #stops = new Map<string, () => void>();
 
   constructor({ client, ...options }: SluiceChatTransportOptions<Message>) {
     super(options);
+    // The options of the transport that this one replaces don't have it.
+    if (typeof (client as Client | undefined)?.stream !== "function")
+      throw new Error("SluiceChatTransport needs a client: createClient({ edgeUrl }) of @sluice/client");
     this.#client = client;
   }
 
@@ -41,7 +44,7 @@ export class SluiceChatTransport<Message extends UIMessage> extends HttpChatTran
     // The request isn't aborted: it may have begun an answer, whose id would then be lost, and it couldn't be stopped.
     const asked = super.sendMessages({ ...options, abortSignal: undefined }).then(readStreamId);
     abortSignal?.addEventListener("abort", () => this.#cancel(asked), { once: true });
-    return followChunks(this.#client, await unlessAborted(asked, abortSignal), abortSignal);
+    return followChunks(this.#client, await unlessAborted(asked, abortSignal), abortSignal, this.#parse);
   }
 
   override async reconnectToStream(
@@ -62,7 +65,7 @@ export class SluiceChatTransport<Message extends UIMessage> extends HttpChatTran
     };
     abortSignal?.addEventListener("abort", abort, { once: true });
     const streamId = await unlessAborted(asked, abortSignal);
-    return streamId === null ? null : followChunks(this.#client, streamId, abortSignal);
+    return streamId === null ? null : followChunks(this.#client, streamId, abortSignal, this.#parse);
   }
 
   /** What can't be stopped ends by itself. */

@@ -1,17 +1,17 @@
-import { MemoryCancelFeed, MemoryLog, MemoryReaderCensus, MemoryStreamLog } from "@sluice/testing";
+import { MemoryCancelFeed, MemoryLog, MemoryReaderPresence, MemoryStreamLog } from "@sluice/memory";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { StreamManager } from "./index.ts";
 
 let log: MemoryLog;
 let cancelFeed: MemoryCancelFeed;
-let readerCensus: MemoryReaderCensus;
+let readerPresence: MemoryReaderPresence;
 let manager: StreamManager;
 
 beforeEach(() => {
   log = new MemoryLog();
   cancelFeed = new MemoryCancelFeed();
-  readerCensus = new MemoryReaderCensus();
-  manager = new StreamManager({ log: new MemoryStreamLog(log), cancelFeed, readerCensus });
+  readerPresence = new MemoryReaderPresence();
+  manager = new StreamManager({ log: new MemoryStreamLog(log), cancelFeed, readerPresence });
 });
 afterEach(async () => {
   await manager.close();
@@ -91,7 +91,7 @@ test("a handle knows whether anybody reads its stream", async () => {
   const { handle } = await manager.createStream({ streamId: "s" });
   await expect(handle.isConnected()).rejects.toMatchObject({ code: "CONNECTION" });
   let readers = 0;
-  const pod = readerCensus.answerCensus((streamId) => (streamId === "s" ? readers : 0));
+  const pod = readerPresence.answerPresence((streamId) => (streamId === "s" ? readers : 0));
   expect(await handle.isConnected()).toBe(false);
   readers = 2;
   expect(await handle.isConnected()).toBe(true);

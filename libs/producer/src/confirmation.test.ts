@@ -1,5 +1,5 @@
 import { jumpSequence, partitionOf, StreamError, type Receipt, type StreamHead } from "@sluice/core";
-import { MemoryLog, MemoryReceiptFeed, MemoryStreamLog } from "@sluice/testing";
+import { MemoryLog, MemoryReceiptFeed, MemoryStreamLog } from "@sluice/memory";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { StreamManager, type SendReceipt, type StreamHandle } from "./index.ts";
 

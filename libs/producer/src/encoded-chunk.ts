@@ -37,6 +37,15 @@ export function encodeChunk(value: ChunkType | ChunkDraft, index: number | null 
   };
 }
 
+/**
+ * Checks chunks before they are sent: one, or an array of those that travel together.
+ * @throws StreamError as `encodeChunk`, with `index` for an array
+ */
+export function assertChunks(sent: unknown): void {
+  if (!Array.isArray(sent)) encodeChunk(sent as ChunkDraft);
+  else for (const [index, chunk] of sent.entries()) encodeChunk(chunk as ChunkDraft, index);
+}
+
 function parse(value: unknown, index: number | null): ParsedChunkDraft {
   const parsed = parseChunkDraft(value);
   if (parsed.ok) return parsed.draft;

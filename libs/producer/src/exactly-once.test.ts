@@ -7,7 +7,7 @@ import {
   type StreamLog,
 } from "@sluice/core";
 import { decodeMessage, MAX_CHUNK_BYTES } from "@sluice/protocol";
-import { MemoryLog, MemoryReceiptFeed, MemoryStreamLog } from "@sluice/testing";
+import { MemoryLog, MemoryReceiptFeed, MemoryStreamLog } from "@sluice/memory";
 import * as fc from "fast-check";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { StreamManager, type SendReceipt, type StreamHandle } from "./index.ts";

@@ -1,4 +1,5 @@
 export { connectProducer, createManager, type ConnectOptions } from "./connect-producer.ts";
+export { assertChunks } from "./encoded-chunk.ts";
 export { type PipeItem, type PipeOptions, type PipeOutcome, type PipeSource } from "./pipe.ts";
 export { type HandleMode } from "./publisher.ts";
 export { type SendReceipt } from "./send-queue.ts";

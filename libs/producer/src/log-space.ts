@@ -21,7 +21,7 @@ export class LogSpace {
   }
 
   /** @throws StreamError LOG_FULL */
-  async demandRoom(): Promise<void> {
+  async assertRoom(): Promise<void> {
     const ageMs = performance.now() - this.#knownAtMs;
     if (ageMs > FRESH_MS) {
       this.#look ??= this.#ask().finally(() => (this.#look = null));

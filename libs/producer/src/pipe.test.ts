@@ -1,6 +1,6 @@
 import { StreamError, type ChunkType } from "@sluice/core";
 import { decodeMessage, MAX_CHUNK_BYTES } from "@sluice/protocol";
-import { MemoryCancelFeed, MemoryLog, MemoryReceiptFeed, MemoryStreamLog } from "@sluice/testing";
+import { MemoryCancelFeed, MemoryLog, MemoryReceiptFeed, MemoryStreamLog } from "@sluice/memory";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { pipe } from "./pipe.ts";
 import { StreamManager, type PipeItem, type StreamHandle } from "./index.ts";

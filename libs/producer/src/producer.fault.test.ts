@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { connectNats } from "@sluice/broker-nats";
-import { startFaultProxy, startNats, type ServerHandle } from "@sluice/testing";
+import { startNats, startFaultProxy } from "@sluice/testing";
+import type { ServerHandle } from "@sluice/servers";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { ObservedLog } from "./log-under-fault.ts";
 import {

@@ -127,7 +127,7 @@ export class StreamPublisher {
       if (outcome.kind === "refused") throw refusal(outcome.error, mayBeStored);
       if (outcome.kind === "unknown") mayBeStored = this.#isInDoubt = true;
 
-      const place = await this.#lookUp(message, outcome, deadline);
+      const place = await this.#lookup(message, outcome, deadline);
       if (place.kind === "stored") return this.#acknowledge(batch, place.brokerSequence);
       if (place.kind === "moved") {
         mayBeStored = false;
@@ -167,7 +167,7 @@ export class StreamPublisher {
   }
 
   /** Finds out what became of a message, where the outcome doesn't tell. */
-  async #lookUp(
+  async #lookup(
     message: ClaimedMessage,
     outcome: Exclude<AppendOutcome, { kind: "refused" }>,
     deadline: Deadline,

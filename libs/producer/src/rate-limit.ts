@@ -1,4 +1,4 @@
-import { TokenBucket } from "@sluice/core";
+import { Mutex, TokenBucket } from "@sluice/core";
 
 /** What sends weigh. */
 export interface Load {
@@ -16,7 +16,7 @@ export class RateLimit {
   readonly #bytes: TokenBucket;
   readonly #burst: Load;
   /** The last one in line. */
-  #line: Promise<unknown> = Promise.resolve();
+  readonly #mutex = new Mutex();
 
   constructor(chunksPerSecond: number, bytesPerSecond: number) {
     this.isUnlimited = chunksPerSecond === Infinity && bytesPerSecond === Infinity;
@@ -48,9 +48,7 @@ export class RateLimit {
 
   /** One at a time, in the order of the calls: a large load is not passed over for ever by small ones. */
   inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#line.then(work);
-    this.#line = turn.catch(() => undefined);
-    return turn;
+    return this.#mutex.run(work);
   }
 }
 

@@ -1,4 +1,4 @@
-import { MemoryCancelFeed, MemoryLog, MemoryStreamLog } from "@sluice/testing";
+import { MemoryCancelFeed, MemoryLog, MemoryStreamLog } from "@sluice/memory";
 import { splitPayload } from "@sluice/protocol";
 import { readdirSync, readFileSync } from "node:fs";
 import { beforeEach, expect, test } from "vitest";

@@ -2,7 +2,7 @@ import { MAX_ELEMENTS_PER_MESSAGE, StreamError } from "@sluice/core";
 import type { EncodedChunk } from "./encoded-chunk.ts";
 import type { Batch, StoredBatch, StreamPublisher } from "./publisher.ts";
 import type { Load } from "./rate-limit.ts";
-import type { ExpectedReceipt, ReceiptDesk } from "./receipt-desk.ts";
+import type { ExpectedReceipt, ReceiptTracker } from "./receipt-tracker.ts";
 import { SendQueue, type QueueBounds, type SendReceipt, type SendUnit } from "./send-queue.ts";
 import type { Throttle } from "./throttle.ts";
 
@@ -15,7 +15,7 @@ export interface SendPumpOptions {
   bounds: QueueBounds;
   throttle: Throttle;
   /** Null: nothing can be confirmed. */
-  receipts: ReceiptDesk | null;
+  receipts: ReceiptTracker | null;
   maxMessageBytes: number;
   onStored: () => void;
   /** Others ended the stream or took it over: nothing can be sent any more. */

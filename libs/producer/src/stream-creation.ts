@@ -20,9 +20,13 @@ export interface CreateOptions extends OpenOptions {
 }
 
 // An owner answers in milliseconds; where there is none, NATS says so at once.
-const RECORD_TIMEOUT_MS = 2_000;
+export const RECORD_TIMEOUT_MS = 2_000;
 
-/** What the creating message carries; null: nothing. @throws StreamError INVALID_REQUEST */
+/**
+ * What the creating message carries; null: nothing.
+ * @throws StreamError INVALID_REQUEST where options are of another shape; UNPROCESSABLE where they are above 4 KiB, or have
+ * a value that can't be kept
+ */
 export function encodeOptions({ options, cancelWhenAbandonedSeconds }: CreateOptions): string | null {
   if (options === undefined && cancelWhenAbandonedSeconds === undefined) return null;
   const abandoned =
@@ -32,11 +36,9 @@ export function encodeOptions({ options, cancelWhenAbandonedSeconds }: CreateOpt
   const parsed = streamOptionsSchema.safeParse({ ...options, ...abandoned });
   if (parsed.success) return JSON.stringify(parsed.data);
   const issue = parsed.error.issues[0];
-  throw new StreamError(
-    "INVALID_REQUEST",
-    `options.${issue?.path.join(".") ?? ""}: ${issue?.message ?? "invalid"}`,
-    { details: { field: ["options", ...(issue?.path ?? [])].join(".") } },
-  );
+  const field = ["options", ...(issue?.path ?? [])].join(".");
+  const code = issue?.code === "custom" ? "UNPROCESSABLE" : "INVALID_REQUEST";
+  throw new StreamError(code, `${field}: ${issue?.message ?? "invalid"}`, { details: { field } });
 }
 
 /**
@@ -44,7 +46,7 @@ export function encodeOptions({ options, cancelWhenAbandonedSeconds }: CreateOpt
  * What the log still has it tells itself, also whether it is of a creation that is repeated.
  * @throws StreamError STREAM_EXISTS, STREAM_DELETED
  */
-export async function demandNotOutlived(
+export async function assertNotOutlived(
   log: Pick<StreamLog, "lastMessage" | "partitions">,
   receiptFeed: Pick<ReceiptFeed, "askHead"> | undefined,
   streamId: string,

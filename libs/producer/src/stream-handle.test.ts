@@ -1,6 +1,6 @@
 import { StreamError, type ChunkType } from "@sluice/core";
 import { MAX_CHUNK_BYTES } from "@sluice/protocol";
-import { MemoryLog, MemoryStreamLog } from "@sluice/testing";
+import { MemoryLog, MemoryStreamLog } from "@sluice/memory";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { StreamManager, type ProducerSettings, type StreamHandle } from "./index.ts";
 
@@ -252,7 +252,7 @@ test("a log that never answers holds a send no longer than the time limit", asyn
 test("a chunk that failed in doubt but is stored keeps its place before the next", async () => {
   const handle = await openHandle({ publishTimeoutMs: 1_000 });
   streamLog.loseAcks(1);
-  const lookUp = streamLog.firstAfter.bind(streamLog);
+  const lookup = streamLog.firstAfter.bind(streamLog);
   streamLog.firstAfter = () => Promise.reject(new StreamError("LOG_UNAVAILABLE", "cut"));
   const append = streamLog.append.bind(streamLog);
   let appends = 0;
@@ -261,7 +261,7 @@ test("a chunk that failed in doubt but is stored keeps its place before the next
   const doubtful = handle.sendText("doubtful").catch((error: unknown) => error);
   await vi.advanceTimersByTimeAsync(1_000);
   expect(await doubtful).toMatchObject({ code: "LOG_UNAVAILABLE", details: { may_be_stored: true } });
-  streamLog.firstAfter = lookUp;
+  streamLog.firstAfter = lookup;
   streamLog.append = append;
   expect((await handle.sendText("next")).sequence).toBe(2);
   expect(payloads().slice(1).join()).toMatch(/doubtful.*next/);

@@ -5,13 +5,13 @@ import {
   type ChunkDraft,
   type ChunkType,
   type JsonValue,
-  type ReaderCensus,
+  type ReaderPresence,
 } from "@sluice/core";
 import type { Cancellation } from "./cancellation.ts";
 import { encodeChunk, type EncodedChunk } from "./encoded-chunk.ts";
 import { pipe, type PipeOptions, type PipeOutcome, type PipeSource } from "./pipe.ts";
 import { NOTHING, type StreamPublisher } from "./publisher.ts";
-import type { ReceiptDesk } from "./receipt-desk.ts";
+import type { ReceiptTracker } from "./receipt-tracker.ts";
 import { SendPump } from "./send-pump.ts";
 import type { SendReceipt } from "./send-queue.ts";
 import type { ProducerSettings } from "./settings.ts";
@@ -36,10 +36,10 @@ export interface StreamHandleOptions {
   publisher: StreamPublisher;
   settings: ProducerSettings;
   throttle: Throttle;
-  receipts: ReceiptDesk | null;
+  receipts: ReceiptTracker | null;
   confirm: Confirmation;
   cancellation: Cancellation;
-  readerCensus: Pick<ReaderCensus, "hasReader"> | null;
+  readerPresence: Pick<ReaderPresence, "hasReader"> | null;
   maxMessageBytes: number;
   /** Null: it doesn't beat. */
   beat: ((brokerSequence: number | null) => void) | null;
@@ -197,10 +197,10 @@ export class StreamHandle implements AsyncDisposable {
    * `cancelWhenAbandonedSeconds`. @throws StreamError CONNECTION where nobody can be asked
    */
   async isConnected(timeoutMs = 1_000): Promise<boolean> {
-    const { readerCensus } = this.#options;
-    if (readerCensus === null)
+    const { readerPresence } = this.#options;
+    if (readerPresence === null)
       throw new StreamError("CONNECTION", "this producer has no way to ask the edges");
-    return readerCensus.hasReader(this.streamId, timeoutMs);
+    return readerPresence.hasReader(this.streamId, timeoutMs);
   }
 
   /**

@@ -4,7 +4,7 @@ import {
   type CancelFeed,
   type LiveFeed,
   type PressureFeed,
-  type ReaderCensus,
+  type ReaderPresence,
   type ReceiptFeed,
   type StreamLog,
 } from "@sluice/core";
@@ -12,7 +12,7 @@ import { Cancellation } from "./cancellation.ts";
 import { ClusterPressure } from "./cluster-pressure.ts";
 import { StreamPublisher, type HandleMode } from "./publisher.ts";
 import type { RateLimit } from "./rate-limit.ts";
-import { ReceiptDesk } from "./receipt-desk.ts";
+import { ReceiptTracker } from "./receipt-tracker.ts";
 import { DEFAULT_SETTINGS, type ProducerSettings } from "./settings.ts";
 import type { OpenOptions } from "./stream-creation.ts";
 import { StreamHandle } from "./stream-handle.ts";
@@ -28,7 +28,7 @@ export interface HandleParts {
   /** Where handles hear that they are to stop; without it only that others ended their stream. */
   cancelFeed?: Pick<CancelFeed, "onCancel">;
   /** Asked by `isConnected`. */
-  readerCensus?: Pick<ReaderCensus, "hasReader">;
+  readerPresence?: Pick<ReaderPresence, "hasReader">;
   /** Where the cluster's pressure is heard; without it nothing but the log itself slows a producer down. */
   pressureFeed?: Pick<PressureFeed, "subscribePressure">;
   /** How chunks are confirmed, and ids known that were used before the log's time. */
@@ -47,7 +47,7 @@ export class StreamHandles {
   readonly #settings: ProducerSettings;
   readonly #pressure: ClusterPressure;
   readonly #totalRate: RateLimit;
-  readonly #receipts: ReceiptDesk | null;
+  readonly #receipts: ReceiptTracker | null;
   readonly #unclosed = new Set<StreamHandle>();
 
   constructor(parts: HandleParts) {
@@ -59,7 +59,7 @@ export class StreamHandles {
     this.#receipts =
       receiptFeed === undefined
         ? null
-        : new ReceiptDesk(receiptFeed, log.partitions, this.#settings.confirmTimeoutMs);
+        : new ReceiptTracker(receiptFeed, log.partitions, this.#settings.confirmTimeoutMs);
   }
 
   /** Others write to a shared stream too, from processes that come and go: it has no producer to be lost. */
@@ -90,7 +90,7 @@ export class StreamHandles {
     { mode = "exclusive", confirm = "durable" }: OpenOptions = {},
     { beatIntervalMs = this.beatIntervalMs(mode), name }: PublisherIdentity = {},
   ): StreamHandle {
-    const { log, liveFeed, cancelFeed, readerCensus } = this.#parts;
+    const { log, liveFeed, cancelFeed, readerPresence } = this.#parts;
     const handle = new StreamHandle({
       streamId,
       publisher: this.publisher(streamId, mode, position, { beatIntervalMs, name }),
@@ -104,7 +104,7 @@ export class StreamHandles {
       receipts: this.#receipts,
       confirm,
       cancellation: new Cancellation(cancelFeed, streamId),
-      readerCensus: readerCensus ?? null,
+      readerPresence: readerPresence ?? null,
       maxMessageBytes: log.maxMessageBytes,
       beat:
         beatIntervalMs === null ? null : (brokerSequence) => liveFeed?.publishBeat(streamId, brokerSequence),

@@ -1,5 +1,5 @@
 import type { StreamLog } from "@sluice/core";
-import { MemoryLog, MemoryStreamLog } from "@sluice/testing";
+import { MemoryLog, MemoryStreamLog } from "@sluice/memory";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { StreamManager, type StreamHandle } from "./index.ts";
 

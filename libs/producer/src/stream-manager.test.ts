@@ -1,5 +1,5 @@
 import { StreamError, type StreamStatus } from "@sluice/core";
-import { MemoryLog, MemoryReceiptFeed, MemoryStreamLog } from "@sluice/testing";
+import { MemoryLog, MemoryReceiptFeed, MemoryStreamLog } from "@sluice/memory";
 import { beforeEach, expect, test } from "vitest";
 import { StreamManager } from "./index.ts";
 
@@ -75,6 +75,15 @@ test("malformed ids and options are refused before anything is sent", async () =
   await expect(manager.createStream({ streamId: "a.b" })).rejects.toMatchObject({
     code: "INVALID_STREAM_ID",
   });
+  const custom = Object.fromEntries(
+    Array.from({ length: 5 }, (_, index) => [`k${index}`, "v".repeat(1_000)]),
+  );
+  for (const bad of [custom, JSON.parse('{"__proto__":"x"}') as typeof custom]) {
+    await expect(manager.createStream({ options: { custom: bad } })).rejects.toMatchObject({
+      code: "UNPROCESSABLE",
+      details: { field: expect.stringMatching(/^options/) as string },
+    });
+  }
   await expect(manager.createStream({ options: { cache_ttl: -1 } })).rejects.toMatchObject({
     code: "INVALID_REQUEST",
     details: { field: "options.cache_ttl" },

@@ -1,4 +1,4 @@
-import { MemoryLog, MemoryPressureFeed, MemoryStreamLog } from "@sluice/testing";
+import { MemoryLog, MemoryPressureFeed, MemoryStreamLog } from "@sluice/memory";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { ClusterPressure } from "./cluster-pressure.ts";
 import { StreamManager, type ProducerSettings, type StreamHandle } from "./index.ts";

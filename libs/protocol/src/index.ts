@@ -25,6 +25,7 @@ export {
   streamStatusSchema,
   uploadLineSchema,
 } from "./http-bodies.ts";
+export { faultOfJson, type JsonFault } from "./free-json.ts";
 export { HTTP_HEADERS } from "./http-headers.ts";
 export {
   connectionJson,
@@ -42,7 +43,7 @@ export {
   encodeHeartbeatMessage,
   encodeLiveMessage,
 } from "./live-message.ts";
-export { decodeMessage, splitPayload, withoutHeartbeats } from "./message-decoder.ts";
+export { decodeMessage, isIdleEnd, splitPayload, withoutHeartbeats } from "./message-decoder.ts";
 export {
   connectionFrame,
   idFrame,
@@ -110,6 +111,7 @@ export {
 export {
   abandonLimitMsOfOptions,
   cacheTtlOfOptions,
+  MAX_OPTIONS_BYTES,
   streamOptionsSchema,
   type StreamOptions,
 } from "./stream-options.ts";

@@ -38,6 +38,25 @@ describe("decodeMessage", () => {
     });
   });
 
+  it("takes a message with options above 4 KiB as one without", () => {
+    const options = (size: number): string => `{"custom":{"a":"${"x".repeat(size - 17)}"}}`.slice(0, size);
+    const kept = (text: string): string | null =>
+      decodeMessage(message("[]", { options: text }), MAX_BYTES).options;
+    expect(kept(options(4_096))).toHaveLength(4_096);
+    expect(kept(options(4_097))).toBeNull();
+    expect(kept(`{"custom":{"a":"${"\u20AC".repeat(1_400)}"}}`)).toBeNull();
+  });
+
+  it("refuses numbers beyond a double, which would become null", () => {
+    for (const data of ["1e400", "-1e309", "[1,1e400]", '{"a":{"b":1e999}}']) {
+      const [json, event, beside] = decode(
+        `[{"type":"Json","data":${data}},{"type":"Event","event_type":"e","payload":${data}},
+          {"chunk_type":{"type":"Text","content":"x"},"data":${data}}]`,
+      );
+      expect([json, event, beside].map(reasonOf).join()).toMatch(/(beyond the range of a double.*){3}/s);
+    }
+  });
+
   it("keeps what a draft states, and reads its cache_ttl", () => {
     const draft = {
       timestamp: 12,

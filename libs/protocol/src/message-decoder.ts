@@ -6,6 +6,7 @@ import {
   type StoredMessage,
 } from "@sluice/core";
 import { parseChunkDraft, type ParsedChunkDraft } from "./chunk-schema.ts";
+import { keptOptions } from "./stream-options.ts";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
@@ -22,7 +23,7 @@ export function decodeMessage(message: StoredMessage, maxChunkBytes: number): Lo
     timestampMs: message.timestampMs,
     firstSequence: firstSequenceOf(message, elements.length),
     isTombstone,
-    options: message.options,
+    options: keptOptions(message.options),
     beatIntervalMs: message.beatIntervalMs,
     elements,
     ...(heartbeat === undefined ? {} : { heartbeat }),
@@ -45,6 +46,18 @@ export function splitPayload(payload: Uint8Array): unknown[] {
 /** The values that take a number, in order: an element's index in a `LogEntry` is its index here. */
 export function withoutHeartbeats(values: readonly unknown[]): unknown[] {
   return values.filter((value) => declaredType(value) !== "Heartbeat");
+}
+
+const IDLE_END = '"code":"IDLE_TIMEOUT"}';
+
+/**
+ * Whether a message holds nothing but the end that is given to a silent stream. As a stream's only chunk it tells that
+ * nobody has ever written to it.
+ */
+export function isIdleEnd({ elements }: Pick<LogEntry, "elements">): boolean {
+  const [only] = elements;
+  if (elements.length !== 1 || only?.kind !== "chunk" || only.endStatus !== "errored") return false;
+  return only.body.includes(IDLE_END);
 }
 
 const MAX_GROWTH = 5;

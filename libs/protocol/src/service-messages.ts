@@ -1,8 +1,11 @@
+import { isStreamId } from "@sluice/core";
 import { z } from "zod";
 
 /** JSON that services exchange on core NATS. Read leniently: during a deploy two versions talk to each other. */
 
 const sequence = z.int().nonnegative();
+/** What is done with an id is done to keys, subjects and JSON: one that is none is refused as the message is read. */
+const streamId = z.string().refine(isStreamId, "is no stream id");
 const status = z.enum(["open", "completed", "errored", "cancelled", "deleted"]);
 
 export const tailAnnouncementSchema = z.object({
@@ -21,11 +24,11 @@ export const partitionPressureSchema = z.object({
 
 export const receiptSchema = z.object({ broker_sequence: sequence, first: sequence, count: sequence });
 
-export const headRequestSchema = z.object({ streamId: z.string() });
+export const headRequestSchema = z.object({ streamId });
 
 export const headAnswerSchema = z.object({ sequence, brokerSequence: sequence, status }).nullable();
 
-export const rebuildRequestSchema = z.object({ streamId: z.string() });
+export const rebuildRequestSchema = z.object({ streamId });
 
 export const rebuildAnswerSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("restored"), firstAvailable: sequence, head: sequence, status }),
@@ -39,8 +42,8 @@ const start = z.discriminatedUnion("kind", [
 ]);
 
 export const streamChangeSchema = z.discriminatedUnion("kind", [
-  z.object({ kind: z.literal("add"), connectionId: z.string(), streamId: z.string(), start }),
-  z.object({ kind: z.literal("drop"), connectionId: z.string(), streamId: z.string() }),
+  z.object({ kind: z.literal("add"), connectionId: z.string(), streamId, start }),
+  z.object({ kind: z.literal("drop"), connectionId: z.string(), streamId }),
 ]);
 
 export const streamChangeAnswerSchema = z.discriminatedUnion("kind", [
@@ -66,7 +69,7 @@ export const connectionPageSchema = z.object({
   hasMore: z.boolean(),
 });
 
-export const stopRequestSchema = z.object({ streamId: z.string() });
+export const stopRequestSchema = z.object({ streamId });
 
 export const stopAnswerSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("asked") }),
@@ -99,7 +102,7 @@ export const serviceReportSchema = z.object({
   ),
 });
 
-export const promptSchema = z.object({ streamId: z.string(), prompt: z.string() });
+export const promptSchema = z.object({ streamId, prompt: z.string() });
 
 export const promptAnswerSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("accepted") }),

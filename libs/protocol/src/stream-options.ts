@@ -1,19 +1,28 @@
 import { z } from "zod";
 import { MAX_CACHE_TTL_SECONDS } from "./chunk-schema.ts";
+import { stringRecord } from "./free-json.ts";
+
+/** Largest options of a stream, bytes of compact JSON. They stay in Redis for as long as the stream's record. */
+export const MAX_OPTIONS_BYTES = 4096;
 
 // Less would take a reader that changes its server, or comes back after a cut, for one that has gone.
 export const MIN_ABANDONED_SECONDS = 5;
 export const MAX_ABANDONED_SECONDS = 86_400;
 
-/** What a stream's creator may ask for. Travels in the creating message, so it is in the log too. */
-export const streamOptionsSchema = z.strictObject({
+const fields = z.strictObject({
   /** Seconds that its chunks stay in the cache after the last one, where a chunk doesn't say otherwise. */
   cache_ttl: z.int().positive().max(MAX_CACHE_TTL_SECONDS).optional(),
   /** The stream is cancelled when nobody has read it for so long. */
   cancel_when_abandoned_seconds: z.int().min(MIN_ABANDONED_SECONDS).max(MAX_ABANDONED_SECONDS).optional(),
   /** Free labels, shown in the stream's status. */
-  custom: z.record(z.string().max(128), z.string().max(1024)).optional(),
+  custom: stringRecord(z.string().max(128), z.string().max(1024)).optional(),
 });
+
+/** Options of a stream, as its creator gives them. The creating message carries them, so the log has them, too. */
+export const streamOptionsSchema = fields.refine(
+  (options) => Buffer.byteLength(JSON.stringify(options)) <= MAX_OPTIONS_BYTES,
+  { error: `must have at most ${MAX_OPTIONS_BYTES} bytes of JSON` },
+);
 
 export type StreamOptions = z.output<typeof streamOptionsSchema>;
 
@@ -28,8 +37,13 @@ export function abandonLimitMsOfOptions(options: string | null): number | null {
   return seconds === undefined ? null : seconds * 1000;
 }
 
+/** A message's options as they are kept: none where they are above the limit, since anyone may publish any header. */
+export function keptOptions(options: string | null): string | null {
+  return options !== null && Buffer.byteLength(options) <= MAX_OPTIONS_BYTES ? options : null;
+}
+
 /** Lenient to what a newer version may ask for besides. */
-const loggedOptionsSchema = streamOptionsSchema.strip();
+const loggedOptionsSchema = fields.strip();
 
 function readOptions(options: string | null): StreamOptions | null {
   if (options === null) return null;

@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import { MAX_TIMER_MS } from "./config.ts";
 
 /**
  * What a process has opened, closed in reverse order on SIGTERM or SIGINT.
@@ -52,7 +53,9 @@ export class Lifecycle {
 async function withTimeout(work: Promise<void>, timeoutMs: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`not closed within ${timeoutMs} ms`)), timeoutMs);
+    // A sum of settings may be longer than a timer can wait; beyond that it would fire at once.
+    const delayMs = Math.min(timeoutMs, MAX_TIMER_MS);
+    timer = setTimeout(() => reject(new Error(`not closed within ${timeoutMs} ms`)), delayMs);
   });
   try {
     await Promise.race([work, timeout]);

@@ -49,7 +49,7 @@ export const gatewayOption = (): Option =>
 export const natsOption = (): Option =>
   new Option("--nats <url>", "where the log is").env("NATS_URL").default("nats://127.0.0.1:4222");
 
-export const patienceOption = (): Option =>
+export const giveUpAfterOption = (): Option =>
   new Option("--give-up-after <seconds>", "how long to go on trying without success; 0: for ever")
     .default(60)
     .argParser(secondsArgument);

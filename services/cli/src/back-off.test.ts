@@ -4,7 +4,7 @@ import { BackOff } from "./back-off.ts";
 const never = new AbortController().signal;
 
 describe("BackOff", () => {
-  it("loses patience at once where the wait would outlast it", async () => {
+  it("gives up at once where the wait would outlast the deadline", async () => {
     expect(await new BackOff(1_000).wait(60_000, never)).toBe(false);
   });
 

@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 const BASE_MS = 250;
 const MAX_MS = 10_000;
 
-/** Waits between attempts: doubling, jittered, at least what the server asks for; and a limit of patience. */
+/** Back-off between attempts: doubling, jittered, at least what the server asks for, with an overall deadline. */
 export class BackOff {
   readonly #giveUpAfterMs: number;
   #failures = 0;
@@ -22,7 +22,7 @@ export class BackOff {
   /**
    * Waits before the next attempt.
    * @param atLeastMs what the server asked for
-   * @returns false, at once, where patience would end before the wait
+   * @returns false, at once, where the deadline would pass before the wait ends
    * @throws the signal's reason once it is aborted
    */
   async wait(atLeastMs: number, signal: AbortSignal): Promise<boolean> {

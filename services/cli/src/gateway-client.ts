@@ -19,7 +19,7 @@ interface Schema<T> {
   safeParse(value: unknown): { success: true; data: T } | { success: false };
 }
 
-// Longer than the gateway's own patience with the log.
+// Longer than the gateway waits for the log.
 const REQUEST_TIMEOUT_MS = 40_000;
 
 /** The gateway's HTTP, as far as the command needs it. */
@@ -80,7 +80,7 @@ export class GatewayClient {
    * Appends chunks to a stream that nobody else writes to, once, however often it has to be tried: each attempt names
    * the number that the first chunk must take. So one that was stored, but whose answer was lost, is refused when it
    * comes again, and the refusal's `head_sequence` proves that it stands there already.
-   * @throws CliError unreachable once patience has ended; the signal's reason once it is aborted
+   * @throws CliError unreachable after `giveUpAfterMs` without success; the signal's reason once it is aborted
    */
   async append(
     streamId: string,
@@ -98,7 +98,7 @@ export class GatewayClient {
       let problem: CliError;
       try {
         const response = await this.#request(path, request, signal);
-        if (response.ok) return await this.#checkStored(response, firstSequence);
+        if (response.ok) return await this.#assertStored(response, firstSequence);
         const refusal = await readRefusal(response);
         if (mayBeStored && refusal.problem["head_sequence"] === lastSequence) return { kind: "stored" };
         if (!mayPass(refusal)) return { kind: "refused", refusal };
@@ -117,7 +117,7 @@ export class GatewayClient {
   }
 
   /** A gateway that took the chunks under other numbers doesn't know the condition, or the stream isn't ours alone. */
-  async #checkStored(response: Response, firstSequence: number): Promise<AppendOutcome> {
+  async #assertStored(response: Response, firstSequence: number): Promise<AppendOutcome> {
     const { first_sequence: first } = (await response.json()) as { first_sequence?: unknown };
     if (typeof first === "number" && first !== firstSequence) {
       throw new CliError(

@@ -3,7 +3,7 @@ import {
   edgeOption,
   gatewayOption,
   millisecondsArgument,
-  patienceOption,
+  giveUpAfterOption,
   secondsArgument,
   sequenceArgument,
   streamIdArgument,
@@ -61,7 +61,7 @@ const addPipe: AddCommand = (program, { terminal, stdin, interrupts }, onExitCod
       millisecondsArgument,
       250,
     )
-    .addOption(patienceOption())
+    .addOption(giveUpAfterOption())
     .addOption(gatewayOption())
     .addOption(edgeOption())
     .passThroughOptions()
@@ -112,7 +112,7 @@ const addTail: AddCommand = (program, { terminal, interrupts }, onExitCode) => {
     .option("--from <sequence>", "first chunk to print", sequenceArgument, 1)
     .option("--wait <seconds>", "how long to wait for a stream that isn't there yet", secondsArgument, 0)
     .option("--json", "print every chunk as one line of JSON")
-    .addOption(patienceOption())
+    .addOption(giveUpAfterOption())
     .addOption(edgeOption())
     .addHelpText(
       "after",
@@ -152,7 +152,7 @@ const addAsk: AddCommand = (program, { terminal, stdin, interrupts }, onExitCode
     .argument("<prompt...>", "the prompt; - reads it from stdin")
     .option("--id <id>", "the answer's stream id; a random one if absent", streamIdArgument)
     .option("--json", "print every chunk as one line of JSON")
-    .addOption(patienceOption())
+    .addOption(giveUpAfterOption())
     .addOption(gatewayOption())
     .addOption(edgeOption())
     .addHelpText(

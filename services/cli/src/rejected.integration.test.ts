@@ -7,7 +7,8 @@ import {
   type NatsLink,
 } from "@sluice/broker-nats";
 import { StreamManager } from "@sluice/producer";
-import { startNats, type ServerHandle } from "@sluice/testing/servers";
+import { startNats } from "@sluice/testing";
+import type { ServerHandle } from "@sluice/servers";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { FakeSluice } from "./fake-sluice.ts";
 import { runSluice, type Finished } from "./run-sluice.ts";

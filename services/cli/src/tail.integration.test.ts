@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import type { ChunkType } from "@sluice/core";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { followStream, type FollowedEvent } from "./edge-reader.ts";
+import { followStream, type FollowedEvent } from "./follow-stream.ts";
 import { FakeSluice, frameOf } from "./fake-sluice.ts";
 import { RunningSluice, runSluice } from "./run-sluice.ts";
 
@@ -77,8 +77,17 @@ describe("sluice tail", () => {
     expect(await runSluice(fake, ["tail", "demo"])).toEqual({
       code: 5,
       stdout: "3\n",
-      stderr: "sluice: chunks 1 to 2 can't be had any more (expired)\n",
+      stderr: "sluice: chunks 1 to 2 are gone (expired)\n",
     });
+  });
+
+  it("says that chunks are missing as soon as it knows, without waiting for the next chunk", async () => {
+    fake.add("demo", []);
+    fake.preamble = 'id: 2\nevent: gap\ndata: {"stream_id":"demo","from":1,"to":2,"reason":"expired"}\n\n';
+    const sluice = new RunningSluice(fake, ["tail", "demo"]);
+    await vi.waitFor(() => expect(sluice.stderr).toBe("sluice: chunks 1 to 2 are gone (expired)\n"), 10_000);
+    sluice.process.kill("SIGINT");
+    await sluice.finished;
   });
 
   it.each([
@@ -186,7 +195,7 @@ describe("followStream", () => {
     const cuts = Array.from({ length: total + 1 }, (_, cut) => cut);
     for (let at = 0; at < cuts.length; at += 100) {
       const outcomes = await Promise.all(cuts.slice(at, at + 100).map(cutAt));
-      for (const outcome of outcomes) expect(outcome).toEqual([1, 2, 3, 4]);
+      for (const outcome of outcomes) expect(outcome).toEqual([1, 2, 3, 4, "end"]);
     }
   });
 });

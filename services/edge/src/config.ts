@@ -1,52 +1,138 @@
-import { settings } from "@sluice/runtime";
+import { field, type Settings } from "@sluice/runtime";
 import { z } from "zod";
-import { DEFAULT_EDGE_SETTINGS, type EdgeSettings } from "./settings.ts";
 
-const defaults = DEFAULT_EDGE_SETTINGS;
+const MIB = 1024 * 1024;
 
-/** Everything that can be set, by the name of its environment variable. */
+/** The edge's settings: the one place of their names, defaults and meanings. `.env.example` is printed from it. */
 export const edgeConfigSchema = z
   .object({
-    HOST: z.string().default("0.0.0.0"),
-    PORT: settings.port(8080),
-    ADMIN_HOST: settings.adminHost,
-    ADMIN_PORT: settings.port(9090),
-    NATS_URL: settings.natsUrl,
-    REDIS_URL: settings.redisUrl,
-    LOG_LEVEL: settings.logLevel,
-    BUFFER_SIZE: settings.positive(defaults.bufferSize),
-    MAX_BUFFER_BYTES: settings.positive(defaults.maxBufferBytes),
-    BACKPRESSURE_THRESHOLD: settings.ratio(defaults.backpressureThreshold),
-    MAX_HELD_CHUNKS: settings.positive(defaults.maxHeldChunks),
-    MAX_HELD_BYTES: settings.positive(defaults.maxHeldBytes),
-    PAGE_CHUNKS: settings.positive(defaults.pageChunks),
-    PAGE_BYTES: settings.positive(defaults.pageBytes),
-    HEARTBEAT_INTERVAL_MS: settings.positive(defaults.heartbeatIntervalMs),
-    STALL_TIMEOUT_MS: settings.positive(defaults.stallTimeoutMs),
-    DRAIN_NOTICE_MS: settings.milliseconds(defaults.drainNoticeMs),
-    DRAIN_TIMEOUT_MS: settings.milliseconds(defaults.drainTimeoutMs),
-    BARRIER_TIMEOUT_MS: settings.positive(defaults.barrierTimeoutMs),
-    RECHECK_DELAY_MS: settings.positive(defaults.recheckDelayMs),
-    TAIL_GRACE_MS: settings.positive(defaults.tailGraceMs),
-    HEAD_CHECK_INTERVAL_MS: settings.positive(defaults.headCheckIntervalMs),
-    FEED_LINGER_MS: settings.milliseconds(defaults.feedLingerMs),
-    REBUILD_TIMEOUT_MS: settings.positive(defaults.rebuildTimeoutMs),
-    PATIENCE_MS: settings.milliseconds(defaults.patienceMs),
-    UNKNOWN_TTL_MS: settings.milliseconds(defaults.unknownTtlMs),
-    MAX_WAIT_MS: settings.milliseconds(defaults.maxWaitMs),
-    RETRY_MS: settings.positive(defaults.retryMs),
-    MAX_CONNECTION_AGE_MS: settings.milliseconds(defaults.maxConnectionAgeMs),
-    PEER_TIMEOUT_MS: settings.positive(defaults.peerTimeoutMs),
-    CORS_ORIGINS: z.string().default(defaults.corsOrigins),
-    TRUSTED_PROXIES: z.coerce.number().int().nonnegative().default(defaults.trustedProxies),
-    MAX_CONNECTIONS: settings.positive(defaults.maxConnections),
-    MAX_STREAMS: settings.positive(defaults.maxStreams),
-    MAX_WAITING: settings.positive(defaults.maxWaiting),
-    CONNECTS_PER_SECOND: z.coerce.number().nonnegative().default(defaults.connectsPerSecond),
-    CONNECT_BURST: settings.positive(defaults.connectBurst),
-    SOFT_RSS_BYTES: settings.positive(defaults.softRssBytes),
-    HARD_RSS_BYTES: settings.positive(defaults.hardRssBytes),
-    MAX_LOOP_DELAY_MS: settings.positive(defaults.maxLoopDelayMs),
+    HOST: field.text("0.0.0.0").describe("Address that readers connect to."),
+    PORT: field
+      .port(8080)
+      .describe("Port that readers connect to. Several edges on one machine may share it."),
+    ADMIN_HOST: field.adminHost(),
+    ADMIN_PORT: field.adminPort(9090),
+    NATS_URL: field.natsUrl(),
+    REDIS_URL: field.redisUrl(),
+    LOG_LEVEL: field.logLevel(),
+    BUFFER_SIZE: field
+      .count(100)
+      .describe(
+        "Most chunks that wait for a reader whose socket is full. Past it the reader leaves the live feed and reads " +
+          "on from the cache.",
+      ),
+    MAX_BUFFER_BYTES: field.bytes(256 * 1024).describe("Most bytes that wait for such a reader."),
+    BACKPRESSURE_THRESHOLD: field
+      .ratio(0.8)
+      .describe("Share of the buffer above which a reader counts as slow in the metrics."),
+    MAX_HELD_CHUNKS: field
+      .count(2_000)
+      .describe("Most chunks of the live feed that are held for a reader while it replays."),
+    MAX_HELD_BYTES: field.bytes(2 * MIB).describe("Most bytes held for such a reader."),
+    PAGE_CHUNKS: field
+      .count(256)
+      .describe(
+        "Most chunks read from the cache at once. Pages and held chunks bound the memory of a replay of any length.",
+      ),
+    PAGE_BYTES: field.bytes(256 * 1024).describe("Most bytes read from the cache at once."),
+    KEEP_ALIVE_INTERVAL_MS: field
+      .milliseconds(30_000)
+      .describe(
+        "A comment is sent after this long without another byte, so that proxies keep the connection. Proxies in " +
+          "front must allow at least twice as much silence.",
+      )
+      .meta({ oldName: "HEARTBEAT_INTERVAL_MS" }),
+    STALL_TIMEOUT_MS: field
+      .milliseconds(60_000)
+      .describe("A reader that takes no byte for this long is disconnected. It can resume."),
+    DRAIN_NOTICE_MS: field
+      .milliseconds(3_000, { min: 0 })
+      .describe(
+        "Time from SIGTERM to the first closed connection, in which load balancers notice the drain.",
+      ),
+    DRAIN_TIMEOUT_MS: field
+      .milliseconds(10_000, { min: 0 })
+      .describe("The connections are then closed evenly over this time."),
+    BARRIER_TIMEOUT_MS: field
+      .milliseconds(100)
+      .describe("Longest wait for ingest to confirm that a new subscription receives everything."),
+    RECHECK_DELAY_MS: field
+      .milliseconds(250)
+      .describe("Without that confirmation, the stream's head is checked once more after this long."),
+    TAIL_GRACE_MS: field
+      .milliseconds(200)
+      .describe("A live chunk counts as lost if it is missing this long after its head was announced."),
+    HEAD_CHECK_INTERVAL_MS: field
+      .milliseconds(60_000)
+      .describe("Each followed stream is compared with the cache once in this time."),
+    FEED_LINGER_MS: field
+      .milliseconds(5_000, { min: 0 })
+      .describe(
+        "A stream that lost its last reader stays subscribed this long, so that a reconnect finds it warm.",
+      ),
+    REBUILD_TIMEOUT_MS: field
+      .milliseconds(2_000)
+      .describe("Longest wait for ingest to bring a stream back from the log."),
+    REPLAY_RETRY_TIMEOUT_MS: field
+      .milliseconds(15_000, { min: 0 })
+      .describe(
+        "Longest time that a read is retried while a reader's next chunk is unavailable. The reader is then " +
+          "disconnected and can resume.",
+      )
+      .meta({ oldName: "PATIENCE_MS" }),
+    UNKNOWN_TTL_MS: field
+      .milliseconds(1_000, { min: 0 })
+      .describe(
+        "A stream that nobody knew is not looked up again for this long. A new stream may be found that much later.",
+      ),
+    MAX_WAIT_MS: field.milliseconds(30_000, { min: 0 }).describe("Most that a request may ask for by wait=."),
+    RETRY_MS: field
+      .milliseconds(2_000)
+      .describe(
+        "Mean reconnect delay sent to readers; each gets its own, from half to one and a half of it.",
+      ),
+    MAX_CONNECTION_AGE_MS: field
+      .milliseconds(3_600_000, { min: 0 })
+      .describe(
+        "A connection older than this (each by up to a fifth more or less) is ended and its reader reconnects, so " +
+          "that load evens out after pods were added and frozen clients on quiet streams are let go. 0: no limit.",
+      ),
+    PEER_TIMEOUT_MS: field
+      .milliseconds(5_000)
+      .describe("Longest wait for other edges to answer about their connections."),
+    CORS_ORIGINS: field
+      .text("*")
+      .describe(
+        "Origins whose pages may read: *, or a comma separated list. The edge's own origin needs no mention; empty: " +
+          "no other one.",
+      ),
+    TRUSTED_PROXIES: field
+      .count(0, { min: 0 })
+      .describe("Number of reverse proxies in front whose X-Forwarded-For is believed."),
+    MAX_CONNECTIONS: field.count(20_000).describe("Most open connections; more are refused and retry."),
+    MAX_STREAMS: field
+      .count(20_000)
+      .describe("Most different streams followed at once; each is one NATS subscription."),
+    MAX_WAITING: field
+      .count(1_000)
+      .describe(
+        "Most requests, long polls too, that wait for streams that nobody knows yet; more are refused.",
+      ),
+    CONNECTS_PER_SECOND: field
+      .perSecond(0)
+      .describe(
+        "Connections that one address may open a second; an unknown id counts as another one. 0: no limit.",
+      ),
+    CONNECT_BURST: field.count(100).describe("Connections that one address may open at once."),
+    SOFT_RSS_BYTES: field
+      .bytes(1_024 * MIB)
+      .describe("Memory of the process above which new connections are refused and the pod is not ready."),
+    HARD_RSS_BYTES: field
+      .bytes(1_536 * MIB)
+      .describe("Memory of the process above which the slowest readers are disconnected. They can resume."),
+    MAX_LOOP_DELAY_MS: field
+      .milliseconds(500)
+      .describe("Event loop delay (mean of a second) above which new connections are refused."),
   })
   .refine((config) => config.SOFT_RSS_BYTES < config.HARD_RSS_BYTES, {
     path: ["SOFT_RSS_BYTES"],
@@ -54,49 +140,11 @@ export const edgeConfigSchema = z
   })
   .refine((config) => config.PAGE_BYTES <= config.MAX_HELD_BYTES, {
     path: ["PAGE_BYTES"],
-    error: "must be at most MAX_HELD_BYTES: what arrives while a page is sent must find room",
+    error: "must be at most MAX_HELD_BYTES: chunks that arrive while a page is sent must fit",
   })
   .refine((config) => config.TAIL_GRACE_MS < config.HEAD_CHECK_INTERVAL_MS, {
     path: ["TAIL_GRACE_MS"],
-    error: "must be below HEAD_CHECK_INTERVAL_MS: announcements are there to be faster than checks",
+    error: "must be below HEAD_CHECK_INTERVAL_MS: an announcement must find a lost chunk sooner than a check",
   });
 
-export type EdgeConfig = z.output<typeof edgeConfigSchema>;
-
-export function edgeSettingsOf(config: EdgeConfig): EdgeSettings {
-  return {
-    bufferSize: config.BUFFER_SIZE,
-    maxBufferBytes: config.MAX_BUFFER_BYTES,
-    backpressureThreshold: config.BACKPRESSURE_THRESHOLD,
-    maxHeldChunks: config.MAX_HELD_CHUNKS,
-    maxHeldBytes: config.MAX_HELD_BYTES,
-    pageChunks: config.PAGE_CHUNKS,
-    pageBytes: config.PAGE_BYTES,
-    heartbeatIntervalMs: config.HEARTBEAT_INTERVAL_MS,
-    stallTimeoutMs: config.STALL_TIMEOUT_MS,
-    drainNoticeMs: config.DRAIN_NOTICE_MS,
-    drainTimeoutMs: config.DRAIN_TIMEOUT_MS,
-    barrierTimeoutMs: config.BARRIER_TIMEOUT_MS,
-    recheckDelayMs: config.RECHECK_DELAY_MS,
-    tailGraceMs: config.TAIL_GRACE_MS,
-    headCheckIntervalMs: config.HEAD_CHECK_INTERVAL_MS,
-    feedLingerMs: config.FEED_LINGER_MS,
-    rebuildTimeoutMs: config.REBUILD_TIMEOUT_MS,
-    patienceMs: config.PATIENCE_MS,
-    unknownTtlMs: config.UNKNOWN_TTL_MS,
-    maxWaitMs: config.MAX_WAIT_MS,
-    retryMs: config.RETRY_MS,
-    maxConnectionAgeMs: config.MAX_CONNECTION_AGE_MS,
-    peerTimeoutMs: config.PEER_TIMEOUT_MS,
-    corsOrigins: config.CORS_ORIGINS,
-    trustedProxies: config.TRUSTED_PROXIES,
-    maxConnections: config.MAX_CONNECTIONS,
-    maxStreams: config.MAX_STREAMS,
-    maxWaiting: config.MAX_WAITING,
-    connectsPerSecond: config.CONNECTS_PER_SECOND,
-    connectBurst: config.CONNECT_BURST,
-    softRssBytes: config.SOFT_RSS_BYTES,
-    hardRssBytes: config.HARD_RSS_BYTES,
-    maxLoopDelayMs: config.MAX_LOOP_DELAY_MS,
-  };
-}
+export type EdgeSettings = Settings<typeof edgeConfigSchema>;

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { EDGE_OPERATIONS, openApiDocument } from "@sluice/protocol";
-import type { CancelFeed, ChunkCache, EdgePeers, LiveFeed, ReaderCensus } from "@sluice/core";
+import type { CancelFeed, ChunkCache, EdgePeers, LiveFeed, ReaderPresence } from "@sluice/core";
 import {
   cancelRoute,
   listen,
@@ -15,33 +15,33 @@ import {
 } from "@sluice/runtime";
 import express, { type Router } from "express";
 import type { Registry } from "prom-client";
-import { ConnectionAges } from "./connection-ages.ts";
-import { connectionAdminRoutes, connectionRoutes } from "./connection-routes.ts";
-import { ConnectionTracker } from "./connection-tracker.ts";
-import type { EdgeContext } from "./context.ts";
-import { closeStaggered } from "./drain.ts";
-import { eventRoutes } from "./event-routes.ts";
-import { HeadChecks } from "./head-checks.ts";
-import { Heartbeats } from "./heartbeats.ts";
-import { historyRoute } from "./history-route.ts";
-import { Hub } from "./hub.ts";
-import { LookUp } from "./look-up.ts";
+import { ConnectionAges } from "./connection/connection-ages.ts";
+import { connectionAdminRoutes, connectionRoutes } from "./http/connection-routes.ts";
+import { ConnectionRegistry } from "./connection/connection-registry.ts";
+import type { EdgeContext } from "./stream/context.ts";
+import { closeStaggered } from "./connection/drain.ts";
+import { eventRoutes } from "./http/event-routes.ts";
+import { HeadChecks } from "./stream/head-checks.ts";
+import { KeepAlive } from "./connection/keep-alive.ts";
+import { historyRoute } from "./http/history-route.ts";
+import { Hub } from "./stream/hub.ts";
+import { StreamLookup } from "./stream/stream-lookup.ts";
 import { createEdgeMetrics } from "./metrics.ts";
-import { edgePod, PeerDesk } from "./peer-desk.ts";
-import { Pressure, type Load } from "./pressure.ts";
-import { RequestSocket } from "./request-socket.ts";
-import { cors } from "./response-headers.ts";
-import type { RouteParts } from "./route-parts.ts";
-import type { EdgeSettings } from "./settings.ts";
-import { TailWatch } from "./tail-watch.ts";
-import { WriteTick } from "./write-tick.ts";
+import { edgePod, EdgePeerRouter } from "./http/edge-peer-router.ts";
+import { Admission, type Load } from "./http/admission.ts";
+import { DetachableSocket } from "./connection/detachable-socket.ts";
+import { cors } from "./http/response-headers.ts";
+import type { RouteParts } from "./http/route-parts.ts";
+import type { EdgeSettings } from "./config.ts";
+import { TailWatch } from "./stream/tail-watch.ts";
+import { WriteTick } from "./connection/write-tick.ts";
 
 export interface EdgeParts {
   cache: ChunkCache;
   liveFeed: LiveFeed;
   peers: EdgePeers;
   cancelFeed: Pick<CancelFeed, "requestCancel">;
-  readerCensus: Pick<ReaderCensus, "answerCensus">;
+  readerPresence: Pick<ReaderPresence, "answerPresence">;
   /** Of the log. */
   partitions: number;
   settings: Readonly<EdgeSettings>;
@@ -71,37 +71,37 @@ export interface Edge {
   /** Ends at once: connections are cut, nothing stays behind. The adapters are the caller's. Idempotent. */
   close(): void;
   /** What is open now, for tests and operators. */
-  census(): { connections: number; subscribers: number; streams: number };
+  counts(): { connections: number; subscribers: number; streams: number };
 }
 
 export function createEdge(parts: EdgeParts): Edge {
   const { cache, liveFeed, partitions, settings, logger } = parts;
-  const tracker = new ConnectionTracker();
-  const { connections } = tracker;
+  const connectionRegistry = new ConnectionRegistry();
+  const { connections } = connectionRegistry;
   const metrics = createEdgeMetrics(parts.registry, {
     connections: () => connections.size,
     streams: () => hub.size,
     subscribers: () => hub.countListeners(),
   });
-  const lookUp = new LookUp({ cache, liveFeed, partitions, settings, metrics });
-  const context: EdgeContext = { liveFeed, lookUp, settings, metrics, logger };
+  const lookup = new StreamLookup({ cache, liveFeed, partitions, settings, metrics });
+  const context: EdgeContext = { liveFeed, lookup, settings, metrics, logger };
   const hub = new Hub(context);
   const headChecks = new HeadChecks(() => hub.feeds(), settings.headCheckIntervalMs, logger);
   const tailWatch = new TailWatch(liveFeed, hub, headChecks);
-  const heartbeats = new Heartbeats(connections, settings.heartbeatIntervalMs);
-  const pressure = new Pressure(connections, settings, metrics, parts.measureLoad);
+  const heartbeats = new KeepAlive(connections, settings.keepAliveIntervalMs);
+  const admission = new Admission(connections, settings, metrics, parts.measureLoad);
 
-  const ages = new ConnectionAges(tracker, settings, metrics);
-  const desk = new PeerDesk(parts.peers, tracker, settings);
-  const serving = parts.peers.serve(tracker.podId, edgePod(tracker));
-  const answering = parts.readerCensus.answerCensus((streamId) => hub.countReaders(streamId));
+  const ages = new ConnectionAges(connectionRegistry, settings, metrics);
+  const peerRouter = new EdgePeerRouter(parts.peers, connectionRegistry, settings);
+  const serving = parts.peers.serve(connectionRegistry.podId, edgePod(connectionRegistry));
+  const answering = parts.readerPresence.answerPresence((streamId) => hub.countReaders(streamId));
   const closing = new AbortController();
   const routeParts: RouteParts = {
     context,
     hub,
-    pressure,
+    admission,
     tick: new WriteTick(),
-    tracker,
+    connectionRegistry,
     closing: closing.signal,
   };
 
@@ -117,11 +117,11 @@ export function createEdge(parts: EdgeParts): Edge {
   app.get("/openapi.json", (_request, response) => void response.json(description));
   app.use(eventRoutes(routeParts));
   app.use(historyRoute(routeParts));
-  app.use(connectionRoutes(routeParts, desk));
+  app.use(connectionRoutes(routeParts, peerRouter));
   app.post(
     "/streams/:streamId/cancel",
     (request, _response, next) => {
-      pressure.admit(request.ip ?? "");
+      admission.admit(request.ip ?? "");
       next();
     },
     cancelRoute({ feed: parts.cancelFeed, partitions, timeoutMs: settings.rebuildTimeoutMs }),
@@ -144,7 +144,7 @@ export function createEdge(parts: EdgeParts): Edge {
 
   return {
     listen: async (options) => {
-      const wrapConnection = (connection: Socket): RequestSocket => new RequestSocket(connection);
+      const wrapConnection = (connection: Socket): DetachableSocket => new DetachableSocket(connection);
       const server = await listen(app, { ...options, wrapConnection });
       const close = async (graceMs: number): Promise<void> => {
         // What was taken over from HTTP isn't closed with what HTTP has.
@@ -154,12 +154,12 @@ export function createEdge(parts: EdgeParts): Edge {
       };
       return { ...server, close };
     },
-    podId: tracker.podId,
+    podId: connectionRegistry.podId,
     routes: mountedRoutes(app),
-    adminRoutes: connectionAdminRoutes(tracker, desk, logger),
+    adminRoutes: connectionAdminRoutes(connectionRegistry, peerRouter, logger),
     problem: () => {
       if (state !== "open") return "draining";
-      return liveFeed.isConnected() ? pressure.problem : "no connection to NATS";
+      return liveFeed.isConnected() ? admission.problem : "no connection to NATS";
     },
     drain: () => (draining ??= runDrain()),
     close: () => {
@@ -171,11 +171,11 @@ export function createEdge(parts: EdgeParts): Edge {
       tailWatch.close();
       headChecks.close();
       heartbeats.close();
-      pressure.close();
+      admission.close();
       cutConnections();
       hub.close();
     },
-    census: () => ({
+    counts: () => ({
       connections: connections.size,
       subscribers: Object.values(hub.countListeners()).reduce((sum, count) => sum + count, 0),
       streams: hub.size,

@@ -1,5 +1,4 @@
-export { edgeConfigSchema } from "./config.ts";
+export { edgeConfigSchema, type EdgeSettings } from "./config.ts";
 export { createEdge, type Edge, type EdgeParts } from "./edge.ts";
 export { EDGE_FIGURES } from "./figures.ts";
 export { createEdgeMetrics } from "./metrics.ts";
-export { DEFAULT_EDGE_SETTINGS, type EdgeSettings } from "./settings.ts";

@@ -4,86 +4,55 @@ import {
   NatsCancelFeed,
   NatsEdgePeers,
   NatsLiveFeed,
-  NatsReaderCensus,
+  NatsReaderPresence,
   NatsServiceReports,
 } from "@sluice/broker-nats";
 import { createRedis, RedisChunkCache } from "@sluice/cache-redis";
-import {
-  createLogger,
-  createRegistry,
-  Lifecycle,
-  loadConfig,
-  runMain,
-  serveReports,
-  startAdminServer,
-} from "@sluice/runtime";
-import { edgeConfigSchema, edgeSettingsOf } from "./config.ts";
+import { startService } from "@sluice/runtime";
+import { edgeConfigSchema } from "./config.ts";
 import { createEdge } from "./edge.ts";
 import { EDGE_FIGURES } from "./figures.ts";
 
-// Services start in any order, and ingest is the one that makes the log.
+// Services start in any order, and ingest is the one that creates the log.
 const LOG_WAIT_MS = 60_000;
 const SERVER_GRACE_MS = 500;
 
-await runMain(async () => {
-  const config = loadConfig(edgeConfigSchema, process.env);
-  const settings = edgeSettingsOf(config);
-  const logger = createLogger("edge", config.LOG_LEVEL);
-  const lifecycle = new Lifecycle(logger);
-  lifecycle.handleSignals();
-
-  const link = await connectNats({ servers: config.NATS_URL, name: "sluice-edge" });
-  lifecycle.add("nats", () => link.close());
-  const { partitions } = await awaitLog(link, LOG_WAIT_MS);
-  const redis = createRedis(config.REDIS_URL, {
-    connectionName: "sluice-edge",
-    onError: (error) => logger.warn({ err: error }, "redis connection failed"),
-  });
-  lifecycle.add("redis", () => redis.close());
-  const liveFeed = new NatsLiveFeed(link, {
-    onMalformed: (subject) => logger.warn({ subject }, "dropped a message that can't be read"),
-  });
-
-  const registry = createRegistry("edge");
-  const cache = new RedisChunkCache(redis, { partitions });
-  const edge = createEdge({
-    cache,
-    liveFeed,
-    peers: new NatsEdgePeers(link),
-    cancelFeed: new NatsCancelFeed(link),
-    readerCensus: new NatsReaderCensus(link),
-    partitions,
-    settings,
-    logger,
-    registry,
-  });
-  lifecycle.add("edge", () => edge.close());
-  const reporting = serveReports(new NatsServiceReports(link), {
-    service: "edge",
-    instance: edge.podId,
-    registry,
-    figures: EDGE_FIGURES,
-  });
-  lifecycle.add("reports", () => reporting.close());
-  const admin = await startAdminServer({
-    host: config.ADMIN_HOST,
-    port: config.ADMIN_PORT,
-    registry,
-    routes: edge.adminRoutes,
-    readiness: {
-      edge: () => edge.problem(),
-      redis: () =>
-        redis.ping().then(
-          () => null,
-          () => "does not answer",
-        ),
-    },
-  });
-  lifecycle.add("admin", () => admin.close(SERVER_GRACE_MS));
-  const server = await edge.listen({ host: config.HOST, port: config.PORT, reusePort: true });
-  lifecycle.add("server", () => server.close(SERVER_GRACE_MS));
-  // Closed first: while it drains, everything else still works.
-  const drainMs = settings.drainNoticeMs + settings.drainTimeoutMs;
-  lifecycle.add("connections", () => edge.drain(), drainMs + SERVER_GRACE_MS);
-  logger.info({ port: server.port, adminPort: admin.port, partitions }, "edge listens");
-});
+await startService(
+  { name: "edge", schema: edgeConfigSchema, figures: EDGE_FIGURES, connectNats, createRedis },
+  async ({ settings, link, redis, logger, registry, lifecycle }) => {
+    const { partitions } = await awaitLog(link, LOG_WAIT_MS);
+    const edge = createEdge({
+      cache: new RedisChunkCache(redis, { partitions }),
+      liveFeed: new NatsLiveFeed(link, {
+        onMalformed: (subject) => logger.warn({ subject }, "dropped a message that can't be read"),
+      }),
+      peers: new NatsEdgePeers(link),
+      cancelFeed: new NatsCancelFeed(link),
+      readerPresence: new NatsReaderPresence(link),
+      partitions,
+      settings,
+      logger,
+      registry,
+    });
+    lifecycle.add("edge", () => edge.close());
+    const server = await edge.listen({ host: settings.host, port: settings.port, reusePort: true });
+    lifecycle.add("server", () => server.close(SERVER_GRACE_MS));
+    // Closed first: while it drains, everything else still works.
+    const drainMs = settings.drainNoticeMs + settings.drainTimeoutMs;
+    lifecycle.add("connections", () => edge.drain(), drainMs + SERVER_GRACE_MS);
+    return {
+      reports: new NatsServiceReports(link),
+      instance: edge.podId,
+      adminRoutes: edge.adminRoutes,
+      readiness: {
+        edge: () => edge.problem(),
+        redis: () =>
+          redis.ping().then(
+            () => null,
+            () => "does not answer",
+          ),
+      },
+      about: { port: server.port, partitions },
+    };
+  },
+);

@@ -2,7 +2,7 @@ import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import type { Phase } from "@sluice/core";
 
 /** What only a scrape needs to know, asked for at the scrape. */
-export interface EdgeCensus {
+export interface EdgeCounts {
   connections(): number;
   streams(): number;
   /** By phase; `waiting`: long polls. */
@@ -44,7 +44,7 @@ export interface EdgeMetrics {
 
 const name = (suffix: string): string => `sluice_edge_${suffix}`;
 
-export function createEdgeMetrics(registry: Registry, census: EdgeCensus): EdgeMetrics {
+export function createEdgeMetrics(registry: Registry, counts: EdgeCounts): EdgeMetrics {
   const registers = [registry];
   const counter = (suffix: string, help: string): Counter =>
     new Counter({ name: name(suffix), help, registers });
@@ -71,15 +71,15 @@ export function createEdgeMetrics(registry: Registry, census: EdgeCensus): EdgeM
       },
     });
   };
-  gauge("connections", "Open SSE responses", () => census.connections());
-  gauge("streams", "Streams followed", () => census.streams());
+  gauge("connections", "Open SSE responses", () => counts.connections());
+  gauge("streams", "Streams followed", () => counts.streams());
   void new Gauge({
     name: name("subscribers"),
     help: "Readers by phase",
     labelNames: ["phase"],
     registers,
     collect() {
-      for (const [phase, count] of Object.entries(census.subscribers())) this.set({ phase }, count);
+      for (const [phase, count] of Object.entries(counts.subscribers())) this.set({ phase }, count);
     },
   });
   const metrics: EdgeMetrics = {

@@ -1,75 +1,85 @@
-import { settings } from "@sluice/runtime";
+import { field, type Settings } from "@sluice/runtime";
 import { z } from "zod";
-import type { ModelServer } from "./model-server.ts";
-import type { GatewaySettings } from "./settings.ts";
+import type { ModelServer } from "./proxy/model-server.ts";
 
-const fields = z.object({
-  HOST: z.string().default("0.0.0.0"),
-  PORT: settings.port(8081),
-  ADMIN_HOST: settings.adminHost,
-  ADMIN_PORT: settings.port(9081),
-  NATS_URL: settings.natsUrl,
-  REDIS_URL: settings.redisUrl,
-  LOG_LEVEL: settings.logLevel,
-  /** Where clients reach the edge; stands in the answers. */
-  EDGE_URL: z.url({ protocol: /^https?$/ }).default("http://127.0.0.1:8080"),
-  /** The built chat page and console; empty: they are not served. */
-  WEB_ROOT: z.string().default(""),
-  /** Where the pages' "kill my pod" goes; for the local launcher alone. */
-  LAUNCHER_URL: z.union([z.literal(""), z.url({ protocol: /^https?$/ })]).default(""),
-  LOG_TIMEOUT_MS: settings.positive(4_000),
-  PROMPT_TIMEOUT_MS: settings.positive(4_000),
-  REBUILD_TIMEOUT_MS: settings.positive(2_000),
-  UPLOAD_IDLE_TIMEOUT_MS: settings.positive(300_000),
-  MAX_UPLOADS: settings.positive(1_000),
-  /** Whether the routes for operators (`GET /streams`, `/control/…`) are on PORT, too, and not only on ADMIN_PORT. */
-  CONTROL_ENABLED: settings.boolean(false),
-  CORS_ANY_ORIGIN: settings.boolean(true),
-  /** The server that `/proxy` asks; unset: there is none. */
-  OPENAI_BASE_URL: z.url({ protocol: /^https?$/ }).optional(),
-  OPENAI_API_KEY: z.string().optional(),
-  /** Models that may be asked for, separated by commas; unset: all that the server has. */
-  OPENAI_MODELS: z.string().optional(),
-  /** Longest silence of the model server, ms. */
-  OPENAI_IDLE_TIMEOUT_MS: settings.positive(60_000),
-  MAX_PROXIED_ANSWERS: settings.positive(200),
-  /** How long requests and proxied answers in progress may go on after SIGTERM. */
-  DRAIN_TIMEOUT_MS: settings.positive(10_000),
-});
-
-/** Everything that can be set, by the name of its environment variable. */
-export const gatewayConfigSchema = fields.refine(
-  (values) => values.OPENAI_BASE_URL !== undefined || values.OPENAI_API_KEY === undefined,
-  {
+/** The gateway's settings: the one place of their names, defaults and meanings. `.env.example` is printed from it. */
+export const gatewayConfigSchema = z
+  .object({
+    HOST: field.text("0.0.0.0").describe("Address that producers and browsers connect to."),
+    PORT: field.port(8081).describe("Port that producers and browsers connect to."),
+    ADMIN_HOST: field.adminHost(),
+    ADMIN_PORT: field.adminPort(9081),
+    NATS_URL: field.natsUrl(),
+    REDIS_URL: field.redisUrl(),
+    LOG_LEVEL: field.logLevel(),
+    EDGE_URL: field
+      .httpUrl("http://127.0.0.1:8080")
+      .describe(
+        "Address at which clients reach the edges. It is part of answers; the gateway itself doesn't use it.",
+      ),
+    WEB_ROOT: field
+      .text("")
+      .describe("Folder of the built chat page and console (services/web/dist). Empty: they are not served."),
+    LAUNCHER_URL: z
+      .union([z.literal(""), z.url({ protocol: /^https?$/ })])
+      .default("")
+      .describe(
+        'Address that the chat page\'s "kill my pod" calls. Set by npm start; leave it empty everywhere else.',
+      ),
+    LOG_TIMEOUT_MS: field.milliseconds(4_000).describe("Longest time that a write to the log is tried."),
+    PROMPT_TIMEOUT_MS: field.milliseconds(4_000).describe("Longest wait for a worker to accept a prompt."),
+    REBUILD_TIMEOUT_MS: field
+      .milliseconds(2_000)
+      .describe("Longest wait for ingest to bring a stream back from the log."),
+    UPLOAD_IDLE_TIMEOUT_MS: field
+      .milliseconds(300_000)
+      .describe("An upload that sends nothing for this long is cut."),
+    MAX_UPLOADS: field
+      .count(1_000)
+      .describe("Most appends that may be open at once; more are refused with OVERLOADED."),
+    CONTROL_ENABLED: field
+      .boolean(false)
+      .describe(
+        "Whether the routes for operators (GET /streams, /control/...), and so the console's data, are also served " +
+          "on PORT, to everybody who reaches it. ADMIN_PORT always serves them. npm start and docker compose set it.",
+      ),
+    CORS_ANY_ORIGIN: field.boolean(true).describe("Whether pages of any origin may call the gateway."),
+    OPENAI_BASE_URL: field
+      .optionalHttpUrl()
+      .describe(
+        "A server with OpenAI's API, such as https://api.openai.com/v1, that POST /streams/:id/proxy asks. Empty: the " +
+          "route refuses.",
+      ),
+    OPENAI_API_KEY: field
+      .optionalText()
+      .describe("Key for that server. Everybody who reaches PORT can have requests made with it."),
+    OPENAI_MODELS: field
+      .optionalText()
+      .describe("Models that may be asked for, comma separated. Empty: all models of the server."),
+    OPENAI_IDLE_TIMEOUT_MS: field.milliseconds(60_000).describe("Longest silence of that server."),
+    MAX_PROXIED_ANSWERS: field
+      .count(200)
+      .describe("Most of its answers in progress at once; more are refused with OVERLOADED."),
+    DRAIN_TIMEOUT_MS: field
+      .milliseconds(10_000)
+      .describe("Time that requests and proxied answers in progress may take to end after SIGTERM."),
+  })
+  .refine((values) => values.OPENAI_BASE_URL !== undefined || values.OPENAI_API_KEY === undefined, {
     path: ["OPENAI_BASE_URL"],
     error: "is required with OPENAI_API_KEY (https://api.openai.com/v1 for OpenAI itself)",
-  },
-);
+  });
 
-export type GatewayConfig = z.output<typeof gatewayConfigSchema>;
+export type GatewaySettings = Settings<typeof gatewayConfigSchema>;
 
-export function settingsOf(config: GatewayConfig): GatewaySettings {
-  return {
-    logTimeoutMs: config.LOG_TIMEOUT_MS,
-    promptTimeoutMs: config.PROMPT_TIMEOUT_MS,
-    rebuildTimeoutMs: config.REBUILD_TIMEOUT_MS,
-    uploadIdleTimeoutMs: config.UPLOAD_IDLE_TIMEOUT_MS,
-    maxUploads: config.MAX_UPLOADS,
-    maxProxiedAnswers: config.MAX_PROXIED_ANSWERS,
-    proxyDrainTimeoutMs: config.DRAIN_TIMEOUT_MS,
-    allowAnyOrigin: config.CORS_ANY_ORIGIN,
-  };
-}
-
-/** Null where none is set. */
-export function modelServerOf(config: GatewayConfig): ModelServer | null {
-  if (config.OPENAI_BASE_URL === undefined) return null;
+/** The model server that the settings name, or null. */
+export function modelServerOf(settings: GatewaySettings): ModelServer | null {
+  if (settings.openaiBaseUrl === undefined) return null;
   return {
     server: {
-      baseUrl: config.OPENAI_BASE_URL,
-      apiKey: config.OPENAI_API_KEY ?? null,
-      idleTimeoutMs: config.OPENAI_IDLE_TIMEOUT_MS,
+      baseUrl: settings.openaiBaseUrl,
+      apiKey: settings.openaiApiKey ?? null,
+      idleTimeoutMs: settings.openaiIdleTimeoutMs,
     },
-    models: config.OPENAI_MODELS?.split(",").map((model) => model.trim()) ?? null,
+    models: settings.openaiModels?.split(",").map((model) => model.trim()) ?? null,
   };
 }

@@ -1,24 +1,24 @@
-import type { CancelFeed, ChunkCache, LiveFeed, PromptDesk, RequestRecords, StreamLog } from "@sluice/core";
+import type { CancelFeed, ChunkCache, LiveFeed, PromptQueue, RequestRecords, StreamLog } from "@sluice/core";
 import { StreamManager } from "@sluice/producer";
 import { CONTROL_OPERATIONS, GATEWAY_OPERATIONS, openApiDocument, type Operation } from "@sluice/protocol";
 import { cancelRoute, noSuchRoute, problemHandler, type Logger } from "@sluice/runtime";
 import express, { Router, type ErrorRequestHandler, type Express } from "express";
 import type { Registry } from "prom-client";
-import type { AppendLedger } from "./append-once.ts";
-import { appendRoutes } from "./append-routes.ts";
-import { allowAnyOrigin } from "./cors.ts";
-import { creationRoutes } from "./creation-routes.ts";
-import type { CreationParts } from "./creations.ts";
+import type { AppendLedger } from "./idempotency/append-once.ts";
+import { appendRoutes } from "./append/append-routes.ts";
+import { allowAnyOrigin } from "./http/cors.ts";
+import { creationRoutes } from "./streams/creation-routes.ts";
+import type { CreationParts } from "./streams/creations.ts";
 import { countRefusal, createGatewayMetrics, type GatewayMetrics } from "./metrics.ts";
-import type { ModelServer } from "./model-server.ts";
-import { ProxiedAnswers } from "./proxied-answers.ts";
-import { proxyRoute } from "./proxy-route.ts";
-import { RequestLedger } from "./request-ledger.ts";
-import type { GatewaySettings } from "./settings.ts";
-import type { StartLedger } from "./start-once.ts";
-import { streamRoutes } from "./stream-routes.ts";
-import { Uploads } from "./uploads.ts";
-import { webPages } from "./web-pages.ts";
+import type { ModelServer } from "./proxy/model-server.ts";
+import { ProxiedAnswers } from "./proxy/proxied-answers.ts";
+import { proxyRoute } from "./proxy/proxy-route.ts";
+import { RequestLedger } from "./idempotency/request-ledger.ts";
+import type { GatewaySettings } from "./config.ts";
+import type { StartLedger } from "./idempotency/start-once.ts";
+import { streamRoutes } from "./streams/stream-routes.ts";
+import { Uploads } from "./append/in-flight-appends.ts";
+import { webPages } from "./http/static-pages.ts";
 
 export interface GatewayParts {
   log: StreamLog;
@@ -27,18 +27,12 @@ export interface GatewayParts {
   cancelFeed: Pick<CancelFeed, "onCancel" | "requestCancel">;
   /** Of requests that carry a key. */
   records: RequestRecords;
-  promptDesk: Pick<PromptDesk, "ask">;
+  promptQueue: Pick<PromptQueue, "ask">;
   settings: GatewaySettings;
   logger: Logger;
   registry: Registry;
   /** Asked by `/proxy`; null: none is configured. */
   modelServer: ModelServer | null;
-  /** Where clients reach the edge. */
-  edgeUrl: string;
-  /** The built chat page and console; default: none. */
-  webRoot?: string;
-  /** Where `npm start` lets its pages kill an edge. */
-  launcherUrl?: string;
   /** Routes for operators, where everybody who reaches this gateway may use them. */
   control?: Router;
 }
@@ -75,21 +69,22 @@ export function createGateway(parts: GatewayParts): Gateway {
   const app = express();
   app.disable("x-powered-by");
   // Before what lets pages of other origins read: the console is of this one.
-  const { control, edgeUrl, webRoot = "", launcherUrl = "" } = parts;
-  app.use(webPages({ edgeUrl, webRoot, launcherUrl }));
+  const { control } = parts;
+  const { edgeUrl } = settings;
+  app.use(webPages(settings));
   if (control !== undefined) app.use(control);
-  if (settings.allowAnyOrigin) app.use(allowAnyOrigin);
+  if (settings.corsAnyOrigin) app.use(allowAnyOrigin);
   app.use(
     descriptionRoutes([...GATEWAY_OPERATIONS, ...(parts.control === undefined ? [] : CONTROL_OPERATIONS)]),
   );
   const creationLedger: CreationParts["ledger"] = new RequestLedger(parts.records);
-  app.use(creationRoutes({ ...parts, manager, ledger: creationLedger, metrics }));
+  app.use(creationRoutes({ ...parts, manager, edgeUrl, ledger: creationLedger, metrics }));
   const appendLedger: AppendLedger = new RequestLedger(parts.records);
   const maxBodyBytes = log.maxMessageBytes;
   app.use(appendRoutes({ ...parts, manager, ledger: appendLedger, uploads, metrics, maxBodyBytes }));
   const startLedger: StartLedger = new RequestLedger(parts.records);
-  app.use(proxyRoute({ ...parts, manager, ledger: startLedger, answers }));
-  app.use(streamRoutes({ ...parts, manager, ledger: startLedger, partitions: log.partitions }));
+  app.use(proxyRoute({ ...parts, manager, edgeUrl, ledger: startLedger, answers }));
+  app.use(streamRoutes({ ...parts, manager, edgeUrl, ledger: startLedger, partitions: log.partitions }));
   app.post(
     "/streams/:streamId/cancel",
     cancelRoute({
@@ -104,7 +99,7 @@ export function createGateway(parts: GatewayParts): Gateway {
 
   const close = async (): Promise<void> => {
     uploads.close();
-    await answers.close(settings.proxyDrainTimeoutMs);
+    await answers.close(settings.drainTimeoutMs);
     await manager.close();
   };
   let closing: Promise<void> | undefined;

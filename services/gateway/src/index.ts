@@ -1,6 +1,5 @@
-export { gatewayConfigSchema, modelServerOf, settingsOf, type GatewayConfig } from "./config.ts";
-export { controlRoutes, type ControlParts } from "./control-routes.ts";
+export { gatewayConfigSchema, modelServerOf, type GatewaySettings } from "./config.ts";
+export { controlRoutes, type ControlParts } from "./control/control-routes.ts";
 export { GATEWAY_FIGURES } from "./figures.ts";
 export { createGateway, type Gateway, type GatewayParts } from "./gateway.ts";
 export { createGatewayMetrics } from "./metrics.ts";
-export { type GatewaySettings } from "./settings.ts";

@@ -1,5 +1,4 @@
-export { ingestConfigSchema, settingsOf, type IngestConfig } from "./config.ts";
+export { ingestConfigSchema, type IngestSettings } from "./config.ts";
 export { INGEST_FIGURES } from "./figures.ts";
 export { startIngester, type Ingester, type IngesterOptions } from "./ingester.ts";
 export { createIngestMetrics } from "./metrics.ts";
-export { type IngestSettings } from "./settings.ts";

@@ -7,21 +7,21 @@ import {
   type PartitionLeases,
   type PartitionLog,
   type PressureFeed,
-  type ReaderCensus,
+  type ReaderPresence,
   type ReceiptFeed,
   type StreamLog,
 } from "@sluice/core";
 import { createInstanceName, type Logger } from "@sluice/runtime";
 import type { Registry } from "prom-client";
 import { createIngestMetrics } from "./metrics.ts";
-import { Ownership } from "./ownership.ts";
-import { PartitionOwner } from "./partition-owner.ts";
-import { lookAtLog } from "./position.ts";
-import { PressureAnnouncer } from "./pressure-announcer.ts";
-import { RebuildGate } from "./rebuild-gate.ts";
-import { SharedLook } from "./shared-look.ts";
-import type { IngestSettings } from "./settings.ts";
-import { StreamEnder } from "./stream-ender.ts";
+import { Ownership } from "./partition/ownership.ts";
+import { PartitionOwner } from "./partition/partition-owner.ts";
+import { lookAtLog } from "./partition/resume-position.ts";
+import { PressureAnnouncer } from "./partition/pressure-announcer.ts";
+import { RebuildGate } from "./rebuild/rebuild-gate.ts";
+import { SharedCall } from "./partition/shared-call.ts";
+import type { IngestSettings } from "./config.ts";
+import { StreamEnder } from "./endings/stream-ender.ts";
 
 export interface IngesterOptions {
   log: PartitionLog;
@@ -31,7 +31,7 @@ export interface IngesterOptions {
   leases: PartitionLeases;
   liveFeed: LiveFeed;
   cancelFeed: Pick<CancelFeed, "answerCancels" | "tellProducer">;
-  readerCensus: Pick<ReaderCensus, "countReaders">;
+  readerPresence: Pick<ReaderPresence, "countReaders">;
   pressureFeed: Pick<PressureFeed, "publishPressure">;
   receiptFeed: ReceiptFeed;
   settings: IngestSettings;
@@ -65,7 +65,7 @@ export function startIngester(options: IngesterOptions): Ingester {
     leases,
     liveFeed,
     cancelFeed,
-    readerCensus,
+    readerPresence,
     pressureFeed,
     receiptFeed,
     settings,
@@ -75,7 +75,7 @@ export function startIngester(options: IngesterOptions): Ingester {
   const metrics = createIngestMetrics(registry, () => ownership.lags());
   const ender = new StreamEnder({ log: streamLog, cache, metrics, logger });
   const rebuilds = new RebuildGate(settings.maxConcurrentRebuilds);
-  const standing = new SharedLook(() => lookAtLog(log, cache));
+  const logState = new SharedCall(() => lookAtLog(log, cache));
   const ownership: Ownership = new Ownership({
     self: options.instance ?? createInstanceName(),
     partitions: log.partitions,
@@ -89,8 +89,8 @@ export function startIngester(options: IngesterOptions): Ingester {
         cache,
         liveFeed,
         cancelFeed,
-        readerCensus,
-        standing,
+        readerPresence,
+        logState,
         receiptFeed,
         rebuilds,
         ender,

@@ -5,91 +5,57 @@ import {
   NatsLiveFeed,
   NatsPartitionLog,
   NatsPressureFeed,
-  NatsReaderCensus,
+  NatsReaderPresence,
   NatsReceiptFeed,
   NatsServiceReports,
   NatsStreamLog,
 } from "@sluice/broker-nats";
 import { createRedis, RedisChunkCache, RedisPartitionLeases } from "@sluice/cache-redis";
-import {
-  createInstanceName,
-  createLogger,
-  createRegistry,
-  Lifecycle,
-  loadConfig,
-  runMain,
-  serveReports,
-  startAdminServer,
-} from "@sluice/runtime";
-import { ingestConfigSchema, settingsOf } from "./config.ts";
+import { createInstanceName, startService } from "@sluice/runtime";
+import { ingestConfigSchema } from "./config.ts";
 import { INGEST_FIGURES } from "./figures.ts";
 import { startIngester } from "./ingester.ts";
 
-await runMain(async () => {
-  const config = loadConfig(ingestConfigSchema, process.env);
-  const logger = createLogger("ingest", config.LOG_LEVEL);
-  const registry = createRegistry("ingest");
-  const lifecycle = new Lifecycle(logger);
-  lifecycle.handleSignals();
+const CLOSE_TIMEOUT_MS = 10_000;
 
-  const link = await connectNats({ servers: config.NATS_URL, name: "sluice-ingest" });
-  lifecycle.add("nats", () => link.close());
-  const identity = await ensureLog(link, {
-    partitions: config.PARTITIONS,
-    replicas: config.LOG_REPLICAS,
-    maxAgeMs: config.LOG_MAX_AGE_SECONDS * 1000,
-    maxBytes: config.LOG_MAX_BYTES,
-    minRetentionMs: config.CHUNK_TTL_SECONDS * 1000,
-    maxChunkBytes: config.MAX_CHUNK_BYTES,
-  });
-  const { partitions } = identity;
-  const redis = createRedis(config.REDIS_URL, {
-    connectionName: "sluice-ingest",
-    onError: (error) => logger.warn({ err: error }, "redis connection"),
-  });
-  lifecycle.add("redis", () => redis.close());
-
-  const instance = createInstanceName();
-  const ingester = startIngester({
-    instance,
-    log: new NatsPartitionLog(link, identity),
-    streamLog: new NatsStreamLog(link, identity),
-    cache: new RedisChunkCache(redis, {
-      partitions,
-      chunkTtlSeconds: config.CHUNK_TTL_SECONDS,
-      metaTtlSeconds: config.META_TTL_SECONDS,
-    }),
-    leases: new RedisPartitionLeases(redis, { partitions }),
-    liveFeed: new NatsLiveFeed(link, {
-      onMalformed: (subject) => logger.warn({ subject }, "malformed message dropped"),
-    }),
-    cancelFeed: new NatsCancelFeed(link),
-    readerCensus: new NatsReaderCensus(link),
-    pressureFeed: new NatsPressureFeed(link),
-    receiptFeed: new NatsReceiptFeed(link),
-    settings: settingsOf(config),
-    logger,
-    registry,
-  });
-  lifecycle.add("ingester", () => ingester.close(), 10_000);
-  const reporting = serveReports(new NatsServiceReports(link), {
-    service: "ingest",
-    instance,
-    registry,
-    figures: INGEST_FIGURES,
-    partitions: () => ingester.partitions(),
-  });
-  lifecycle.add("reports", () => reporting.close());
-
-  const admin = await startAdminServer({
-    host: config.ADMIN_HOST,
-    port: config.ADMIN_PORT,
-    registry,
-    readiness: {
-      nats: () => (link.isConnected ? null : "not connected"),
-      leases: () => ingester.readiness(),
-    },
-  });
-  lifecycle.add("admin", () => admin.close(1_000));
-  logger.info({ adminPort: admin.port, partitions }, "ingest runs");
-});
+await startService(
+  { name: "ingest", schema: ingestConfigSchema, figures: INGEST_FIGURES, connectNats, createRedis },
+  async ({ settings, link, redis, logger, registry, lifecycle }) => {
+    const { chunkTtlSeconds, metaTtlSeconds } = settings;
+    const identity = await ensureLog(link, {
+      partitions: settings.partitions,
+      replicas: settings.logReplicas,
+      maxAgeMs: settings.logMaxAgeSeconds * 1000,
+      maxBytes: settings.logMaxBytes,
+      minRetentionMs: chunkTtlSeconds * 1000,
+      maxChunkBytes: settings.maxChunkBytes,
+    });
+    const { partitions } = identity;
+    const instance = createInstanceName();
+    const ingester = startIngester({
+      instance,
+      log: new NatsPartitionLog(link, identity),
+      streamLog: new NatsStreamLog(link, identity),
+      cache: new RedisChunkCache(redis, { partitions, chunkTtlSeconds, metaTtlSeconds }),
+      leases: new RedisPartitionLeases(redis, { partitions }),
+      liveFeed: new NatsLiveFeed(link, {
+        onMalformed: (subject) => logger.warn({ subject }, "dropped a message that can't be read"),
+      }),
+      cancelFeed: new NatsCancelFeed(link),
+      readerPresence: new NatsReaderPresence(link),
+      pressureFeed: new NatsPressureFeed(link),
+      receiptFeed: new NatsReceiptFeed(link),
+      settings,
+      logger,
+      registry,
+    });
+    lifecycle.add("ingester", () => ingester.close(), CLOSE_TIMEOUT_MS);
+    return {
+      reports: new NatsServiceReports(link),
+      instance,
+      partitions: () => ingester.partitions(),
+      readiness: { leases: () => ingester.readiness() },
+      about: { partitions },
+    };
+  },
+);

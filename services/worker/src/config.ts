@@ -1,28 +1,39 @@
-import { settings } from "@sluice/runtime";
+import { field, type Settings } from "@sluice/runtime";
 import { z } from "zod";
 
-/** The worker's settings; keys are the environment variables. */
+/** The worker's settings: the one place of their names, defaults and meanings. `.env.example` is printed from it. */
 export const workerConfigSchema = z
   .object({
-    NATS_URL: settings.natsUrl,
-    ADMIN_HOST: settings.adminHost,
-    ADMIN_PORT: settings.port(9094),
-    LOG_LEVEL: settings.logLevel,
-    /** Unset: the built-in model that reads the repository's documents. */
-    OPENAI_BASE_URL: z.url({ protocol: /^https?$/ }).optional(),
-    OPENAI_API_KEY: z.string().optional(),
-    OPENAI_MODEL: z.string().optional(),
-    /** Longest silence of the model's server, ms. */
-    OPENAI_IDLE_TIMEOUT_MS: settings.positive(60_000),
-    /** Pace of the built-in model; 0: as fast as possible. */
-    TOKENS_PER_SECOND: z.coerce.number().min(0).default(50),
-    /** How often each running answer says that its worker lives, ms; three missed ones end it as PRODUCER_LOST. */
-    BEAT_INTERVAL_MS: settings.positive(5_000),
-    MAX_CONCURRENT_ANSWERS: settings.positive(100),
-    /** How long running answers may go on after SIGTERM, ms. */
-    DRAIN_TIMEOUT_MS: settings.milliseconds(20_000),
-    /** How long the rest may then take to write their end, ms. */
-    STOP_TIMEOUT_MS: settings.positive(3_000),
+    NATS_URL: field.natsUrl(),
+    ADMIN_HOST: field.adminHost(),
+    ADMIN_PORT: field.adminPort(9094),
+    LOG_LEVEL: field.logLevel(),
+    OPENAI_BASE_URL: field
+      .optionalHttpUrl()
+      .describe(
+        "A server with OpenAI's API, such as https://api.openai.com/v1. Empty: a built-in model reads the " +
+          "repository's documents out.",
+      ),
+    OPENAI_API_KEY: field.optionalText().describe("Key for that server, if it needs one."),
+    OPENAI_MODEL: field.optionalText().describe("Model of that server; required with OPENAI_BASE_URL."),
+    OPENAI_IDLE_TIMEOUT_MS: field.milliseconds(60_000).describe("Longest silence of that server."),
+    TOKENS_PER_SECOND: field.perSecond(50).describe("Pace of the built-in model. 0: as fast as possible."),
+    BEAT_INTERVAL_MS: field
+      .milliseconds(5_000)
+      .describe(
+        "Interval at which each running answer says that its worker lives. Three missed beats end it (PRODUCER_LOST).",
+      ),
+    MAX_CONCURRENT_ANSWERS: field
+      .count(100)
+      .describe(
+        "Answers streamed at once; more prompts are refused with OVERLOADED, for other workers to take.",
+      ),
+    DRAIN_TIMEOUT_MS: field
+      .milliseconds(20_000, { min: 0 })
+      .describe("Time that running answers may take to end after SIGTERM."),
+    STOP_TIMEOUT_MS: field
+      .milliseconds(3_000)
+      .describe("Time that the remaining answers may then take to write their Error chunk."),
   })
   .refine((values) => values.OPENAI_BASE_URL === undefined || values.OPENAI_MODEL !== undefined, {
     path: ["OPENAI_MODEL"],
@@ -33,4 +44,4 @@ export const workerConfigSchema = z
     error: "is required with OPENAI_API_KEY (https://api.openai.com/v1 for OpenAI itself)",
   });
 
-export type WorkerConfig = Readonly<z.output<typeof workerConfigSchema>>;
+export type WorkerSettings = Settings<typeof workerConfigSchema>;

@@ -1,18 +1,18 @@
-import type { WorkerConfig } from "./config.ts";
+import type { WorkerSettings } from "./config.ts";
 import { DocumentModel } from "./document-model.ts";
 import type { Model } from "./model.ts";
 import { OpenAiModel } from "./openai-model.ts";
 import { readDocuments } from "./repository-documents.ts";
 
 /** The model server that the settings name; without one the built-in model. */
-export function modelOf(config: WorkerConfig): Model {
-  if (config.OPENAI_BASE_URL === undefined || config.OPENAI_MODEL === undefined) {
-    return new DocumentModel(readDocuments(), config.TOKENS_PER_SECOND);
+export function modelOf(settings: WorkerSettings): Model {
+  if (settings.openaiBaseUrl === undefined || settings.openaiModel === undefined) {
+    return new DocumentModel(readDocuments(), settings.tokensPerSecond);
   }
   const server = {
-    baseUrl: config.OPENAI_BASE_URL,
-    apiKey: config.OPENAI_API_KEY ?? null,
-    idleTimeoutMs: config.OPENAI_IDLE_TIMEOUT_MS,
+    baseUrl: settings.openaiBaseUrl,
+    apiKey: settings.openaiApiKey ?? null,
+    idleTimeoutMs: settings.openaiIdleTimeoutMs,
   };
-  return new OpenAiModel(server, config.OPENAI_MODEL);
+  return new OpenAiModel(server, settings.openaiModel);
 }

@@ -4,11 +4,12 @@ import {
   connectNats,
   ensureLog,
   NatsCancelFeed,
-  NatsPromptDesk,
+  NatsPromptQueue,
   NatsStreamLog,
   type NatsLink,
 } from "@sluice/broker-nats";
-import { startNats, waitUntil, type ServerHandle } from "@sluice/testing";
+import { startNats } from "@sluice/testing";
+import { waitUntil, type ServerHandle } from "@sluice/servers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 const MAIN = fileURLToPath(new URL("main.ts", import.meta.url));
@@ -42,7 +43,7 @@ function startWorker(settings: Record<string, string>) {
     stream.on("data", (bytes: Buffer) => (output += bytes.toString()));
   const exited = new Promise<number | null>((resolve) => child.once("exit", resolve));
   const ready = () =>
-    waitUntil("the worker", async () => output.includes("worker serves prompts"), { timeoutMs: 20_000 });
+    waitUntil("the worker", async () => output.includes("worker runs"), { timeoutMs: 20_000 });
   return { child, exited, ready, output: () => output };
 }
 
@@ -53,7 +54,7 @@ describe("the worker's process", () => {
   it("answers a prompt into the log, and ends cleanly on SIGTERM", async () => {
     const worker = startWorker({ TOKENS_PER_SECOND: "0" });
     await worker.ready();
-    await new NatsPromptDesk(link).ask({ streamId: "quick", prompt: "What is Sluice?" }, 5_000);
+    await new NatsPromptQueue(link).ask({ streamId: "quick", prompt: "What is Sluice?" }, 5_000);
     const hasCompleted = async () => (await lastChunkOf("quick")).includes('"type":"Complete"');
     await waitUntil("the answer's end", hasCompleted, { timeoutMs: 10_000 });
     worker.child.kill("SIGTERM");
@@ -63,7 +64,7 @@ describe("the worker's process", () => {
   it("ends an answer that outlasts the drain time with WORKER_STOPPED in the log", async () => {
     const worker = startWorker({ TOKENS_PER_SECOND: "1", DRAIN_TIMEOUT_MS: "50" });
     await worker.ready();
-    await new NatsPromptDesk(link).ask({ streamId: "slow", prompt: "What is Sluice?" }, 5_000);
+    await new NatsPromptQueue(link).ask({ streamId: "slow", prompt: "What is Sluice?" }, 5_000);
     worker.child.kill("SIGTERM");
     expect(await worker.exited).toBe(0);
     expect(await lastChunkOf("slow")).toContain('"code":"WORKER_STOPPED"');
@@ -72,7 +73,7 @@ describe("the worker's process", () => {
   it("stops an answer that is cancelled, and says so in the log", async () => {
     const worker = startWorker({ TOKENS_PER_SECOND: "1" });
     await worker.ready();
-    await new NatsPromptDesk(link).ask({ streamId: "unwanted", prompt: "What is Sluice?" }, 5_000);
+    await new NatsPromptQueue(link).ask({ streamId: "unwanted", prompt: "What is Sluice?" }, 5_000);
     expect(await new NatsCancelFeed(link).tellProducer("unwanted", "requested", 5_000)).toBe(true);
     const isCancelled = async () => (await lastChunkOf("unwanted")).includes('"code":"CANCELLED"');
     await waitUntil("the answer's end", isCancelled, { timeoutMs: 10_000 });

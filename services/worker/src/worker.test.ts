@@ -3,7 +3,7 @@ import { StreamError, type ChunkDraft, type LogAppendOutcome, type OutgoingMessa
 import { StreamManager } from "@sluice/producer";
 import { splitPayload } from "@sluice/protocol";
 import { createLogger } from "@sluice/runtime";
-import { MemoryCancelFeed, MemoryLog, MemoryPromptDesk, MemoryStreamLog } from "@sluice/testing";
+import { MemoryCancelFeed, MemoryLog, MemoryPromptQueue, MemoryStreamLog } from "@sluice/memory";
 import { Registry } from "prom-client";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { Model } from "./model.ts";
@@ -71,11 +71,11 @@ afterEach(async () => {
 function setUp(model: Model, settings: Partial<Parameters<typeof createWorker>[0]["settings"]> = {}) {
   const streams = new WatchedLog(new MemoryLog());
   const cancelFeed = new MemoryCancelFeed();
-  const desk = new MemoryPromptDesk();
+  const desk = new MemoryPromptQueue();
   const registry = new Registry();
   const worker = createWorker({
     manager: new StreamManager({ log: streams, cancelFeed, settings: { publishTimeoutMs: 500 } }),
-    promptDesk: desk,
+    promptQueue: desk,
     model,
     settings: { maxConcurrentAnswers: 10, drainTimeoutMs: 0, stopTimeoutMs: 1_000, ...settings },
     logger: createLogger("worker", "silent"),

@@ -1,25 +1,17 @@
-import { StreamError, type Prompt, type PromptDesk, type Subscription } from "@sluice/core";
+import { StreamError, type Prompt, type PromptQueue, type Subscription } from "@sluice/core";
 import type { StreamHandle, StreamManager } from "@sluice/producer";
 import type { Logger } from "@sluice/runtime";
 import type { Registry } from "prom-client";
+import type { WorkerSettings } from "./config.ts";
 import { AnswerStopped, streamAnswer, type AnswerOutcome } from "./answer.ts";
 import type { Model } from "./model.ts";
 import { WorkerMetrics } from "./worker-metrics.ts";
 
-export interface WorkerSettings {
-  /** Prompts beyond this many answers at once are refused with OVERLOADED, for another worker to take. */
-  maxConcurrentAnswers: number;
-  /** How long running answers may go on after `close`, ms. */
-  drainTimeoutMs: number;
-  /** How long the rest may then take to write their Error chunk, ms. */
-  stopTimeoutMs: number;
-}
-
 export interface WorkerParts {
   manager: StreamManager;
-  promptDesk: PromptDesk;
+  promptQueue: PromptQueue;
   model: Model;
-  settings: WorkerSettings;
+  settings: Pick<WorkerSettings, "maxConcurrentAnswers" | "drainTimeoutMs" | "stopTimeoutMs">;
   logger: Logger;
   registry: Registry;
 }
@@ -49,15 +41,11 @@ export class Worker {
   constructor(parts: WorkerParts) {
     this.#parts = parts;
     this.#metrics = new WorkerMetrics(parts.registry);
-    this.#subscription = parts.promptDesk.serve((prompt) => this.#accept(prompt));
+    this.#subscription = parts.promptQueue.serve((prompt) => this.#accept(prompt));
   }
 
   get runningAnswers(): number {
     return this.#running.size;
-  }
-
-  get isClosing(): boolean {
-    return this.#closing !== undefined;
   }
 
   /**

@@ -21,8 +21,10 @@ const mode: Parameter = {
   schema: { type: "string", enum: ["shared", "exclusive"], default: "shared" },
 };
 const replayed = { [HTTP_HEADERS.replayed]: "true: this is the answer of an earlier request." };
-const keyed = ["IDEMPOTENCY_KEY_REUSED", "CACHE_UNAVAILABLE"] as const;
+const keyed = ["IDEMPOTENCY_KEY_REUSED", "QUOTA_EXCEEDED", "CACHE_UNAVAILABLE"] as const;
 const logged = ["LOG_UNAVAILABLE", "LOG_FULL", "CLOSED"] as const;
+/** What creating something can be refused with, besides. */
+const creating = ["UNPROCESSABLE", "QUOTA_EXCEEDED", "STORAGE_FULL"] as const;
 const appending = [
   ...keyed,
   ...logged,
@@ -77,6 +79,7 @@ export const GATEWAY_OPERATIONS: readonly Operation[] = [
     problems: [
       ...keyed,
       ...logged,
+      ...creating,
       "STREAM_EXISTS",
       "STREAM_DELETED",
       "UNSUPPORTED_MEDIA_TYPE",
@@ -94,7 +97,7 @@ export const GATEWAY_OPERATIONS: readonly Operation[] = [
       201: { description: "All are created.", content: { [JSON_TYPE]: "BatchCreated" }, headers: replayed },
       207: { description: "Some are not.", content: { [JSON_TYPE]: "BatchCreated" }, headers: replayed },
     },
-    problems: [...keyed, ...logged, "UNSUPPORTED_MEDIA_TYPE", "CHUNK_TOO_LARGE"],
+    problems: [...keyed, ...logged, ...creating, "UNSUPPORTED_MEDIA_TYPE", "CHUNK_TOO_LARGE"],
   },
   {
     method: "POST",
@@ -118,7 +121,7 @@ export const GATEWAY_OPERATIONS: readonly Operation[] = [
     headers: [sequence, key],
     body: { isRequired: false, content: { [JSON_TYPE]: "Completion" } },
     answers: { 200: appended },
-    problems: [...appending, "UNSUPPORTED_MEDIA_TYPE"],
+    problems: [...appending, "UNPROCESSABLE", "UNSUPPORTED_MEDIA_TYPE"],
   },
   {
     method: "POST",
@@ -144,7 +147,7 @@ export const GATEWAY_OPERATIONS: readonly Operation[] = [
         headers: { Location: "Its status.", ...replayed },
       },
     },
-    problems: [...appending, "STREAM_EXISTS", "NOT_FOUND", "UNSUPPORTED_MEDIA_TYPE"],
+    problems: [...appending, ...creating, "STREAM_EXISTS", "NOT_FOUND", "UNSUPPORTED_MEDIA_TYPE"],
   },
   CANCEL_OPERATION,
   {
@@ -179,6 +182,7 @@ export const GATEWAY_OPERATIONS: readonly Operation[] = [
     },
     problems: [
       ...keyed,
+      ...creating,
       "STREAM_EXISTS",
       "STREAM_DELETED",
       "NO_WORKER",

@@ -1,9 +1,14 @@
 import { createRequire } from "node:module";
 import { delimiter, join } from "node:path";
 import { access, constants } from "node:fs/promises";
-import { installWithApt } from "./package-manager.ts";
-import { runCommand } from "./run-command.ts";
-import { executableName, type InstallContext, type InstallWay, type ServerProgram } from "./server-binary.ts";
+import {
+  installWithApt,
+  runCommand,
+  executableName,
+  type InstallContext,
+  type InstallWay,
+  type ServerProgram,
+} from "@sluice/servers";
 
 const DOWNLOAD_TIMEOUT_MS = 300_000;
 const OTHER_NAMES = ["chromium-browser", "google-chrome-stable", "google-chrome", "chrome"];

@@ -1,9 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { StartedTestContainer } from "testcontainers";
 import { containerEngineAnswers } from "./container-engine.ts";
-import { waitUntil } from "./readiness.ts";
-import { ForeignServer } from "./server-handle.ts";
-import type { ServerHandle } from "./server-handle.ts";
+import { waitUntil, ForeignServer, type ServerHandle } from "@sluice/servers";
 
 // Pulling an image over a slow line takes a while; longer than this, and within the time that a test's set-up has, a
 // local process is the better way.

@@ -1,13 +1,19 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { startContainer } from "./container-server.ts";
-import { freePorts } from "./free-port.ts";
-import { NATS_IMAGE, NATS_SERVER } from "./nats-release.ts";
-import { ProcessServer, startOnFreePorts } from "./process-server.ts";
-import { httpAnswersOk, natsAnswers, waitUntil } from "./readiness.ts";
-import { findServerBinary } from "./server-binary.ts";
-import { ForeignServer } from "./server-handle.ts";
-import type { ServerHandle } from "./server-handle.ts";
+import {
+  freePorts,
+  NATS_IMAGE,
+  NATS_SERVER,
+  ProcessServer,
+  startOnFreePorts,
+  httpAnswersOk,
+  natsAnswers,
+  waitUntil,
+  findServerBinary,
+  ForeignServer,
+  type ServerHandle,
+} from "@sluice/servers";
 
 // A chunk may be 1 MiB and travels in JSON with its headers: the server's default of 1 MiB would refuse it.
 const MAX_PAYLOAD_BYTES = 2_097_152;

@@ -1,11 +1,15 @@
 import { startContainer } from "./container-server.ts";
-import { freePort } from "./free-port.ts";
-import { ProcessServer, startOnFreePorts } from "./process-server.ts";
-import { redisAnswers } from "./readiness.ts";
-import { REDIS_IMAGE, REDIS_SERVER } from "./redis-release.ts";
-import { findServerBinary } from "./server-binary.ts";
-import { ForeignServer } from "./server-handle.ts";
-import type { ServerHandle } from "./server-handle.ts";
+import {
+  freePort,
+  ProcessServer,
+  startOnFreePorts,
+  redisAnswers,
+  REDIS_IMAGE,
+  REDIS_SERVER,
+  findServerBinary,
+  ForeignServer,
+  type ServerHandle,
+} from "@sluice/servers";
 
 export interface RedisOptions {
   /** A local process even where REDIS_URL is set or a container engine answers: for what needs signals. */

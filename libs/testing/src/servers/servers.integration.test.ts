@@ -5,10 +5,8 @@ import { connect } from "node:net";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { freePorts, isPortFree } from "./free-port.ts";
+import { freePorts, isPortFree, isAlive, natsAnswers, redisAnswers, waitUntil } from "@sluice/servers";
 import { startNats, startNatsCluster } from "./nats-server.ts";
-import { isAlive } from "./process-state.ts";
-import { natsAnswers, redisAnswers, waitUntil } from "./readiness.ts";
 import { startRedis } from "./redis-server.ts";
 
 const START_TIMEOUT_MS = 120_000;
@@ -140,10 +138,10 @@ describe("a local NATS cluster", { timeout: START_TIMEOUT_MS }, () => {
       num_replicas: 3,
     });
     expect(created).toContain('"cluster"');
-    await waitUntil("the publish", answers(first.port, "r3", /"stream": ?"R3"/), { timeoutMs: 20_000 });
+    await waitUntil("the publish", answers(first.port, "r3", /"stream": ?"R3"/), { timeoutMs: 45_000 });
     await first.kill();
     const log = answers(second.port, "$JS.API.STREAM.INFO.R3", /"messages":[1-9]/);
-    await waitUntil("the log on the other nodes", log, { timeoutMs: 20_000 });
+    await waitUntil("the log on the other nodes", log, { timeoutMs: 45_000 });
     await first.restart();
     await cluster.waitReady();
   });

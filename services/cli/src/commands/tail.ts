@@ -1,5 +1,6 @@
+import type { Gap, StreamEnd } from "@sluice/client";
 import type { ChunkType } from "@sluice/core";
-import { followStream, type FollowedEvent, type FollowRequest } from "../edge-reader.ts";
+import { followStream, type FollowedEvent, type FollowRequest } from "../follow-stream.ts";
 import { EXIT } from "../exit-codes.ts";
 import type { Terminal } from "../terminal.ts";
 
@@ -23,62 +24,49 @@ export async function tail(
   for await (const event of followStream({ ...request, onReconnect })) {
     isReconnecting = false;
     await print(event, terminal);
-    if (event.kind === "gap" || event.kind === "reset") isComplete = false;
-    const code = exitCodeOf(event, isComplete);
-    if (code !== null) {
+    if (event.kind === "gap") isComplete = false;
+    if (event.kind === "end") {
       terminal.finish();
-      return code;
+      return exitCodeOf(event.end, isComplete);
     }
   }
   throw new Error("the stream was followed to no end");
 }
 
-/** Null while the stream goes on. */
-function exitCodeOf(event: FollowedEvent, isComplete: boolean): number | null {
-  if (event.kind === "nothing") {
-    if (isFailure(event.status)) return EXIT.streamFailed;
-    return isComplete ? EXIT.ok : EXIT.incomplete;
-  }
-  if (event.kind === "deleted") return EXIT.notFound;
-  if (event.kind !== "chunk") return null;
-  const { type } = event.chunk.chunk_type;
-  if (type === "Error") return EXIT.streamFailed;
-  if (type === "Complete") return isComplete ? EXIT.ok : EXIT.incomplete;
-  return null;
+function exitCodeOf({ status }: StreamEnd, isComplete: boolean): number {
+  if (status === "deleted") return EXIT.notFound;
+  if (isFailure(status)) return EXIT.streamFailed;
+  return isComplete ? EXIT.ok : EXIT.incomplete;
 }
 
-function isFailure(status: string | null): boolean {
+function isFailure(status: StreamEnd["status"]): boolean {
   return status === "errored" || status === "cancelled";
 }
 
 async function printJson(event: FollowedEvent, terminal: Terminal): Promise<void> {
-  if (event.kind === "nothing") return;
-  if (event.kind === "chunk") await terminal.write(`${event.json}\n`);
-  else {
-    const name = event.kind === "reset" ? "gap" : event.kind;
-    await terminal.write(`${JSON.stringify({ event: name, ...(JSON.parse(event.json) as object) })}\n`);
-  }
+  if (event.kind === "chunk") await terminal.write(`${JSON.stringify(event.chunk)}\n`);
+  else if (event.kind === "gap") await terminal.write(`${JSON.stringify({ event: "gap", ...event.gap })}\n`);
+  else if (event.end.status === "deleted") await terminal.write(`${JSON.stringify({ event: "deleted" })}\n`);
 }
 
 async function printText(event: FollowedEvent, terminal: Terminal): Promise<void> {
-  switch (event.kind) {
-    case "chunk":
-      await printChunk(event.chunk.chunk_type, terminal);
-      break;
-    case "gap":
-      terminal.warn(`chunks ${event.from} to ${event.to} can't be had any more (${event.reason})`);
-      break;
-    case "reset":
-      terminal.warn(`the stream has only ${event.head} chunks, not ${event.cursor}: it goes on after those`);
-      break;
-    case "deleted":
-      terminal.fail("the stream was deleted");
-      break;
-    case "nothing":
-      if (isFailure(event.status)) terminal.fail(`the stream has ended: ${event.status}`);
-      else terminal.note("the stream has ended; nothing comes after this position");
-      break;
-  }
+  if (event.kind === "chunk") await printChunk(event.chunk.chunk_type, terminal);
+  else if (event.kind === "gap") printGap(event.gap, terminal);
+  else printEnd(event.end, terminal);
+}
+
+function printGap(gap: Gap, terminal: Terminal): void {
+  if (gap.reset === true)
+    terminal.warn(`the stream has only ${gap.head} chunks, not ${gap.cursor}; reading goes on after those`);
+  else terminal.warn(`chunks ${gap.from} to ${gap.to} are gone (${gap.reason})`);
+}
+
+/** Prints how the stream ended where its last chunk, which says so itself, was not read. */
+function printEnd({ status, chunk }: StreamEnd, terminal: Terminal): void {
+  if (chunk !== null) return;
+  if (status === "deleted") terminal.fail("the stream was deleted");
+  else if (isFailure(status)) terminal.fail(`the stream has ended: ${status}`);
+  else terminal.note("the stream has ended; nothing comes after this position");
 }
 
 async function printChunk(chunk: ChunkType, terminal: Terminal): Promise<void> {

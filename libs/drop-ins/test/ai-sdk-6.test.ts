@@ -1,0 +1,3 @@
+import { compareWithDirectRuns } from "./ai-sdk-against-direct.ts";
+
+compareWithDirectRuns();

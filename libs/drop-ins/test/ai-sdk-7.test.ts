@@ -1,0 +1,6 @@
+import { vi } from "vitest";
+import { compareWithDirectRuns } from "./ai-sdk-against-direct.ts";
+
+vi.mock("ai", () => import("ai-7"));
+
+compareWithDirectRuns();

@@ -1,0 +1,3 @@
+import { chunkCacheContract, memoryChunkCacheUnderTest } from "@sluice/testing";
+
+chunkCacheContract("MemoryChunkCache", memoryChunkCacheUnderTest);

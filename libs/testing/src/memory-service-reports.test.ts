@@ -1,7 +1,0 @@
-import { MemoryServiceReports } from "./memory-service-reports.ts";
-import { serviceReportsContract } from "./service-reports-contract.ts";
-
-serviceReportsContract("MemoryServiceReports", async () => {
-  const reports = new MemoryServiceReports();
-  return { asker: reports, processes: [reports, reports], settle: async () => {}, close: async () => {} };
-});

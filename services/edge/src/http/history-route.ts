@@ -1,0 +1,126 @@
+import { StreamError, type StartPoint } from "@sluice/core";
+import { Router, type Request, type RequestHandler, type Response } from "express";
+import { queryNumber, queryValue, readStart } from "./start-position.ts";
+import { findCursor, readHistory, type HistoryPage } from "./history.ts";
+import { RetryWindow } from "../stream/retry-window.ts";
+import { readStreamId, type RouteParts } from "./route-parts.ts";
+
+const DEFAULT_CHUNKS = 100;
+const MAX_CHUNKS = 1_000;
+// A page is one Redis reply and one buffer here: without this bound a thousand chunks of a megabyte are a gigabyte.
+const MAX_BYTES = 1024 * 1024;
+
+/** `GET /streams/:streamId/chunks`: pages of a stream, for programs, and for clients behind proxies that break SSE. */
+export function historyRoute(parts: RouteParts): Router {
+  const router = Router();
+  router.get("/streams/:streamId/chunks", serveHistory(parts));
+  return router;
+}
+
+function serveHistory(parts: RouteParts): RequestHandler {
+  const { metrics, settings } = parts.context;
+  return async (request, response) => {
+    const streamId = readStreamId(request.params["streamId"]);
+    const start = readHistoryStart(request);
+    const limit = Math.min(Math.max(queryNumber(request, "limit", DEFAULT_CHUNKS), 1), MAX_CHUNKS);
+    const waitMs = Math.min(queryNumber(request, "wait", 0) * 1000, settings.maxWaitMs);
+    parts.admission.admit(request.ip ?? "");
+    try {
+      const page = await findPage(parts, { streamId, start, response, limit, waitMs });
+      if (response.closed) return;
+      if (page === null) throw new StreamError("STREAM_NOT_FOUND", `there is no stream ${streamId}`);
+      if (page.status === "deleted")
+        throw new StreamError("STREAM_DELETED", `stream ${streamId} was deleted`);
+      metrics.historyPages.inc();
+      sendPage(request, response, streamId, page);
+    } catch (error) {
+      if (error instanceof StreamError) metrics.refusals.inc({ code: error.code });
+      throw error;
+    }
+  };
+}
+
+/** `after`, else as for events. */
+function readHistoryStart(request: Request): StartPoint {
+  if (!queryValue(request, "after")) return readStart(request);
+  return { kind: "after", sequence: queryNumber(request, "after", 0) };
+}
+
+interface Poll {
+  streamId: string;
+  start: StartPoint;
+  response: Response;
+  limit: number;
+  waitMs: number;
+}
+
+/** Reads until there is something to tell or the time is over; null: there is no such stream. */
+async function findPage(parts: RouteParts, poll: Poll): Promise<HistoryPage | null> {
+  const { lookup } = parts.context;
+  const { streamId, start, waitMs } = poll;
+  const bounds = { maxChunks: poll.limit, maxBytes: MAX_BYTES };
+  const read = async (): Promise<{ page: HistoryPage; cursor: number } | null> => {
+    const cursor = await findCursor(lookup, streamId, start);
+    if (cursor === null) return null;
+    const page = await readHistory(lookup, streamId, cursor, bounds);
+    return page && { page, cursor };
+  };
+  if (waitMs === 0) return (await read())?.page ?? null;
+
+  const waiter = parts.hub.watch(streamId);
+  const retryWindow = new RetryWindow(waitMs);
+  const over = new AbortController();
+  over.signal.addEventListener("abort", () => retryWindow.cancel(), { once: true });
+  const stopWaiting = (): void => over.abort();
+  const timer = setTimeout(stopWaiting, waitMs);
+  parts.closing.addEventListener("abort", stopWaiting);
+  poll.response.once("close", stopWaiting);
+  try {
+    const look = async (): ReturnType<typeof read> => {
+      await waiter.confirmed();
+      return read();
+    };
+    const found = await parts.hub.pendingStreams.find(look, retryWindow, () => over.signal.aborted);
+    if (found === null || hasNews(found.page, found.cursor)) return found?.page ?? null;
+    waiter.markKnown();
+    await waiter.past(found.cursor, over.signal);
+    if (over.signal.aborted) return found.page;
+    return await readHistory(lookup, streamId, found.cursor, bounds);
+  } finally {
+    clearTimeout(timer);
+    parts.closing.removeEventListener("abort", stopWaiting);
+    waiter.leave();
+  }
+}
+
+function hasNews(page: HistoryPage, cursor: number): boolean {
+  return page.nextAfter !== cursor || page.gaps.length > 0 || page.status !== "open";
+}
+
+/** Chunks leave as the bytes that the cache has. In NDJSON, where each line is a chunk, the rest is in headers. */
+function sendPage(request: Request, response: Response, streamId: string, page: HistoryPage): void {
+  const { chunks, gaps, nextAfter, head, status } = page;
+  response.setHeader("Cache-Control", "no-cache");
+  response.vary("Accept");
+  if (request.accepts(["application/json", "application/x-ndjson"]) === "application/x-ndjson") {
+    response.setHeader("Content-Type", "application/x-ndjson");
+    response.setHeader("Sluice-Next-After", nextAfter);
+    response.setHeader("Sluice-Head", head);
+    response.setHeader("Sluice-Status", status);
+    if (gaps.length > 0) response.setHeader("Sluice-Gaps", JSON.stringify(gaps));
+    response.end(Buffer.concat(chunks.flatMap((chunk) => [chunk.json, NEWLINE])));
+    return;
+  }
+  response.setHeader("Content-Type", "application/json; charset=utf-8");
+  const rest = { next_after: nextAfter, head, status, ...(gaps.length > 0 ? { gaps } : {}) };
+  const parts: Uint8Array[] = [Buffer.from(`{"stream_id":"${streamId}","chunks":[`)];
+  for (const [index, chunk] of chunks.entries()) {
+    if (index > 0) parts.push(COMMA);
+    parts.push(chunk.json);
+  }
+  parts.push(Buffer.from(`],${JSON.stringify(rest).slice(1)}`));
+  response.end(Buffer.concat(parts));
+}
+
+const COMMA = Buffer.from(",");
+const NEWLINE = Buffer.from("\n");

@@ -1,0 +1,29 @@
+import { isStreamId, StreamError } from "@sluice/core";
+import type { ConnectionRegistry } from "../connection/connection-registry.ts";
+import type { EdgeContext } from "../stream/context.ts";
+import type { Hub } from "../stream/hub.ts";
+import type { Admission } from "./admission.ts";
+import type { WriteTick } from "../connection/write-tick.ts";
+
+/** What the routes for readers share. */
+export interface RouteParts {
+  context: EdgeContext;
+  hub: Hub;
+  admission: Admission;
+  tick: WriteTick;
+  /** Open SSE responses; kept up to date by the routes. */
+  connectionRegistry: ConnectionRegistry;
+  /** From then on no stream is begun, and long polls are answered. */
+  closing: AbortSignal;
+}
+
+/** @throws StreamError INVALID_STREAM_ID */
+export function readStreamId(value: unknown): string {
+  if (typeof value === "string" && isStreamId(value)) return value;
+  throw new StreamError("INVALID_STREAM_ID", "a stream id is 1 to 128 of A-Z a-z 0-9 _ -");
+}
+
+/** @throws StreamError DRAINING */
+export function assertOpen(parts: RouteParts): void {
+  if (parts.closing.aborted) throw new StreamError("DRAINING", "this server is going away; try again");
+}

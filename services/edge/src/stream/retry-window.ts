@@ -1,0 +1,50 @@
+// Doubled with each try in vain, from the first to the last.
+const FIRST_PAUSE_MS = 10;
+const LONGEST_PAUSE_MS = 500;
+
+/**
+ * Back-off between failed attempts, with an overall deadline. `cancel` wakes the waiter at once,
+ * so that nothing of it stays behind when its owner goes.
+ */
+export class RetryWindow {
+  readonly #limitMs: number;
+  #sinceMs: number | null = null;
+  #nextMs = FIRST_PAUSE_MS;
+  #timer: NodeJS.Timeout | undefined;
+  #wake: (() => void) | undefined;
+  #isCancelled = false;
+
+  constructor(limitMs: number) {
+    this.#limitMs = limitMs;
+  }
+
+  get isNone(): boolean {
+    return this.#limitMs <= 0;
+  }
+
+  /** Things went on: the next try in vain is the first again. */
+  renew(): void {
+    this.#sinceMs = null;
+    this.#nextMs = FIRST_PAUSE_MS;
+  }
+
+  /** @returns false, at once, where there was no progress for longer than the limit; else true after the pause */
+  async pause(): Promise<boolean> {
+    this.#sinceMs ??= performance.now();
+    if (performance.now() - this.#sinceMs > this.#limitMs) return false;
+    if (this.#isCancelled) return true;
+    const ms = this.#nextMs;
+    this.#nextMs = Math.min(this.#nextMs * 2, LONGEST_PAUSE_MS);
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+      this.#timer = setTimeout(resolve, ms);
+    });
+    return true;
+  }
+
+  cancel(): void {
+    this.#isCancelled = true;
+    clearTimeout(this.#timer);
+    this.#wake?.();
+  }
+}

@@ -1,0 +1,76 @@
+import { StreamError, type ChunkDraft } from "@sluice/core";
+import { assertChunks } from "@sluice/producer";
+import { completionSchema } from "@sluice/protocol";
+import express, { Router, type Request, type RequestHandler, type Response } from "express";
+import { appendMessage, sendAppended, type AppendParts } from "./append-message.ts";
+import {
+  assertType,
+  hasBody,
+  JSON_TYPE,
+  NDJSON_TYPE,
+  parseBody,
+  readSmallJson,
+} from "../http/request-body.ts";
+import { serveUpload } from "./ndjson-upload.ts";
+
+/**
+ * `POST /streams/:streamId/chunks`: one chunk, an array (stored together or not at all), or NDJSON, which is appended as
+ * it arrives. `…/complete` and `…/heartbeat` are one chunk each, for those who have no JSON at hand.
+ */
+export function appendRoutes(parts: AppendParts): Router {
+  const router = Router();
+  const readJson = express.json({ limit: parts.maxBodyBytes, type: JSON_TYPE, strict: false });
+  router.post("/streams/:streamId/chunks", assertChunkBody, readJson, appendBody(parts));
+  router.post("/streams/:streamId/complete", ...readSmallJson, complete(parts));
+  router.post("/streams/:streamId/heartbeat", heartbeat(parts));
+  return router;
+}
+
+const assertChunkBody: RequestHandler = (request, _response, next) => {
+  assertType(request, [JSON_TYPE, NDJSON_TYPE]);
+  if (!hasBody(request)) {
+    throw new StreamError(
+      "INVALID_REQUEST",
+      "the body is empty: send a chunk, an array of chunks, or NDJSON",
+    );
+  }
+  next();
+};
+
+function appendBody(parts: AppendParts): RequestHandler {
+  return async (request, response) => {
+    if (request.is(NDJSON_TYPE) !== false) await serveUpload(parts, request, response);
+    else await appendChunks(parts, request, response, request.body);
+  };
+}
+
+function complete(parts: AppendParts): RequestHandler {
+  return async (request, response) => {
+    const { summary } = parseBody(completionSchema, request);
+    await appendChunks(parts, request, response, { type: "Complete", summary });
+  };
+}
+
+function heartbeat(parts: AppendParts): RequestHandler {
+  return (request, response) => appendChunks(parts, request, response, { type: "Heartbeat" });
+}
+
+/** @param sent a chunk or an array of them; whether they are chunks the handle finds out */
+async function appendChunks(
+  parts: AppendParts,
+  request: Request,
+  response: Response,
+  sent: unknown,
+): Promise<void> {
+  const answer = await parts.uploads.run(() =>
+    appendMessage(parts, request, {
+      asked: () => {
+        assertChunks(sent);
+        return sent;
+      },
+      send: async (handle) =>
+        Array.isArray(sent) ? handle.sendAll(sent as ChunkDraft[]) : [await handle.send(sent as ChunkDraft)],
+    }),
+  );
+  sendAppended(parts, request, response, answer);
+}

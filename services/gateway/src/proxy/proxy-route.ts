@@ -1,0 +1,73 @@
+import { StreamError, type ChunkCache } from "@sluice/core";
+import type { StreamHandle, StreamManager } from "@sluice/producer";
+import { HTTP_HEADERS, proxyRequestSchema } from "@sluice/protocol";
+import express, { Router, type RequestHandler } from "express";
+import { readSequence } from "../append/append-preconditions.ts";
+import { assertModel, type ModelServer } from "./model-server.ts";
+import type { ProxiedAnswers } from "./proxied-answers.ts";
+import { assertJson, JSON_TYPE, parseBody } from "../http/request-body.ts";
+import { keyedRequest } from "../idempotency/request-ledger.ts";
+import { startOnce, type StartLedger } from "../idempotency/start-once.ts";
+import { assertStreamId, assertUnused } from "../streams/stream-ids.ts";
+import { streamUrls } from "../streams/stream-urls.ts";
+
+export interface ProxyRouteParts {
+  manager: StreamManager;
+  ledger: StartLedger;
+  cache: Pick<ChunkCache, "readInfo">;
+  answers: ProxiedAnswers;
+  /** Null: none is configured. */
+  modelServer: ModelServer | null;
+  edgeUrl: string;
+}
+
+// Pictures stand in requests, too.
+const MAX_REQUEST_BYTES = 16 * 1024 * 1024;
+
+/**
+ * `POST /streams/:streamId/proxy`: the gateway asks a model server itself and writes the answer to the stream, which it
+ * creates where there is none. The asker may go: it is answered before the model is asked.
+ */
+export function proxyRoute(parts: ProxyRouteParts): Router {
+  const router = Router();
+  const readJson = express.json({ limit: MAX_REQUEST_BYTES, type: JSON_TYPE });
+  router.post("/streams/:streamId/proxy", assertJson, readJson, proxyAnswer(parts));
+  return router;
+}
+
+function proxyAnswer(parts: ProxyRouteParts): RequestHandler {
+  return async (request, response) => {
+    const streamId = assertStreamId(String(request.params["streamId"]));
+    const chat = parseBody(proxyRequestSchema, request);
+    const { server } = assertModel(parts.modelServer, chat.model);
+    const sequence = readSequence(request);
+    const { isRepeat } = await startOnce(
+      parts.ledger,
+      keyedRequest(request, () => [sequence, chat]),
+      async () => {
+        await parts.answers.start(server, chat, () => openForAnswer(parts, streamId, sequence));
+        return streamId;
+      },
+    );
+    if (isRepeat) response.setHeader(HTTP_HEADERS.replayed, "true");
+    const urls = streamUrls(parts.edgeUrl, streamId);
+    response.status(202).location(urls.status).json({ stream_id: streamId, urls });
+  };
+}
+
+/** Takes the stream over, or creates it: whoever else writes then ends the answer. */
+async function openForAnswer(
+  { manager, cache }: ProxyRouteParts,
+  streamId: string,
+  sequence: number | null,
+): Promise<StreamHandle> {
+  try {
+    if (sequence !== null) return await manager.openStreamAt(streamId, sequence, { takeOver: true });
+    return await manager.openStream(streamId);
+  } catch (error) {
+    const isNew = error instanceof StreamError && error.code === "STREAM_NOT_FOUND";
+    if (!isNew || (sequence !== null && sequence > 1)) throw error;
+    await assertUnused(cache, streamId);
+    return (await manager.createStream({ streamId })).handle;
+  }
+}

@@ -1,0 +1,359 @@
+import {
+  Mutex,
+  StreamError,
+  type AppendBatch,
+  type AppliedEntry,
+  type CancelFeed,
+  type Checkpoint,
+  type ChunkCache,
+  type Divergence,
+  type LiveFeed,
+  type LogEntry,
+  type PartitionLog,
+  type PartitionReader,
+  type ReaderPresence,
+  type RebuildAnswer,
+  type ReceiptFeed,
+  type StoredMessage,
+  type StreamLog,
+  type Subscription,
+} from "@sluice/core";
+import type { Logger } from "@sluice/runtime";
+import { setTimeout as delay } from "node:timers/promises";
+import { batchesOf, type DecodedBatch } from "./batches.ts";
+import { countBatch } from "./batch-count.ts";
+import { liveHeartbeatsOf } from "./live-heartbeats.ts";
+import { liveRangesOf } from "./live-ranges.ts";
+import { PartitionAddress } from "./partition-address.ts";
+import type { IngestMetrics, PartitionLag } from "../metrics.ts";
+import type { RebuildGate } from "../rebuild/rebuild-gate.ts";
+import { settlePosition, type LogState } from "./resume-position.ts";
+import { tellReceipts } from "./receipts.ts";
+import { Rebuilder } from "../rebuild/rebuilder.ts";
+import { rejectElements } from "./rejections.ts";
+import type { IngestSettings } from "../config.ts";
+import type { SharedCall } from "./shared-call.ts";
+import type { StreamEnder } from "../endings/stream-ender.ts";
+import { StreamEndings } from "../endings/stream-endings.ts";
+import { TailAnnouncer } from "./tail-announcer.ts";
+
+export interface PartitionDependencies {
+  log: PartitionLog;
+  /** The same log, by stream. */
+  streamLog: Pick<StreamLog, "lastMessage">;
+  cache: ChunkCache;
+  liveFeed: LiveFeed;
+  cancelFeed: Pick<CancelFeed, "answerCancels" | "tellProducer">;
+  readerPresence: Pick<ReaderPresence, "countReaders">;
+  logState: SharedCall<LogState>;
+  receiptFeed: ReceiptFeed;
+  rebuilds: RebuildGate;
+  ender: StreamEnder;
+  settings: IngestSettings;
+  metrics: IngestMetrics;
+  logger: Logger;
+}
+
+/** Between tries while Redis or NATS are away, ms. */
+const RETRY_DELAY_MS = 200;
+
+/**
+ * One partition while this ingester owns it: reads the log in order from the checkpoint, takes all that arrived while
+ * the last write was in flight as one batch, writes it with one call, and only then tells the readers.
+ *
+ * Owning is an economy, not a lock. A former owner that doesn't know yet does no harm: what it appends either
+ * continues the record or is skipped.
+ */
+export class PartitionOwner {
+  readonly partition: number;
+  readonly #dependencies: PartitionDependencies;
+  readonly #logger: Logger;
+  readonly #address: PartitionAddress;
+  readonly #rebuilder: Rebuilder;
+  readonly #tail: TailAnnouncer;
+  readonly #life: StreamEndings;
+  /** Appends and completions of rebuilds, one at a time. */
+  readonly #turn = new Mutex();
+  readonly #closing = new AbortController();
+  #subscriptions: Subscription[] = [];
+  #reader: PartitionReader | null = null;
+  /** The batch that is being written. */
+  #applying: readonly StoredMessage[] = [];
+  /** Everything of the partition up to this broker sequence was read without a hole and applied. */
+  #position: Checkpoint = { brokerSequence: 0, timestampMs: 0, logCreatedMs: 0 };
+  #divergences: readonly Divergence[] = [];
+  /** Set when cache or log may have fallen back: the position has to be settled anew. */
+  #isInDoubt = false;
+  #running: Promise<void> | null = null;
+
+  constructor(partition: number, dependencies: PartitionDependencies) {
+    const { log, cache, liveFeed, cancelFeed, readerPresence, ender, settings, logger } = dependencies;
+    this.partition = partition;
+    this.#dependencies = dependencies;
+    this.#logger = logger.child({ partition });
+    this.#address = new PartitionAddress(partition, log.partitions);
+    this.#tail = new TailAnnouncer(partition, liveFeed);
+    this.#rebuilder = new Rebuilder({
+      partition,
+      log,
+      cache,
+      liveFeed,
+      maxChunkBytes: settings.maxChunkBytes,
+      chunkTtlSeconds: settings.chunkTtlSeconds,
+      idleLimitMs: settings.idleLimitSeconds * 1000,
+      now: Date.now,
+    });
+    this.#life = new StreamEndings({
+      partition,
+      cache,
+      liveFeed,
+      cancelFeed,
+      readerPresence,
+      ender,
+      settings,
+      rebuild: (streamId) => this.#rebuildOnRequest(streamId),
+      lagMs: () => this.lag.ms,
+      logger: this.#logger,
+      now: Date.now,
+    });
+  }
+
+  /** How far the cache is behind the log, as far as the log has said. */
+  get lag(): Omit<PartitionLag, "partition"> {
+    const backlog = this.#reader?.backlog ?? Infinity;
+    const [oldest] = this.#applying;
+    const messages = backlog + this.#applying.length;
+    if (oldest !== undefined) return { messages, ms: Math.max(0, Date.now() - oldest.timestampMs) };
+    if (backlog === 0 || backlog === Infinity) return { messages, ms: backlog };
+    return { messages, ms: Math.max(0, Date.now() - this.#position.timestampMs) };
+  }
+
+  /** Broker sequence up to which everything is in the cache. */
+  get position(): number {
+    return this.#position.brokerSequence;
+  }
+
+  start(): void {
+    this.#running = this.#run().catch((error: unknown) => {
+      if (this.#isClosing) return;
+      // Expected failures were retried: this is a broken invariant, and going on could hide it.
+      this.#logger.fatal({ err: error }, "partition stopped");
+      throw error;
+    });
+  }
+
+  /** A producer lives. */
+  hearBeat(streamId: string, brokerSequence: number | null): void {
+    if (this.#address.has(streamId)) this.#life.hearBeat(streamId, brokerSequence);
+  }
+
+  /** Stops after the batch under way. Idempotent. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    for (const subscription of this.#subscriptions) subscription.close();
+    this.#tail.close();
+    await this.#reader?.close();
+    await Promise.all([this.#running, this.#life.close()]);
+  }
+
+  /**
+   * What a lease renewal read, and our position before it asked. A lower checkpoint means that the cache has fallen
+   * back: without this an idle partition would never notice.
+   */
+  observeCheckpoint(checkpoint: Checkpoint | null, positionBefore: number): void {
+    if (checkpoint !== null && checkpoint.brokerSequence >= positionBefore) return;
+    this.#doubt();
+  }
+
+  get #isClosing(): boolean {
+    return this.#closing.signal.aborted;
+  }
+
+  async #run(): Promise<void> {
+    const { cache, liveFeed, cancelFeed, receiptFeed } = this.#dependencies;
+    this.#position = await this.#settle();
+    if (this.#isClosing) return;
+    this.#subscriptions = [
+      liveFeed.answerBarriers(this.partition),
+      // Whatever the connection was lost to may have put an older log in the place of ours.
+      liveFeed.onReconnect(() => this.#doubt()),
+      liveFeed.answerRebuilds(this.partition, (streamId) => this.#rebuildOnRequest(streamId)),
+      cancelFeed.answerCancels(this.partition, async (streamId) => {
+        this.#address.assertHas(streamId);
+        return this.#life.requestCancel(streamId);
+      }),
+      receiptFeed.answerHeads(this.partition, async (streamId) => {
+        this.#address.assertHas(streamId);
+        return (await cache.readInfo(streamId))?.head ?? null;
+      }),
+    ];
+    this.#tail.start(() => this.position);
+    this.#life.start();
+    while (!this.#isClosing) {
+      if (this.#isInDoubt) await this.#rewind();
+      await this.#readFromPosition();
+    }
+  }
+
+  async #settle(): Promise<Checkpoint> {
+    const settled = await this.#retrying(() => settlePosition(this.partition, this.#dependencies));
+    this.#divergences = settled.divergences;
+    return settled.position;
+  }
+
+  #doubt(): void {
+    this.#isInDoubt = true;
+    void this.#reader?.close();
+  }
+
+  async #rewind(): Promise<void> {
+    this.#isInDoubt = false;
+    const before = this.position;
+    this.#position = await this.#settle();
+    if (this.position >= before) return;
+    this.#dependencies.metrics.rewinds.inc();
+    this.#logger.warn({ before, position: this.position }, "cache fell back, reading again");
+  }
+
+  /** Until closed, or until the position has to be set anew. */
+  async #readFromPosition(): Promise<void> {
+    const { log, settings } = this.#dependencies;
+    const reader = await this.#retrying(() =>
+      log.read(this.partition, this.position, {
+        maxPendingMessages: settings.maxPendingMessages,
+        maxPendingBytes: settings.maxPendingBytes,
+      }),
+    );
+    this.#reader = reader;
+    try {
+      for (;;) {
+        if (this.#isClosing || this.#isInDoubt) return;
+        const taken = await reader.next(settings.maxBatchMessages);
+        if (taken === null) return;
+        const messages = this.#addressed(taken);
+        this.#applying = messages;
+        for (const batch of batchesOf(messages, settings.maxChunkBytes)) {
+          if (this.#isClosing || this.#isInDoubt) return;
+          await this.#turn.run(() => this.#apply(batch));
+        }
+        this.#applying = [];
+      }
+    } finally {
+      this.#reader = null;
+      this.#applying = [];
+      await reader.close();
+    }
+  }
+
+  /** Without what was published under a name that is no stream's: nobody can read it, so it takes no number. */
+  #addressed(messages: readonly StoredMessage[]): readonly StoredMessage[] {
+    const addressed = messages.filter(({ streamId }) => this.#address.has(streamId));
+    const dropped = messages.length - addressed.length;
+    if (dropped > 0) {
+      this.#dependencies.metrics.rejected.inc(dropped);
+      this.#logger.warn({ dropped }, "messages dropped: their subject names no stream of this partition");
+    }
+    return addressed;
+  }
+
+  async #apply({ messages, entries }: DecodedBatch): Promise<void> {
+    const { cache, liveFeed, log, metrics, receiptFeed } = this.#dependencies;
+    const lastMessage = messages.at(-1);
+    if (lastMessage === undefined) return;
+    await rejectElements(log, messages, entries, metrics, this.#logger);
+
+    const batch: AppendBatch = {
+      partition: this.partition,
+      readAfter: this.position,
+      checkpoint: {
+        brokerSequence: lastMessage.brokerSequence,
+        timestampMs: lastMessage.timestampMs,
+        logCreatedMs: this.#position.logCreatedMs,
+      },
+      entries,
+      divergences: this.#divergences,
+    };
+    for (;;) {
+      const startedMs = performance.now();
+      const outcome = await this.#retrying(() => cache.append(batch));
+      metrics.appendSeconds.observe((performance.now() - startedMs) / 1000);
+      if (outcome.kind === "rewind") {
+        this.#isInDoubt = true;
+        return;
+      }
+      if (outcome.kind === "unproven") {
+        for (const streamId of outcome.streamIds) {
+          if ((await this.#rebuildWithinTurn(streamId)).kind === "restored") continue;
+          // Its messages have left the log while they waited here: what is there now has to be read anew.
+          this.#isInDoubt = true;
+          return;
+        }
+        continue;
+      }
+      this.#position = batch.checkpoint;
+      this.#noteSkipped(entries, outcome.entries);
+      const ranges = liveRangesOf(entries, outcome.entries);
+      for (const { streamId, range } of ranges) {
+        liveFeed.publishRange(streamId, range);
+        this.#tail.note(streamId, range.last, range.isTerminal);
+      }
+      for (const [streamId, frame] of liveHeartbeatsOf(entries, outcome.entries))
+        liveFeed.publishHeartbeat(streamId, frame);
+      tellReceipts(receiptFeed, messages, entries, outcome.entries);
+      this.#life.applied(entries, outcome.entries);
+      countBatch(metrics, messages, outcome.entries);
+      return;
+    }
+  }
+
+  /**
+   * What was written before, by another owner or by a call of ours whose answer got lost, may never have been told:
+   * whoever wrote it can have died in between. Its last chunk would wait for the edges' slowest check.
+   */
+  #noteSkipped(entries: readonly LogEntry[], applied: readonly AppliedEntry[]): void {
+    for (const [index, { first, count, status }] of applied.entries()) {
+      const streamId = entries[index]?.streamId;
+      if (count > 0 || first === 1 || streamId === undefined) continue;
+      this.#tail.note(streamId, first - 1, status !== "open");
+    }
+  }
+
+  /** An append found a stream that nothing proves: only the log before it can tell, and only as far as we had read. */
+  async #rebuildWithinTurn(streamId: string): Promise<RebuildAnswer> {
+    this.#dependencies.metrics.rebuilds.inc({ cause: "append" });
+    return this.#retrying(() =>
+      this.#rebuilder.rebuild(streamId, this.#divergences, (task) => task(this.position)),
+    );
+  }
+
+  async #rebuildOnRequest(streamId: string): Promise<RebuildAnswer> {
+    const { cache, rebuilds, streamLog } = this.#dependencies;
+    this.#address.assertHas(streamId);
+    // Before the queue: ids that nobody knows, a scan's or a typo's, must not hold up streams that are to be brought back.
+    const isKnown = (await streamLog.lastMessage(streamId)) ?? (await cache.readInfo(streamId));
+    if (isKnown === null) return { kind: "unknown" };
+    return rebuilds.run(streamId, async () => {
+      this.#dependencies.metrics.rebuilds.inc({ cause: "request" });
+      const answer = await this.#rebuilder.rebuild(streamId, this.#divergences, (task) =>
+        this.#turn.run(() => task(this.position)),
+      );
+      // Nothing but its record may tell us of it until its next message.
+      await this.#life.takeUp(streamId);
+      return answer;
+    });
+  }
+
+  /** Tries again for as long as the trouble is one that passes, and the partition is ours. */
+  async #retrying<T>(work: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await work();
+      } catch (error) {
+        if (this.#isClosing || !(error instanceof StreamError) || !error.retryable) throw error;
+        this.#dependencies.metrics.retries.inc({ code: error.code });
+        this.#logger.warn({ err: error }, "trying again");
+        await delay(RETRY_DELAY_MS, undefined, { signal: this.#closing.signal });
+      }
+    }
+  }
+}
