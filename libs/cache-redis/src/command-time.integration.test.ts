@@ -112,9 +112,7 @@ it("takes Redis at most 20 ms to read any page of, and to delete, a stream of 1,
     { maxChunks: 0, maxBytes: 1 },
   ]) {
     const positions = [0, 500, 998, Number.MAX_SAFE_INTEGER];
-    expect(
-      await costOf((run) => cache.readPage("huge", positions[run] ?? 0, bounds)),
-    ).toBeLessThan(MOST_MS);
+    expect(await costOf((run) => cache.readPage("huge", positions[run] ?? 0, bounds))).toBeLessThan(MOST_MS);
   }
   const before = await workedMs();
   await append([entry("huge", [], { isTombstone: true, firstSequence: null })]);
@@ -148,7 +146,12 @@ it("takes Redis at most 20 ms to list and to cut long lists of streams", async (
   const cost = await costOf(async (run) => {
     await redis.zadd(endedStreamsKey(0), ...ended.flat());
     const before = await workedMs();
-    const last = { kind: "chunk" as const, body: body(10), endStatus: "completed" as const, cacheTtlSeconds: null };
+    const last = {
+      kind: "chunk" as const,
+      body: body(10),
+      endStatus: "completed" as const,
+      cacheTtlSeconds: null,
+    };
     await append([
       entry(`last-${run}`, [], { elements: [last], timestampMs: (run + 2) * META_TTL_MS + position }),
     ]);

@@ -111,10 +111,12 @@ describe("a connection whose Redis is away", () => {
       await connection.ping();
       await server.pause();
       const calls = Array.from({ length: 40 }, () =>
-        connection.run("count", (client) => client.incr(name)).then(
-          () => 1,
-          () => 0,
-        ),
+        connection
+          .run("count", (client) => client.incr(name))
+          .then(
+            () => 1,
+            () => 0,
+          ),
       );
       // Longer than the client waits for a byte: it gives the connection up, and the server finds all calls in it.
       await lost.promise;
