@@ -95,7 +95,10 @@ function Fact(props: { label: string; value: string }) {
 function StopButton(props: { streamId: string; isAsked: boolean }) {
   const [problem, setProblem] = useState("");
   const stop = async (): Promise<void> => {
-    const response = await fetch(`/streams/${encodeURIComponent(props.streamId)}/cancel`, { method: "POST" });
+    const response = await fetch(`/streams/${encodeURIComponent(props.streamId)}/cancel`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+    });
     setProblem(response.ok ? "" : `Could not stop the stream (HTTP ${response.status}).`);
   };
   return (
