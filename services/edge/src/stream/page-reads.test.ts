@@ -1,20 +1,25 @@
-import type { StreamPage } from "@sluice/core";
-import { createRegistry, defaultSettings } from "@sluice/runtime";
+import type { PageBounds, StreamPage } from "@sluice/core";
+import { createRegistry } from "@sluice/runtime";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { createEdgeMetrics } from "../metrics.ts";
 import { PageReads, type ReadingClient } from "./page-reads.ts";
 
 /** A cache whose answers the test gives. */
 class HeldCache {
-  readonly asked: { what: string; answer: (bytes: number) => void; fail: (error: Error) => void }[] = [];
+  readonly asked: {
+    what: string;
+    maxChunks: number;
+    answer: (bytes: number) => void;
+    fail: (error: Error) => void;
+  }[] = [];
 
-  readPage(streamId: string, after: number): Promise<StreamPage> {
+  readPage(streamId: string, after: number, { maxChunks }: PageBounds): Promise<StreamPage> {
     const { promise, resolve, reject } = Promise.withResolvers<StreamPage>();
     const answer = (bytes: number): void => {
       const chunks = [{ sequence: after + 1, json: Buffer.alloc(bytes) }];
       resolve({ head: 100, status: "open", hasEnded: false, chunks });
     };
-    this.asked.push({ what: `${streamId} ${after}`, answer, fail: reject });
+    this.asked.push({ what: `${streamId} ${after}`, maxChunks, answer, fail: reject });
     return promise;
   }
 
@@ -115,7 +120,7 @@ test("a read that nobody waits for any more is never sent", async () => {
   await expect(reads.read("a", 5, BOUNDS, client("x", gone.signal))).rejects.toThrow("nobody waits");
 });
 
-test("a stream whose pages pass their limit takes as much of the budget as its last one had", async () => {
+test("of a stream whose chunks pass half of a page one is asked for at a time, and takes its size of the budget", async () => {
   const first = reads.read("large", 0, BOUNDS, client("x"));
   await settled();
   cache.asked[0]?.answer(150);
@@ -127,6 +132,12 @@ test("a stream whose pages pass their limit takes as much of the budget as its l
   await settled();
   cache.asked[2]?.answer(50);
   await Promise.all(more);
+  void reads.read("large", 3, BOUNDS, client("x"));
+  await settled();
+  expect(reads.counts.inFlightBytes).toBe(100);
+  cache.asked[3]?.answer(1);
+  await settled();
+  expect(cache.asked.map(({ maxChunks }) => maxChunks)).toEqual([10, 1, 1, 10]);
 });
 
 test("who waits for a read that isn't answered is told in time, and the budget stays taken until it is", async () => {
