@@ -14,6 +14,7 @@ export {
 export { listen, type HttpServer, type ListenOptions } from "./http-server.ts";
 export { Lifecycle, runMain } from "./lifecycle.ts";
 export { createLogger, type Logger } from "./logger.ts";
+export { createMemoryMeter } from "./memory-use.ts";
 export { createRegistry } from "./metrics.ts";
 export { mountedRoutes, type MountedRoute } from "./mounted-routes.ts";
 export { createInstanceName, serveReports } from "./serve-reports.ts";

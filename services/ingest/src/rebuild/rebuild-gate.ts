@@ -8,7 +8,7 @@ const MAX_WAITING = 1_000;
 // After a long piece of work for a stream the next one for it waits four times as long: whoever asks for the same large
 // stream again and again, from positions that it never had, gets a fifth of one place and no more.
 const REST_SHARE = 4;
-const SHORT_MS = 100;
+const SHORT_MS = 500;
 const MAX_REST_MS = 10_000;
 
 // Readers ask again every few seconds while they wait. What nobody has asked for in this time is wanted no more.
