@@ -1,18 +1,9 @@
 import { StreamError } from "@sluice/core";
-import { PROBLEM_CONTENT_TYPE, problemOf } from "@sluice/protocol";
-import type { ErrorRequestHandler, Express, RequestHandler, Response } from "express";
+import { problemOf } from "@sluice/protocol";
+import type { ErrorRequestHandler, Express, RequestHandler } from "express";
 import type { Logger } from "pino";
 import { allowedMethods } from "./mounted-routes.ts";
-
-/** Seconds that a client is asked to wait after a refusal that may pass. */
-const RETRY_AFTER_SECONDS = 1;
-
-/** Answers with problem+json; the response must not have begun. */
-export function sendProblem(response: Response, error: unknown): void {
-  const problem = problemOf(error);
-  if (error instanceof StreamError && error.retryable) response.setHeader("Retry-After", RETRY_AFTER_SECONDS);
-  response.status(problem.status).type(PROBLEM_CONTENT_TYPE).send(JSON.stringify(problem));
-}
+import { sendProblem } from "./send-problem.ts";
 
 /** Last in the chain: whatever a handler threw becomes a problem; what nobody expected is logged. */
 export function problemHandler(logger: Logger): ErrorRequestHandler {

@@ -23,6 +23,11 @@ export class DetachableSocket extends Duplex {
     this.#listen(socket, "on");
   }
 
+  /** Its socket was taken over: HTTP has nothing to do with it any more. */
+  get isDetached(): boolean {
+    return this.#socket === null;
+  }
+
   get remoteAddress(): string | undefined {
     return this.#socket?.remoteAddress;
   }

@@ -42,6 +42,7 @@ beforeEach(() => {
     streams: () => 0,
     subscribers: () => ({ replay: 0, live: 0, lagging: 0, ended: 0, waiting: 0 }),
     reads: () => reads.counts,
+    sockets: () => [],
   });
   reads = new PageReads({
     cache,

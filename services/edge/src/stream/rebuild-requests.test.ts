@@ -14,6 +14,7 @@ function heldIngest() {
     connections: () => 0,
     streams: () => 0,
     subscribers: () => ({ replay: 0, live: 0, lagging: 0, ended: 0, waiting: 0 }),
+    sockets: () => [],
     reads: () => ({ inFlight: 0, inFlightBytes: 0, waiting: 0 }),
   });
   return { asked, requests: new RebuildRequests({ requestRebuild }, 1_000, metrics) };

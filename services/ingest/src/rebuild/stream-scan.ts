@@ -12,7 +12,7 @@ import {
   type StreamHead,
   type LoggedStream,
 } from "@sluice/core";
-import { chunkJsonHead, decodeMessage } from "@sluice/protocol";
+import { chunkJsonHead, decodeMessage, isIdleEnd } from "@sluice/protocol";
 import { isBeginning } from "./beginning.ts";
 import type { IsWanted } from "./rebuild-gate.ts";
 
@@ -49,6 +49,7 @@ export class StreamScan {
   upTo = 0;
   #endedAt: number | null = null;
   #isUnprovable = false;
+  #endsUnwritten = false;
 
   constructor(streamId: string, divergences: readonly Divergence[], options: StreamScanOptions) {
     this.streamId = streamId;
@@ -59,6 +60,11 @@ export class StreamScan {
   /** The stream as a whole; null where nothing was read or its numbers can't be proven. */
   get info(): LoggedStream | null {
     return this.#isUnprovable ? null : this.#info;
+  }
+
+  /** Whether its only chunk is the end that is given to a silent stream. */
+  get endsUnwritten(): boolean {
+    return this.#endsUnwritten;
   }
 
   /**
@@ -147,6 +153,7 @@ export class StreamScan {
     const numbered = this.#head === null ? { ...entry, firstSequence: this.firstAvailable ?? 1 } : entry;
     const numbering = numberEntry(this.#head, numbered, this.#divergences);
     if (numbering.kind !== "numbered") return [];
+    if (numbering.count > 0) this.#endsUnwritten = numbering.first === 1 && isIdleEnd(entry);
     this.#head = numbering.head;
     if (entry.isTombstone && this.firstAvailable !== null) this.firstAvailable = numbering.head.sequence;
     if (numbering.head.status !== "open") this.#endedAt ??= entry.brokerSequence;

@@ -1,22 +1,15 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
-import type { Reading } from "../relay/reading.ts";
-import type { Readings } from "../relay/readings.ts";
+import type { Reading } from "../reading/reading.ts";
 import { Bar, Icon } from "../shell/bar.tsx";
 import { Store, useStore } from "../shell/store.ts";
-import type { WebConfig } from "../shell/web-config.ts";
 import { shownStream, showStream } from "./address.ts";
 import { AnswerView } from "./answer-view.tsx";
 import { isComplete, type Answer, type Answers } from "./answers.ts";
 import { askWorker, newStreamId } from "./ask.ts";
 import { Composer } from "./composer.tsx";
+import type { Service } from "./service.ts";
 import { History } from "./history.tsx";
 import { Welcome } from "./welcome.tsx";
-
-/** What the page needs of the service, once it is known where that is. */
-export interface Service {
-  readonly config: WebConfig;
-  readonly readings: Readings;
-}
 
 const NOTHING = new Store<Reading | null>(null);
 const SAVE_EVERY_MS = 1_000;
@@ -92,7 +85,7 @@ export function ChatPage(props: { answers: Answers; service: Service | null }) {
   );
 }
 
-/** Follows the stream, unless all of it is here already. */
+/** Follows the stream, unless all of it is stored already. */
 function useReading(
   streamId: string | null,
   remembered: Answer | undefined,
@@ -100,7 +93,7 @@ function useReading(
 ): Reading | null {
   const needed =
     streamId !== null && service !== null && !(remembered !== undefined && isComplete(remembered));
-  // Once followed it stays so until another is shown: that it ends doesn't change what is drawn.
+  // A stream stays followed until another is shown: that it ends doesn't change what is drawn.
   const store = useMemo(() => (needed ? service.readings.follow(streamId) : NOTHING), [streamId, service]);
   useEffect(() => {
     if (store === NOTHING || streamId === null) return;
@@ -109,7 +102,7 @@ function useReading(
   return useStore(store);
 }
 
-/** Keeps what was read: while it streams not at each token, at its end at once. */
+/** Stores the answer: once a second while it streams, and at once at its end. */
 function useRemembering(answers: Answers, remembered: Answer | undefined, reading: Reading | null): void {
   const [timer] = useState(() => new Store<ReturnType<typeof setTimeout> | null>(null));
   const save = (): void => {
@@ -137,7 +130,7 @@ function useRemembering(answers: Answers, remembered: Answer | undefined, readin
   }, [reading]);
 }
 
-/** What there is most of: what was remembered, until what is read has come that far. */
+/** Chooses the stored answer until the reading has come as far. */
 function latest(
   streamId: string | null,
   remembered: Answer | undefined,
