@@ -22,12 +22,12 @@ async function open(requests: string): Promise<Socket> {
 
 const positionOf = (reader: number): number => reader % Number(positions);
 
-function pipelinedPages(): Promise<Socket[]> {
+async function pipelinedPages(): Promise<Socket[]> {
   const requests = Array.from({ length: READERS }, (_, reader) => {
     const path = `/streams/${streamId}/chunks?after=${positionOf(reader)}&limit=1000`;
     return `GET ${path} HTTP/1.1\r\nHost: edge\r\n\r\n`;
   });
-  return Promise.all([open(requests.join(""))]);
+  return [await open(requests.join(""))];
 }
 
 function readersAfterADeploy(): Promise<Socket[]> {

@@ -66,9 +66,9 @@ async function startHonestStream(streamId: string) {
     },
   });
   const reading = reader.run();
-  let isOver = false;
+  const over = new AbortController();
   const writing = (async () => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       await handle.sendText(String(performance.now()));
       await delay(PACE_MS);
     }
@@ -81,7 +81,7 @@ async function startHonestStream(streamId: string) {
       return taken;
     },
     finish: async (): Promise<void> => {
-      isOver = true;
+      over.abort();
       await writing;
       reader.stop();
       await reading;
