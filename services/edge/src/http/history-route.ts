@@ -1,9 +1,9 @@
-import { StreamError, type StartPoint } from "@sluice/core";
+import { assertStreamId, StreamError, type StartPoint } from "@sluice/core";
 import { Router, type Request, type RequestHandler, type Response } from "express";
 import { queryNumber, queryValue, readStart } from "./start-position.ts";
 import { findCursor, readHistory, type HistoryPage } from "./history.ts";
 import { RetryWindow } from "../stream/retry-window.ts";
-import { readStreamId, type RouteParts } from "./route-parts.ts";
+import type { RouteParts } from "./route-parts.ts";
 
 const DEFAULT_CHUNKS = 100;
 const MAX_CHUNKS = 1_000;
@@ -20,7 +20,7 @@ export function historyRoute(parts: RouteParts): Router {
 function serveHistory(parts: RouteParts): RequestHandler {
   const { metrics, settings } = parts.context;
   return async (request, response) => {
-    const streamId = readStreamId(request.params["streamId"]);
+    const streamId = assertStreamId(request.params["streamId"]);
     const start = readHistoryStart(request);
     const limit = Math.min(Math.max(queryNumber(request, "limit", DEFAULT_CHUNKS), 1), MAX_CHUNKS);
     const waitMs = Math.min(queryNumber(request, "wait", 0) * 1000, settings.maxWaitMs);

@@ -1,11 +1,11 @@
-import { StreamError } from "@sluice/core";
+import { assertStreamId, StreamError } from "@sluice/core";
 import { MAX_STREAMS_PER_CONNECTION } from "@sluice/protocol";
 import type { Request, Response } from "express";
 import { queryNumber, readMultiPosition, readsCompact } from "./start-position.ts";
 import { MultiConnection } from "../connection/multi-connection.ts";
 import { openConnection, readCoalesceMs } from "./open-connection.ts";
 import { CONNECTION_ID_HEADER, setStreamHeaders } from "./response-headers.ts";
-import { assertOpen, readStreamId, type RouteParts } from "./route-parts.ts";
+import { assertOpen, type RouteParts } from "./route-parts.ts";
 
 /**
  * Many streams on one connection. What concerns one of them only is told on the connection.
@@ -61,7 +61,7 @@ export async function serveMany(parts: RouteParts, request: Request, response: R
 /** @throws StreamError INVALID_STREAM_ID, INVALID_REQUEST */
 function readStreamIds(request: Request): string[] {
   const values: unknown = request.query["stream_id"];
-  const ids = (Array.isArray(values) ? values : [values]).map(readStreamId);
+  const ids = (Array.isArray(values) ? values : [values]).map(assertStreamId);
   const twice = ids.find((id, index) => ids.indexOf(id) !== index);
   if (twice !== undefined) throw new StreamError("INVALID_REQUEST", `stream ${twice} is named twice`);
   if (ids.length > MAX_STREAMS_PER_CONNECTION) {

@@ -1,4 +1,4 @@
-import { StreamError, type ChunkCache } from "@sluice/core";
+import { assertStreamId, StreamError, type ChunkCache } from "@sluice/core";
 import type { StreamHandle, StreamManager } from "@sluice/producer";
 import { HTTP_HEADERS, proxyRequestSchema } from "@sluice/protocol";
 import express, { Router, type RequestHandler } from "express";
@@ -10,7 +10,7 @@ import type { ProxiedAnswers } from "./proxied-answers.ts";
 import { assertJson, JSON_TYPE, parseBody } from "../http/request-body.ts";
 import { keyedRequest } from "../idempotency/request-ledger.ts";
 import { startOnce, type StartLedger } from "../idempotency/start-once.ts";
-import { assertStreamId, assertUnused } from "../streams/stream-ids.ts";
+import { assertUnused } from "../streams/stream-ids.ts";
 import { streamUrls } from "../streams/stream-urls.ts";
 
 export interface ProxyRouteParts {
@@ -40,7 +40,7 @@ export function proxyRoute(parts: ProxyRouteParts): Router {
 
 function proxyAnswer(parts: ProxyRouteParts): RequestHandler {
   return async (request, response) => {
-    const streamId = assertStreamId(String(request.params["streamId"]));
+    const streamId = assertStreamId(request.params["streamId"]);
     const chat = parseBody(proxyRequestSchema, request);
     const { server } = assertModel(parts.modelServer, chat.model);
     const sequence = readSequence(request);

@@ -1,11 +1,17 @@
 import { randomUUID } from "node:crypto";
-import { StreamError, type ChunkCache, type StreamErrorCode, type StreamLog } from "@sluice/core";
+import {
+  assertStreamId,
+  StreamError,
+  type ChunkCache,
+  type StreamErrorCode,
+  type StreamLog,
+} from "@sluice/core";
 import type { StreamManager } from "@sluice/producer";
 import type { creationSchema } from "@sluice/protocol";
 import type { z } from "zod";
 import type { CreationBudget } from "../budget/creation-budget.ts";
 import type { KeyedRequest, RequestLedger } from "../idempotency/request-ledger.ts";
-import { assertStreamId, assertNotOutlived } from "./stream-ids.ts";
+import { assertNotOutlived } from "./stream-ids.ts";
 
 export interface CreationParts {
   manager: StreamManager;

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import {
+  assertStreamId,
   partitionOf,
   StreamError,
   type ChunkCache,
@@ -16,7 +17,7 @@ import { parseBody, readSmallJson } from "../http/request-body.ts";
 import { keyedRequest } from "../idempotency/request-ledger.ts";
 import type { GatewaySettings } from "../config.ts";
 import { startOnce, type StartLedger } from "../idempotency/start-once.ts";
-import { assertStreamId, assertUnused } from "./stream-ids.ts";
+import { assertUnused } from "./stream-ids.ts";
 import { streamUrls } from "./stream-urls.ts";
 
 export interface StreamRouteParts {
@@ -61,7 +62,7 @@ function askPrompt(parts: StreamRouteParts): RequestHandler {
 
 function readStatus(parts: StreamRouteParts): RequestHandler {
   return async (request, response) => {
-    const streamId = assertStreamId(String(request.params["streamId"]));
+    const streamId = assertStreamId(request.params["streamId"]);
     const info = (await parts.cache.readInfo(streamId)) ?? (await rebuild(parts, streamId));
     response.json({
       stream_id: streamId,
@@ -94,7 +95,7 @@ async function rebuild(parts: StreamRouteParts, streamId: string): Promise<Strea
 
 function deleteStream(parts: StreamRouteParts): RequestHandler {
   return async (request, response) => {
-    const streamId = assertStreamId(String(request.params["streamId"]));
+    const streamId = assertStreamId(request.params["streamId"]);
     try {
       await parts.manager.deleteStream(streamId);
     } catch (error) {
