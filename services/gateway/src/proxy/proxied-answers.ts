@@ -3,6 +3,7 @@ import { requestOpenAiChat, type OpenAiServer } from "@sluice/adapters/openai-co
 import { StreamError } from "@sluice/core";
 import type { StreamHandle } from "@sluice/producer";
 import type { Logger } from "@sluice/runtime";
+import { withoutServerWords } from "./reader-failures.ts";
 
 /** The gateway ended the answer itself: the abort signal's reason, and what readers learn. */
 class AnswerStopped extends Error {
@@ -78,7 +79,9 @@ export class ProxiedAnswers {
     try {
       const parts = requestOpenAiChat(server, request, signal);
       const chunks = fromOpenAiChat(parts, { signal, source: request.model, onError });
-      const { status, chunks: count } = await handle.pipe(chunks, { describeError: () => FAILED });
+      const { status, chunks: count } = await handle.pipe(withoutServerWords(chunks), {
+        describeError: () => FAILED,
+      });
       this.#logger.info({ ...facts, status, chunks: count }, "answer ended");
     } catch (error) {
       this.#logger.error({ ...facts, err: error }, "answer lost its stream");
