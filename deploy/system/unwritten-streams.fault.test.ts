@@ -28,7 +28,9 @@ afterAll(async () => {
   await stack.stop();
 });
 
-const expired = (streamId: string) => expect.poll(() => probe.exists(metaKeyOf(streamId)), WAIT).toBe(false);
+async function expired(streamId: string): Promise<void> {
+  await expect.poll(() => probe.exists(metaKeyOf(streamId)), WAIT).toBe(false);
+}
 
 async function call(method: string, path: string, body?: object, headers = {}): Promise<number> {
   const response = await fetch(stack.gatewayUrl + path, {
