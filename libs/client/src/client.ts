@@ -1,4 +1,4 @@
-import type { EndStatus } from "@sluice/core";
+import { isStreamId, type EndStatus } from "@sluice/core";
 import { createHost, type ClientHost } from "./client-host.ts";
 import { startCursor, type Follow } from "./follower.ts";
 import { createSend, refusalOf, type HeadersSource } from "./http.ts";
@@ -133,7 +133,7 @@ export function createClient(options: ClientOptions): Client {
 
   return {
     stream(streamId, streamOptions = {}) {
-      if (!/^[\w-]{1,128}$/.test(streamId)) throw new SluiceError("INVALID_STREAM_ID", "Not a stream id");
+      if (!isStreamId(streamId)) throw new SluiceError("INVALID_STREAM_ID", "Not a stream id");
       if (streamOptions.resumeToken !== undefined && startCursor(streamOptions) === null)
         throw new SluiceError("INVALID_RESUME_TOKEN", "Not a resume token");
       return new Stream(streamId, streamOptions, { memory, follow, cancel });

@@ -24,6 +24,8 @@ export function createSend(fetch: typeof globalThis.fetch, source?: HeadersSourc
     const ask = async (wasRefused: boolean): Promise<Response> => {
       const headers = new Headers(await source?.(wasRefused));
       for (const [name, value] of Object.entries(own)) headers.set(name, value);
+      // Servers do nothing for a page that doesn't say so, also where there is no body.
+      if (method === "POST") headers.set("Content-Type", "application/json");
       return fetch(url, { method, headers, cache: "no-store", signal: signal ?? null });
     };
     const response = await ask(false);
