@@ -19,5 +19,4 @@ export { createInstanceName, serveReports } from "./serve-reports.ts";
 export { type FigureSources } from "./service-figures.ts";
 export { noSuchRoute, problemHandler } from "./problem-response.ts";
 export { sendProblem } from "./send-problem.ts";
-
 export { startService, type ServiceContext, type StartedService } from "./start-service.ts";

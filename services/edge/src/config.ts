@@ -61,7 +61,7 @@ export const edgeConfigSchema = z
       .milliseconds(30_000)
       .describe(
         "A comment is sent after this long without another byte, so that proxies keep the connection. Proxies in " +
-          "front must allow at least twice as much silence.",
+          "front must allow at least twice as much silence. A stream may ask for less (heartbeat_interval_ms).",
       )
       .meta({ oldName: "HEARTBEAT_INTERVAL_MS" }),
     STALL_TIMEOUT_MS: field
