@@ -5,7 +5,7 @@ export { listen, type HttpServer, type ListenOptions } from "./http-server.ts";
 export { Lifecycle } from "./lifecycle.ts";
 export { createLogger, type Logger } from "./logger.ts";
 export { createRegistry } from "./metrics.ts";
-export { mountedRoutes, type MountedRoute } from "./mounted-routes.ts";
+export { allowedMethods, mountedRoutes, type MountedRoute } from "./mounted-routes.ts";
 export { createInstanceName, serveReports } from "./serve-reports.ts";
 export { type FigureSources } from "./service-figures.ts";
 export { noSuchRoute, problemHandler } from "./problem-response.ts";

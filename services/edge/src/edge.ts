@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { EDGE_OPERATIONS, openApiDocument } from "@sluice/protocol";
 import type { CancelFeed, ChunkCache, EdgePeers, LiveFeed, ReaderPresence } from "@sluice/core";
 import {
+  allowedMethods,
   cancelRoute,
   listen,
   mountedRoutes,
@@ -112,7 +113,7 @@ export function createEdge(parts: EdgeParts): Edge {
   app.disable("x-powered-by");
   app.disable("etag");
   app.set("trust proxy", settings.trustedProxies);
-  app.use(cors(settings.corsOrigins));
+  app.use(cors(settings.corsOrigins, (path) => allowedMethods(app, path)));
   const description = openApiDocument("edge", EDGE_OPERATIONS);
   app.get("/openapi.json", (_request, response) => void response.json(description));
   app.use(eventRoutes(routeParts));

@@ -18,7 +18,7 @@ import { CacheRoom } from "./budget/cache-room.ts";
 import { ClientBudget } from "./budget/client-budget.ts";
 import { CreationBudget } from "./budget/creation-budget.ts";
 import { appendRoutes } from "./append/append-routes.ts";
-import { allowAnyOrigin } from "./http/cors.ts";
+import { allowAnyOrigin, answerPreflight } from "./http/cors.ts";
 import { creationRoutes } from "./streams/creation-routes.ts";
 import type { CreationParts } from "./streams/creations.ts";
 import { countRefusal, createGatewayMetrics, type GatewayMetrics } from "./metrics.ts";
@@ -88,6 +88,7 @@ export function createGateway(parts: GatewayParts): Gateway {
   const { control } = parts;
   const { edgeUrl } = settings;
   app.use(webPages(settings));
+  if (settings.corsAnyOrigin) app.use(answerPreflight);
   if (control !== undefined) app.use(control);
   if (settings.corsAnyOrigin) app.use(allowAnyOrigin);
   app.use(

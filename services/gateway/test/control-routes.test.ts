@@ -266,3 +266,15 @@ function connection(connectionId: string): ConnectionRecord {
     userAgent: "curl",
   };
 }
+
+test("a page of another origin is let to create streams, and to read no list of them", async () => {
+  const preflight = await fetch(`http://127.0.0.1:${bench.port}/streams`, {
+    method: "OPTIONS",
+    headers: { origin: "https://app.example.org", "access-control-request-method": "POST" },
+  });
+  expect(preflight.status).toBe(204);
+  expect(preflight.headers.get("access-control-allow-origin")).toBe("*");
+  expect(preflight.headers.get("access-control-allow-methods")).toContain("POST");
+  const list = await bench.call("GET", "/streams");
+  expect(list.headers.get("access-control-allow-origin")).toBeNull();
+});

@@ -19,8 +19,6 @@ const EXPOSED = [
   "Retry-After",
 ].join(", ");
 
-const METHODS = "GET, HEAD, POST, DELETE, OPTIONS";
-
 /** `no-transform` and `X-Accel-Buffering` keep proxies from compressing or gathering what must arrive at once. */
 export function setStreamHeaders(response: Response): void {
   response.setHeader("Content-Type", "text/event-stream; charset=utf-8");
@@ -30,8 +28,11 @@ export function setStreamHeaders(response: Response): void {
 
 const DAY_SECONDS = 86_400;
 
-/** @param origins `*`, or a list separated by commas; empty: browsers on other origins may not read */
-export function cors(origins: string): RequestHandler {
+/**
+ * @param origins `*`, or a list separated by commas; empty: browsers on other origins may not read
+ * @param methodsAt the methods that are taken at a path; none: there is no such path
+ */
+export function cors(origins: string, methodsAt: (path: string) => readonly string[]): RequestHandler {
   const allowed = new Set(origins.split(",").map((origin) => origin.trim()));
   return (request, response, next) => {
     const origin = request.get("origin");
@@ -42,12 +43,14 @@ export function cors(origins: string): RequestHandler {
         response.setHeader("Access-Control-Allow-Origin", origin);
     }
     response.setHeader("Access-Control-Expose-Headers", EXPOSED);
-    if (request.method !== "OPTIONS") {
+    const methods = request.method === "OPTIONS" ? methodsAt(request.path) : [];
+    if (methods.length === 0) {
       next();
       return;
     }
-    response.setHeader("Allow", METHODS);
-    response.setHeader("Access-Control-Allow-Methods", METHODS);
+    const allowedHere = [...methods, "OPTIONS"].join(", ");
+    response.setHeader("Allow", allowedHere);
+    response.setHeader("Access-Control-Allow-Methods", allowedHere);
     response.setHeader(
       "Access-Control-Allow-Headers",
       "Accept, Authorization, Cache-Control, Content-Type, Last-Event-ID, Sluice-Client",
