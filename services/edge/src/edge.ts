@@ -3,8 +3,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { EDGE_OPERATIONS, openApiDocument } from "@sluice/protocol";
 import type { CancelFeed, ChunkCache, EdgePeers, LiveFeed, ReaderPresence } from "@sluice/core";
 import {
-  allowedMethods,
   cancelRoute,
+  createBrowserAccess,
+  httpServerOptions,
   listen,
   mountedRoutes,
   noSuchRoute,
@@ -26,12 +27,13 @@ import { HeadChecks } from "./stream/head-checks.ts";
 import { KeepAlive } from "./connection/keep-alive.ts";
 import { historyRoute } from "./http/history-route.ts";
 import { Hub } from "./stream/hub.ts";
+import { PageReads } from "./stream/page-reads.ts";
+import { ReadWatch } from "./stream/read-watch.ts";
 import { StreamLookup } from "./stream/stream-lookup.ts";
 import { createEdgeMetrics } from "./metrics.ts";
 import { edgePod, EdgePeerRouter } from "./http/edge-peer-router.ts";
 import { Admission, type Load } from "./http/admission.ts";
 import { DetachableSocket } from "./connection/detachable-socket.ts";
-import { cors } from "./http/response-headers.ts";
 import type { RouteParts } from "./http/route-parts.ts";
 import type { EdgeSettings } from "./config.ts";
 import { TailWatch } from "./stream/tail-watch.ts";
@@ -48,6 +50,11 @@ export interface EdgeParts {
   settings: Readonly<EdgeSettings>;
   logger: Logger;
   registry: Registry;
+  /**
+   * Reads over a connection of its own; rejects where that isn't answered. Without it the edge never takes itself for
+   * one that must be restarted.
+   */
+  probeCache?: () => Promise<void>;
   /** For tests; else the process is measured. */
   measureLoad?: () => Load;
 }
@@ -64,6 +71,8 @@ export interface Edge {
   readonly adminRoutes: Router;
   /** For the readiness check: null, or what is missing in a few words. */
   problem(): string | null;
+  /** For the liveness check: null, or why only a restart helps. Never because something is away that all need. */
+  fatalProblem(): string | null;
   /**
    * Not ready from now on; after `drainNoticeMs` no stream is begun any more, and connections are closed evenly over
    * `drainTimeoutMs`, each resumable. Idempotent.
@@ -75,16 +84,33 @@ export interface Edge {
   counts(): { connections: number; subscribers: number; streams: number };
 }
 
+const neverAnswered = (): Promise<void> => Promise.reject(new Error("there is no other connection"));
+
 export function createEdge(parts: EdgeParts): Edge {
   const { cache, liveFeed, partitions, settings, logger } = parts;
   const connectionRegistry = new ConnectionRegistry();
   const { connections } = connectionRegistry;
+  const servers: HttpServer[] = [];
   const metrics = createEdgeMetrics(parts.registry, {
+    sockets: () => servers.map((server) => server.countSockets()),
     connections: () => connections.size,
     streams: () => hub.size,
     subscribers: () => hub.countListeners(),
+    reads: () => reads.counts,
   });
-  const lookup = new StreamLookup({ cache, liveFeed, partitions, settings, metrics });
+  const reads = new PageReads({
+    cache,
+    budget: {
+      total: settings.readBudgetBytes,
+      perAddress: settings.readBudgetBytesPerAddress,
+      perStream: settings.readBudgetBytesPerStream,
+    },
+    maxWaiting: settings.maxConnections,
+    timeoutMs: settings.readTimeoutMs,
+    metrics,
+  });
+  const readWatch = new ReadWatch(reads, parts.probeCache ?? neverAnswered, settings, logger);
+  const lookup = new StreamLookup({ reads, liveFeed, partitions, settings, metrics });
   const context: EdgeContext = { liveFeed, lookup, settings, metrics, logger };
   const hub = new Hub(context);
   const headChecks = new HeadChecks(() => hub.feeds(), settings.headCheckIntervalMs, logger);
@@ -113,7 +139,8 @@ export function createEdge(parts: EdgeParts): Edge {
   app.disable("x-powered-by");
   app.disable("etag");
   app.set("trust proxy", settings.trustedProxies);
-  app.use(cors(settings.corsOrigins, (path) => allowedMethods(app, path)));
+  const access = createBrowserAccess({ origins: settings.corsOrigins, headers: settings.corsHeaders });
+  app.use(access.guard, access.readable);
   const description = openApiDocument("edge", EDGE_OPERATIONS);
   app.get("/openapi.json", (_request, response) => void response.json(description));
   app.use(eventRoutes(routeParts));
@@ -146,7 +173,12 @@ export function createEdge(parts: EdgeParts): Edge {
   return {
     listen: async (options) => {
       const wrapConnection = (connection: Socket): DetachableSocket => new DetachableSocket(connection);
-      const server = await listen(app, { ...options, wrapConnection });
+      const server = await listen(app, {
+        ...options,
+        ...httpServerOptions(settings, settings.maxWaitMs),
+        wrapConnection,
+      });
+      servers.push(server);
       const close = async (graceMs: number): Promise<void> => {
         // What was taken over from HTTP isn't closed with what HTTP has.
         const timer = setTimeout(cutConnections, graceMs);
@@ -160,8 +192,10 @@ export function createEdge(parts: EdgeParts): Edge {
     adminRoutes: connectionAdminRoutes(connectionRegistry, peerRouter, logger),
     problem: () => {
       if (state !== "open") return "draining";
-      return liveFeed.isConnected() ? admission.problem : "no connection to NATS";
+      if (!liveFeed.isConnected()) return "no connection to NATS";
+      return admission.problem ?? readWatch.problem;
     },
+    fatalProblem: () => readWatch.fatalProblem,
     drain: () => (draining ??= runDrain()),
     close: () => {
       state = "draining";
@@ -171,6 +205,8 @@ export function createEdge(parts: EdgeParts): Edge {
       ages.close();
       tailWatch.close();
       headChecks.close();
+      readWatch.close();
+      reads.close();
       heartbeats.close();
       admission.close();
       cutConnections();

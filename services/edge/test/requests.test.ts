@@ -24,7 +24,7 @@ describe("a position", () => {
     ["the header", "", { "Last-Event-ID": "2" }, 3],
     ["last_event_id", "&last_event_id=3", {}, 4],
     ["lastEventId", "&lastEventId=3", {}, 4],
-    ["resume_token, as the seed's client makes it", `&resume_token=${token("s:4")}`, {}, 5],
+    ["resume_token, as a client of the original API makes it", `&resume_token=${token("s:4")}`, {}, 5],
     ["from, the first wanted", "&from=4", {}, 4],
     [
       "the header before a stale query",
@@ -81,7 +81,7 @@ describe("a response", () => {
       "x-accel-buffering": "no",
       "access-control-allow-origin": "*",
       "access-control-expose-headers": expect.stringMatching(
-        /^Sluice-Resume-Token, Sluice-Connection-Id, .*Retry-After$/,
+        /^Sluice-Resume-Token,Sluice-Connection-Id,.*Retry-After$/,
       ),
     });
     for (const reader of readers) await reader.until("retry", () => reader.retries.length === 1);
@@ -154,7 +154,10 @@ describe("a response", () => {
   test("to OPTIONS allows what a reader needs", async () => {
     await using bench = await start({ corsOrigins: "https://a.example, https://b.example" });
     const preflight = (origin: string): Promise<Response> =>
-      fetch(`${bench.url}/stream`, { method: "OPTIONS", headers: { Origin: origin } });
+      fetch(`${bench.url}/stream`, {
+        method: "OPTIONS",
+        headers: { Origin: origin, "Access-Control-Request-Method": "GET" },
+      });
     const allowed = await preflight("https://b.example");
     expect(allowed.status).toBe(204);
     expect(allowed.headers.get("access-control-allow-origin")).toBe("https://b.example");
