@@ -22,7 +22,7 @@ const WAIT = { timeout: 30_000, interval: 50 };
 type AtTheEnd = "is over" | "asks once" | "asks again";
 
 const READERS: readonly (readonly [name: string, in_: "Node" | "Python" | "Go", atTheEnd: AtTheEnd])[] = [
-  ["node's EventSource", "Node", "asks once"],
+  ["Node's EventSource", "Node", "asks once"],
   ["eventsource", "Node", "asks once"],
   ["eventsource-client", "Node", "asks once"],
   ["launchdarkly-eventsource", "Node", "asks once"],
