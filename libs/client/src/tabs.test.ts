@@ -21,7 +21,7 @@ beforeEach(async () => {
   edge = await startHostileSharedEdge();
   server = new TabsServer();
   ports = [];
-  vi.spyOn(Math, "random").mockReturnValue(0);
+  vi.spyOn(Math, "random").mockReturnValue(1);
 });
 
 afterEach(async () => {
