@@ -1,5 +1,5 @@
 import type { CachedChunk, Page, StreamPage, StreamStatus } from "@sluice/core";
-import { cachedFrames } from "@sluice/protocol";
+import { cachedFrames, compactFrames } from "@sluice/protocol";
 
 /** A page of the cache. Its frames are made once, however many readers it is for. */
 export class ChunkPage implements Page<CachedChunk> {
@@ -10,6 +10,7 @@ export class ChunkPage implements Page<CachedChunk> {
   readonly options: string | null;
   readonly #streamId: string;
   #frames: Uint8Array | undefined;
+  #compactFrames: Uint8Array | undefined;
 
   constructor(streamId: string, { chunks, head, hasEnded, status, options }: StreamPage) {
     this.#streamId = streamId;
@@ -24,5 +25,11 @@ export class ChunkPage implements Page<CachedChunk> {
   framesOf(chunks: readonly CachedChunk[]): Uint8Array {
     if (chunks.length !== this.chunks.length) return cachedFrames(this.#streamId, chunks);
     return (this.#frames ??= cachedFrames(this.#streamId, chunks));
+  }
+
+  /** The same, with runs of Text chunks joined. */
+  compactFramesOf(chunks: readonly CachedChunk[]): Uint8Array {
+    if (chunks.length !== this.chunks.length) return compactFrames(this.#streamId, chunks);
+    return (this.#compactFrames ??= compactFrames(this.#streamId, chunks));
   }
 }

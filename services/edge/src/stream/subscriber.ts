@@ -8,13 +8,7 @@ import {
   type RebuildAnswer,
   type StartPoint,
 } from "@sluice/core";
-import {
-  compactFrames,
-  deletedFrame,
-  gapFrame,
-  keepAliveIntervalMsOfOptions,
-  resetFrame,
-} from "@sluice/protocol";
+import { deletedFrame, gapFrame, keepAliveIntervalMsOfOptions, resetFrame } from "@sluice/protocol";
 import type { EdgeContext } from "./context.ts";
 import { gapReason } from "./gap-reason.ts";
 import type { ChunkPage } from "./chunk-page.ts";
@@ -276,7 +270,7 @@ export class Subscriber implements FeedListener {
 
   #pushChunks(sink: FrameSink, page: ChunkPage, { chunks }: PageVerdict<CachedChunk>): void {
     if (chunks.length === 0) return;
-    const frames = this.#isCompact ? compactFrames(this.streamId, chunks) : page.framesOf(chunks);
+    const frames = this.#isCompact ? page.compactFramesOf(chunks) : page.framesOf(chunks);
     this.#meter.add(chunks.length, frames.byteLength);
     sink.push(frames, chunks.length);
   }
@@ -320,7 +314,7 @@ export class Subscriber implements FeedListener {
   }
 
   #rebuild(): Promise<RebuildAnswer | null> {
-    return this.#context.lookup.rebuild(this.streamId);
+    return this.#context.lookup.rebuild(this.streamId, this.#client);
   }
 
   #declareExpired(answer: Extract<RebuildAnswer, { kind: "restored" }>): void {
