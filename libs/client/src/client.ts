@@ -1,4 +1,4 @@
-import type { EndStatus } from "@sluice/core";
+import { isStreamId, type EndStatus } from "@sluice/core";
 import { createHost, type ClientHost } from "./client-host.ts";
 import { startCursor, type Follow } from "./follower.ts";
 import { createSend, refusalOf, type HeadersSource } from "./http.ts";
@@ -79,9 +79,13 @@ const HEARTBEAT_MS = 30_000;
 
 const baseOf = (url: string): string => url.replace(/\/+$/, "");
 
+/** There an address may be relative. */
+const isOfPage = "location" in globalThis;
+
 /**
  * Creates a client. It holds no connection until a stream is used, and needs no closing.
  *
+ * @throws SluiceError INVALID_REQUEST where `edgeUrl` is no address
  * @example
  * ```ts
  * import { createClient } from "@sluice/client";
@@ -109,6 +113,9 @@ export function createClient(options: ClientOptions): Client {
     share,
     heartbeatMs = HEARTBEAT_MS,
   } = options;
+  // Without this a missing address is asked again and again, as if it were a lost connection.
+  if (typeof edge !== "string" || !(isOfPage || URL.canParse(edge)))
+    throw new SluiceError("INVALID_REQUEST", 'edgeUrl must be an address: "https://edge.example.org"');
   const send = createSend(fetch, headers);
   const host = createHost({ edgeUrl: baseOf(edge), send, maxAttempts, heartbeatMs });
   const memory = openMemory(persist);
@@ -123,7 +130,7 @@ export function createClient(options: ClientOptions): Client {
 
   return {
     stream(streamId, streamOptions = {}) {
-      if (!/^[\w-]{1,128}$/.test(streamId)) throw new SluiceError("INVALID_STREAM_ID", "Not a stream id");
+      if (!isStreamId(streamId)) throw new SluiceError("INVALID_STREAM_ID", "Not a stream id");
       if (streamOptions.resumeToken !== undefined && startCursor(streamOptions) === null)
         throw new SluiceError("INVALID_RESUME_TOKEN", "Not a resume token");
       return new Stream(streamId, streamOptions, { memory, follow, cancel });

@@ -1,5 +1,5 @@
-import type { EndStatus } from "@sluice/core";
-import { endOf, isChunkEvent, type Gap, type StreamChunk, type StreamEnd } from "./chunks.ts";
+import { endStatusOf, type EndStatus } from "@sluice/core";
+import { isChunkEvent, type Gap, type StreamChunk, type StreamEnd } from "./chunks.ts";
 import { isSequence } from "./sequence.ts";
 import { connectionError } from "./sluice-error.ts";
 import type { Frame, FrameData } from "./sse.ts";
@@ -77,7 +77,7 @@ export class StreamReader {
     if (!this.#advance(first ?? sequence, sequence)) return;
     if (first !== undefined) this.#divisible = Math.min(this.#divisible, first - 1);
     this.#sink.chunk(chunk);
-    const status = endOf(chunk);
+    const status = endStatusOf(chunk.chunk_type);
     if (status !== null) this.#end(status, chunk);
   }
 

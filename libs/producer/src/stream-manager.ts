@@ -1,10 +1,11 @@
 import { randomUUID } from "node:crypto";
-import { isStreamId, StreamError, type StreamLog } from "@sluice/core";
+import { assertStreamId, partitionOf, StreamError, type StreamLog, type StreamStatus } from "@sluice/core";
 import { LogSpace } from "./log-space.ts";
 import { NOTHING, type Batch, type HandleMode } from "./publisher.ts";
 import {
   assertNotOutlived,
   encodeOptions,
+  RECORD_TIMEOUT_MS,
   whyNotCreated,
   type CreateOptions,
   type OpenOptions,
@@ -47,7 +48,7 @@ export class StreamManager implements AsyncDisposable {
   /**
    * Creates a stream: readers find it from now on.
    * @throws StreamError STREAM_EXISTS, STREAM_DELETED where the id was used before, INVALID_REQUEST for bad options,
-   * LOG_FULL from 95 % on, so that the ends of other streams still fit
+   * STORAGE_FULL where the log is 90 % full, so that the ends of other streams still fit
    */
   async createStream(request: CreateOptions = {}): Promise<{ streamId: string; handle: StreamHandle }> {
     const { streamId = randomUUID(), mode = "exclusive" } = request;
@@ -116,6 +117,19 @@ export class StreamManager implements AsyncDisposable {
         details: headOf(position),
       },
     );
+  }
+
+  /**
+   * How a stream stands: by the log, and by its record where the log has forgotten it. Sees every creation and every end
+   * that was acknowledged before, whoever wrote it. Null: there is no such stream.
+   */
+  async statusOf(streamId: string): Promise<StreamStatus | null> {
+    this.#check(streamId);
+    const last = await this.#log.lastMessage(streamId);
+    if (last !== null) return positionAfter(last).status;
+    const partition = partitionOf(streamId, this.#log.partitions);
+    const head = await this.#options.receiptFeed?.askHead(partition, streamId, RECORD_TIMEOUT_MS);
+    return head?.status ?? null;
   }
 
   /**
@@ -194,9 +208,7 @@ export class StreamManager implements AsyncDisposable {
 
   #check(streamId: string): void {
     if (this.#closing !== undefined) throw new StreamError("CLOSED", "the stream manager is closed");
-    if (!isStreamId(streamId)) {
-      throw new StreamError("INVALID_STREAM_ID", "a stream id is 1 to 128 of A-Z a-z 0-9 _ -");
-    }
+    assertStreamId(streamId);
   }
 
   /** Where a stream stands that can be appended to. */

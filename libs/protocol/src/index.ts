@@ -43,7 +43,7 @@ export {
   encodeHeartbeatMessage,
   encodeLiveMessage,
 } from "./live-message.ts";
-export { decodeMessage, splitPayload, withoutHeartbeats } from "./message-decoder.ts";
+export { decodeMessage, isIdleEnd, splitPayload, withoutHeartbeats } from "./message-decoder.ts";
 export {
   connectionFrame,
   idFrame,
@@ -72,6 +72,7 @@ export {
   MEMBERS_KEY,
   metaKey,
   openStreamsKey,
+  quotaKey,
   requestKey,
 } from "./redis-keys.ts";
 export { decodeResumeToken, encodeResumeToken, parseSequence } from "./resume-token.ts";

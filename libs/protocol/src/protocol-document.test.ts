@@ -1,4 +1,10 @@
-import { isStreamErrorCode, SERVICE_END_CODES, STREAM_ERROR_CODES, StreamError } from "@sluice/core";
+import {
+  CHUNK_TYPES,
+  isStreamErrorCode,
+  SERVICE_END_CODES,
+  STREAM_ERROR_CODES,
+  StreamError,
+} from "@sluice/core";
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
@@ -145,6 +151,14 @@ describe("PROTOCOL.md and INTERNALS.md", () => {
       "text token",
     ];
     expect(new Set(kinds)).toEqual(new Set([...checked, ...others]));
+  });
+
+  it("lists every chunk type, and the event of every type that takes a number", () => {
+    const types = tableOf("2").flatMap(([cell]) => /^`([A-Z]\w+)`$/.exec(cell ?? "")?.[1] ?? []);
+    expect(types).toEqual(Object.keys(CHUNK_TYPES));
+    const numbered = Object.entries(CHUNK_TYPES).filter(([, { isNumbered }]) => isNumbered);
+    const events = numbered.map(([type]) => `\`${type.toLowerCase()}\``).join(", ");
+    expect(PAGE).toContain(`\`event\` is the chunk's type in lower case: ${events}.`);
   });
 
   it("shows drafts that are valid", () => {

@@ -1,18 +1,8 @@
-export { startAdminServer, type ReadinessCheck } from "./admin-server.ts";
+export { clientOf } from "./address-counts.ts";
 export { cancelRoute, type CancelRouteParts } from "./cancel-route.ts";
-export {
-  ConfigError,
-  defaultSettings,
-  field,
-  loadConfig,
-  MAX_TIMER_MS,
-  oldNameOf,
-  type RenamedSetting,
-  type Settings,
-  warnRenamed,
-} from "./config.ts";
+export { ConfigError, defaultSettings, field, loadConfig, oldNameOf, type Settings } from "./config.ts";
 export { listen, type HttpServer, type ListenOptions } from "./http-server.ts";
-export { Lifecycle, runMain } from "./lifecycle.ts";
+export { Lifecycle } from "./lifecycle.ts";
 export { createLogger, type Logger } from "./logger.ts";
 export { createRegistry } from "./metrics.ts";
 export { mountedRoutes, type MountedRoute } from "./mounted-routes.ts";
@@ -20,3 +10,5 @@ export { createInstanceName, serveReports } from "./serve-reports.ts";
 export { type FigureSources } from "./service-figures.ts";
 export { noSuchRoute, problemHandler } from "./problem-response.ts";
 export { sendProblem } from "./send-problem.ts";
+
+export { startService, type ServiceContext, type StartedService } from "./start-service.ts";

@@ -1,10 +1,22 @@
-import type { CancelFeed, ChunkCache, LiveFeed, PromptQueue, RequestRecords, StreamLog } from "@sluice/core";
+import type {
+  CacheSpace,
+  CancelFeed,
+  ChunkCache,
+  ClientQuotas,
+  LiveFeed,
+  PromptQueue,
+  RequestRecords,
+  StreamLog,
+} from "@sluice/core";
 import { StreamManager } from "@sluice/producer";
 import { CONTROL_OPERATIONS, GATEWAY_OPERATIONS, openApiDocument, type Operation } from "@sluice/protocol";
 import { cancelRoute, noSuchRoute, problemHandler, type Logger } from "@sluice/runtime";
 import express, { Router, type ErrorRequestHandler, type Express } from "express";
 import type { Registry } from "prom-client";
 import type { AppendLedger } from "./idempotency/append-once.ts";
+import { CacheRoom } from "./budget/cache-room.ts";
+import { ClientBudget } from "./budget/client-budget.ts";
+import { CreationBudget } from "./budget/creation-budget.ts";
 import { appendRoutes } from "./append/append-routes.ts";
 import { allowAnyOrigin } from "./http/cors.ts";
 import { creationRoutes } from "./streams/creation-routes.ts";
@@ -27,6 +39,10 @@ export interface GatewayParts {
   cancelFeed: Pick<CancelFeed, "onCancel" | "requestCancel">;
   /** Of requests that carry a key. */
   records: RequestRecords;
+  /** What each client has used of its quota; absent: clients have none. */
+  quotas?: ClientQuotas;
+  /** Says how full the cache is; absent: it is never full. */
+  cacheSpace?: CacheSpace;
   promptQueue: Pick<PromptQueue, "ask">;
   settings: GatewaySettings;
   logger: Logger;
@@ -77,19 +93,28 @@ export function createGateway(parts: GatewayParts): Gateway {
   app.use(
     descriptionRoutes([...GATEWAY_OPERATIONS, ...(parts.control === undefined ? [] : CONTROL_OPERATIONS)]),
   );
-  const creationLedger: CreationParts["ledger"] = new RequestLedger(parts.records);
-  app.use(creationRoutes({ ...parts, manager, edgeUrl, ledger: creationLedger, metrics }));
-  const appendLedger: AppendLedger = new RequestLedger(parts.records);
+  const clients = new ClientBudget({
+    quotas: parts.quotas ?? null,
+    maxRecords: settings.maxRecordsPerClient,
+    maxBytes: settings.maxRecordBytesPerClient,
+    windowMs: settings.clientQuotaWindowSeconds * 1000,
+  });
+  const room = parts.cacheSpace === undefined ? null : new CacheRoom(parts.cacheSpace);
+  const budget = new CreationBudget({ room, clients });
+  const creationLedger: CreationParts["ledger"] = new RequestLedger(parts.records, clients);
+  app.use(creationRoutes({ ...parts, manager, edgeUrl, budget, ledger: creationLedger, metrics }));
+  const appendLedger: AppendLedger = new RequestLedger(parts.records, clients);
   const maxBodyBytes = log.maxMessageBytes;
   app.use(appendRoutes({ ...parts, manager, ledger: appendLedger, uploads, metrics, maxBodyBytes }));
-  const startLedger: StartLedger = new RequestLedger(parts.records);
-  app.use(proxyRoute({ ...parts, manager, edgeUrl, ledger: startLedger, answers }));
-  app.use(streamRoutes({ ...parts, manager, edgeUrl, ledger: startLedger, partitions: log.partitions }));
+  const startLedger: StartLedger = new RequestLedger(parts.records, clients);
+  app.use(proxyRoute({ ...parts, manager, edgeUrl, budget, ledger: startLedger, answers }));
+  const partitions = log.partitions;
+  app.use(streamRoutes({ ...parts, manager, edgeUrl, budget, ledger: startLedger, partitions }));
   app.post(
     "/streams/:streamId/cancel",
     cancelRoute({
       feed: parts.cancelFeed,
-      partitions: log.partitions,
+      partitions,
       timeoutMs: settings.rebuildTimeoutMs,
     }),
   );

@@ -1,6 +1,8 @@
 import { connect, type Socket } from "node:net";
 import type {
+  CacheSpace,
   CancelFeed,
+  ClientQuotas,
   PromptQueue,
   RequestRecords,
   StoredMessage,
@@ -9,7 +11,7 @@ import type {
 } from "@sluice/core";
 import { createLogger, createRegistry, defaultSettings, listen, type HttpServer } from "@sluice/runtime";
 import type { Router } from "express";
-import { gatewayConfigSchema } from "../src/config.ts";
+import { gatewayConfigSchema, type GatewaySettings } from "../src/config.ts";
 import { createGateway, type Gateway } from "../src/gateway.ts";
 import type { ModelServer } from "../src/proxy/model-server.ts";
 
@@ -27,6 +29,9 @@ export interface BenchPorts {
   promptQueue: PromptQueue;
   cancelFeed: Pick<CancelFeed, "onCancel" | "requestCancel">;
   records: RequestRecords;
+  quotas?: ClientQuotas;
+  cacheSpace?: CacheSpace;
+  settings?: Partial<GatewaySettings>;
   control?: Router;
   modelServer?: ModelServer;
   /** Holds what was answered against the description. */
@@ -80,6 +85,7 @@ export class Bench implements AsyncDisposable {
         maxUploads: 3,
         maxProxiedAnswers: 2,
         drainTimeoutMs: 50,
+        ...ports.settings,
       },
       modelServer: ports.modelServer ?? null,
       logger: createLogger("gateway", "silent"),
