@@ -14,7 +14,6 @@ import {
   createRegistry,
   defaultSettings,
   Lifecycle,
-  listen,
   loadConfig,
   serveReports,
 } from "@sluice/runtime";
@@ -168,7 +167,7 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       registry: registries.gateway,
       figures: GATEWAY_FIGURES,
     });
-    const gatewayServer = await listen(gateway.app, { host: HOST, port: options.ports.gateway });
+    const gatewayServer = await gateway.listen({ host: HOST, port: options.ports.gateway });
     lifecycle.add("gateway server", () => gatewayServer.close(SERVER_GRACE_MS));
 
     const pace = options.tokensPerSecond;

@@ -48,10 +48,12 @@ export interface ClientOptions {
    */
   share?: Sharing | boolean;
   /**
-   * The edge's keep-alive interval in milliseconds (its `HEARTBEAT_INTERVAL_MS`), or more. After three intervals without a
+   * The edge's keep-alive interval in milliseconds (its `KEEP_ALIVE_INTERVAL_MS`), or more. After three intervals without a
    * byte, by the wall clock, the connection is given up and opened anew.
    * @default 30000
    */
+  keepAliveMs?: number;
+  /** @deprecated the old name of `keepAliveMs` */
   heartbeatMs?: number;
 }
 
@@ -75,7 +77,7 @@ export interface Client {
   cancel(streamId: string): Promise<"open" | EndStatus>;
 }
 
-const HEARTBEAT_MS = 30_000;
+const KEEP_ALIVE_MS = 30_000;
 
 const baseOf = (url: string): string => url.replace(/\/+$/, "");
 
@@ -111,13 +113,14 @@ export function createClient(options: ClientOptions): Client {
     maxAttempts = Infinity,
     persist,
     share,
-    heartbeatMs = HEARTBEAT_MS,
+    heartbeatMs = KEEP_ALIVE_MS,
+    keepAliveMs = heartbeatMs,
   } = options;
   // Without this a missing address is asked again and again, as if it were a lost connection.
   if (typeof edge !== "string" || !(isOfPage || URL.canParse(edge)))
     throw new SluiceError("INVALID_REQUEST", 'edgeUrl must be an address: "https://edge.example.org"');
   const send = createSend(fetch, headers);
-  const host = createHost({ edgeUrl: baseOf(edge), send, maxAttempts, heartbeatMs });
+  const host = createHost({ edgeUrl: baseOf(edge), send, maxAttempts, keepAliveMs });
   const memory = openMemory(persist);
   const { followAlone, followShared } = host;
   const follow = share === true ? followShared : share ? share(host, headers) : followAlone;

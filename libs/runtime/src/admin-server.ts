@@ -1,5 +1,6 @@
 import express, { type Router } from "express";
 import type { Registry } from "prom-client";
+import { dontStore } from "./dont-store.ts";
 import { listen, type HttpServer, type ListenOptions } from "./http-server.ts";
 
 /** A named condition of readiness: null when met, else a few words on what is missing. */
@@ -21,6 +22,7 @@ export function startAdminServer(
 ): Promise<HttpServer> {
   const app = express();
   app.disable("x-powered-by");
+  app.use(dontStore);
   app.get("/healthz", (_request, response) => {
     const problem = options.liveness?.() ?? null;
     response

@@ -15,7 +15,7 @@ afterEach(async () => {
 const SOON = { timeout: 10_000, interval: 5 };
 
 async function serve(app: RequestListener, limits: Partial<HttpLimits> = {}): Promise<HttpServer> {
-  const server = await listen(app, { host: "127.0.0.1", port: 0, limits });
+  const server = await listen(app, { host: "127.0.0.1", port: 0, allowedHosts: "a", limits });
   servers.push(server);
   return server;
 }

@@ -170,8 +170,7 @@ export class OpenSockets {
   ): void {
     tracked.response = response;
     response.once("finish", () => {
-      // Whoever is still sending the body of a request that is answered may do so for a moment, and in vain.
-      if (!request.complete && tracked.http.isDetached !== true) this.#close(tracked);
+      if (!request.complete && tracked.http.isDetached !== true) this.#closeUnlessOver(tracked, request);
     });
     response.once("close", () => {
       tracked.response = null;
@@ -179,6 +178,15 @@ export class OpenSockets {
       else tracked.waiting.shift()?.();
     });
     handle();
+  }
+
+  /** Whoever is still sending the body of a request that is answered may end it within a moment, and in vain. */
+  #closeUnlessOver(tracked: TrackedSocket, request: IncomingMessage): void {
+    request.resume();
+    const timer = setTimeout(() => {
+      if (!request.complete) this.#close(tracked);
+    }, LINGER_MS);
+    request.once("close", () => clearTimeout(timer));
   }
 
   #close(tracked: TrackedSocket): void {

@@ -1,4 +1,4 @@
-import { field, type Settings } from "@sluice/runtime";
+import { field, httpSettings, type Settings } from "@sluice/runtime";
 import { z } from "zod";
 
 const MIB = 1024 * 1024;
@@ -6,7 +6,7 @@ const MIB = 1024 * 1024;
 /** The edge's settings: the one place of their names, defaults and meanings. `.env.example` is printed from it. */
 export const edgeConfigSchema = z
   .object({
-    HOST: field.text("0.0.0.0").describe("Address that readers connect to."),
+    ...httpSettings({ maxSockets: 25_000 }),
     PORT: field
       .port(8080)
       .describe("Port that readers connect to. Several edges on one machine may share it."),
@@ -122,15 +122,6 @@ export const edgeConfigSchema = z
     PEER_TIMEOUT_MS: field
       .milliseconds(5_000)
       .describe("Longest wait for other edges to answer about their connections."),
-    CORS_ORIGINS: field
-      .text("*")
-      .describe(
-        "Origins whose pages may read: *, or a comma separated list. The edge's own origin needs no mention; empty: " +
-          "no other one.",
-      ),
-    TRUSTED_PROXIES: field
-      .count(0, { min: 0 })
-      .describe("Number of reverse proxies in front whose X-Forwarded-For is believed."),
     MAX_CONNECTIONS: field.count(20_000).describe("Most open connections; more are refused and retry."),
     MAX_STREAMS: field
       .count(20_000)

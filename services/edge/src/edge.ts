@@ -4,6 +4,8 @@ import { EDGE_OPERATIONS, openApiDocument } from "@sluice/protocol";
 import type { CancelFeed, ChunkCache, EdgePeers, LiveFeed, ReaderPresence } from "@sluice/core";
 import {
   cancelRoute,
+  createBrowserAccess,
+  httpServerOptions,
   listen,
   mountedRoutes,
   noSuchRoute,
@@ -32,7 +34,6 @@ import { createEdgeMetrics } from "./metrics.ts";
 import { edgePod, EdgePeerRouter } from "./http/edge-peer-router.ts";
 import { Admission, type Load } from "./http/admission.ts";
 import { DetachableSocket } from "./connection/detachable-socket.ts";
-import { cors } from "./http/response-headers.ts";
 import type { RouteParts } from "./http/route-parts.ts";
 import type { EdgeSettings } from "./config.ts";
 import { TailWatch } from "./stream/tail-watch.ts";
@@ -89,7 +90,9 @@ export function createEdge(parts: EdgeParts): Edge {
   const { cache, liveFeed, partitions, settings, logger } = parts;
   const connectionRegistry = new ConnectionRegistry();
   const { connections } = connectionRegistry;
+  const servers: HttpServer[] = [];
   const metrics = createEdgeMetrics(parts.registry, {
+    sockets: () => servers.map((server) => server.countSockets()),
     connections: () => connections.size,
     streams: () => hub.size,
     subscribers: () => hub.countListeners(),
@@ -136,7 +139,8 @@ export function createEdge(parts: EdgeParts): Edge {
   app.disable("x-powered-by");
   app.disable("etag");
   app.set("trust proxy", settings.trustedProxies);
-  app.use(cors(settings.corsOrigins));
+  const access = createBrowserAccess({ origins: settings.corsOrigins, headers: settings.corsHeaders });
+  app.use(access.guard, access.readable);
   const description = openApiDocument("edge", EDGE_OPERATIONS);
   app.get("/openapi.json", (_request, response) => void response.json(description));
   app.use(eventRoutes(routeParts));
@@ -169,7 +173,12 @@ export function createEdge(parts: EdgeParts): Edge {
   return {
     listen: async (options) => {
       const wrapConnection = (connection: Socket): DetachableSocket => new DetachableSocket(connection);
-      const server = await listen(app, { ...options, wrapConnection });
+      const server = await listen(app, {
+        ...options,
+        ...httpServerOptions(settings, settings.maxWaitMs),
+        wrapConnection,
+      });
+      servers.push(server);
       const close = async (graceMs: number): Promise<void> => {
         // What was taken over from HTTP isn't closed with what HTTP has.
         const timer = setTimeout(cutConnections, graceMs);

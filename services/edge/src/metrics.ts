@@ -1,9 +1,12 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import type { Phase } from "@sluice/core";
+import { socketGauge, type SocketState } from "@sluice/runtime";
 
 /** What only a scrape needs to know, asked for at the scrape. */
 export interface EdgeCounts {
   connections(): number;
+  /** Of each server that listens for readers. */
+  sockets(): readonly Record<SocketState, number>[];
   streams(): number;
   /** By phase; `waiting`: long polls. */
   subscribers(): Readonly<Record<Phase | "waiting", number>>;
@@ -77,6 +80,7 @@ export function createEdgeMetrics(registry: Registry, counts: EdgeCounts): EdgeM
       },
     });
   };
+  socketGauge(registry, name("open_sockets"), counts.sockets);
   gauge("connections", "Open SSE responses", () => counts.connections());
   gauge("streams", "Streams followed", () => counts.streams());
   gauge("reads_in_flight", "Page reads that the cache has not answered", () => counts.reads().inFlight);

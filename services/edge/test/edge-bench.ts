@@ -61,6 +61,7 @@ export async function startBench<Cache extends ChunkCache, Feed extends LiveFeed
     partitions,
     settings: {
       ...defaultSettings(edgeConfigSchema),
+      allowedHosts: "edge",
       drainNoticeMs: 0,
       drainTimeoutMs: 200,
       feedLingerMs: 10,

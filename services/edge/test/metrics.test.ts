@@ -72,6 +72,7 @@ test("a registry is as large after 100,000 streams that nobody has as after a hu
     streams: () => hub.size,
     subscribers: () => hub.countListeners(),
     reads: () => reads.counts,
+    sockets: () => [],
   };
   const metrics = createEdgeMetrics(registry, counts);
   const answers = [0, 1, 2, 3].map((partition) => liveFeed.answerBarriers(partition));

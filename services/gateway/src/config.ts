@@ -1,11 +1,14 @@
-import { field, type Settings } from "@sluice/runtime";
+import { corsOrigins, field, httpSettings, type Settings } from "@sluice/runtime";
 import { z } from "zod";
 import type { ModelServer } from "./proxy/model-server.ts";
+
+const MIB = 1024 * 1024;
 
 /** The gateway's settings: the one place of their names, defaults and meanings. `.env.example` is printed from it. */
 export const gatewayConfigSchema = z
   .object({
-    HOST: field.text("0.0.0.0").describe("Address that producers and browsers connect to."),
+    ...httpSettings({ maxSockets: 10_000 }),
+    CORS_ORIGINS: corsOrigins().meta({ oldName: "CORS_ANY_ORIGIN" }),
     PORT: field.port(8081).describe("Port that producers and browsers connect to."),
     ADMIN_HOST: field.adminHost(),
     ADMIN_PORT: field.adminPort(9081),
@@ -31,9 +34,26 @@ export const gatewayConfigSchema = z
     REBUILD_TIMEOUT_MS: field
       .milliseconds(2_000)
       .describe("Longest wait for ingest to bring a stream back from the log."),
+    BODY_TIMEOUT_MS: field
+      .milliseconds(30_000)
+      .describe("Longest time that a body of JSON, or one line of an upload, may take to arrive; then 408."),
+    MIN_BODY_BYTES_PER_SECOND: field
+      .count(256, { min: 0 })
+      .describe("The same for one that after 10 s has arrived more slowly on average. 0: no bound."),
+    MAX_HELD_BODY_BYTES: field
+      .bytes(64 * MIB)
+      .describe("Most memory for the bodies of all requests in progress; more are refused with OVERLOADED."),
+    MAX_HELD_BODY_BYTES_PER_ADDRESS: field
+      .bytes(16 * MIB)
+      .describe("Most of it for one address (IPv6: one /64); more are refused with TOO_MANY_REQUESTS."),
+    PROXY_MAX_BODY_BYTES: field
+      .bytes(MIB)
+      .describe(
+        "Largest body of POST /streams/:id/proxy. More where pictures are part of what models are asked.",
+      ),
     UPLOAD_IDLE_TIMEOUT_MS: field
       .milliseconds(300_000)
-      .describe("An upload that sends nothing for this long is cut."),
+      .describe("An upload that sends nothing for this long is ended with 408."),
     MAX_UPLOADS: field
       .count(1_000)
       .describe("Most appends that may be open at once; more are refused with OVERLOADED."),
@@ -50,13 +70,15 @@ export const gatewayConfigSchema = z
     CLIENT_QUOTA_WINDOW_SECONDS: field
       .seconds(86_400)
       .describe("Time within which a client that has used all of its quota gets all of it back, evenly."),
+    MAX_UPLOADS_PER_ADDRESS: field
+      .count(500)
+      .describe("Most of them from one address (IPv6: one /64); more are refused with TOO_MANY_REQUESTS."),
     CONTROL_ENABLED: field
       .boolean(false)
       .describe(
         "Whether the routes for operators (GET /streams, /control/...), and so the console's data, are also served " +
           "on PORT, to everybody who reaches it. ADMIN_PORT always serves them. npm start and docker compose set it.",
       ),
-    CORS_ANY_ORIGIN: field.boolean(true).describe("Whether pages of any origin may call the gateway."),
     OPENAI_BASE_URL: field
       .optionalHttpUrl()
       .describe(

@@ -10,15 +10,28 @@ import type {
 } from "@sluice/core";
 import { StreamManager } from "@sluice/producer";
 import { CONTROL_OPERATIONS, GATEWAY_OPERATIONS, openApiDocument, type Operation } from "@sluice/protocol";
-import { cancelRoute, noSuchRoute, problemHandler, type Logger } from "@sluice/runtime";
-import express, { Router, type ErrorRequestHandler, type Express } from "express";
+import {
+  BodyBudget,
+  cancelRoute,
+  createBrowserAccess,
+  dontStore,
+  httpServerOptions,
+  listen,
+  mountedRoutes,
+  noSuchRoute,
+  problemHandler,
+  type HttpServer,
+  type ListenOptions,
+  type Logger,
+  type MountedRoute,
+} from "@sluice/runtime";
+import express, { Router, type ErrorRequestHandler } from "express";
 import type { Registry } from "prom-client";
 import type { AppendLedger } from "./idempotency/append-once.ts";
 import { CacheRoom } from "./budget/cache-room.ts";
 import { ClientBudget } from "./budget/client-budget.ts";
 import { CreationBudget } from "./budget/creation-budget.ts";
 import { appendRoutes } from "./append/append-routes.ts";
-import { allowAnyOrigin } from "./http/cors.ts";
 import { creationRoutes } from "./streams/creation-routes.ts";
 import type { CreationParts } from "./streams/creations.ts";
 import { countRefusal, createGatewayMetrics, type GatewayMetrics } from "./metrics.ts";
@@ -30,6 +43,7 @@ import type { GatewaySettings } from "./config.ts";
 import type { StartLedger } from "./idempotency/start-once.ts";
 import { streamRoutes } from "./streams/stream-routes.ts";
 import { Uploads } from "./append/in-flight-appends.ts";
+import type { BodyParts } from "./http/request-body.ts";
 import { webPages } from "./http/static-pages.ts";
 
 export interface GatewayParts {
@@ -54,8 +68,10 @@ export interface GatewayParts {
 }
 
 export interface Gateway {
-  /** Its server must not limit the time of a request: an upload may last as long as the answer that it carries. */
-  readonly app: Express;
+  /** For producers and pages. The server is the caller's to close. */
+  listen(options: Pick<ListenOptions, "host" | "port">): Promise<HttpServer>;
+  /** What may be asked for; its description is held against it. */
+  readonly routes: readonly MountedRoute[];
   /**
    * Stops uploads with DRAINING and what they have stored so far, refuses new ones, lets proxied answers end in their
    * time, and resolves when all that was sent is settled. Idempotent.
@@ -66,10 +82,20 @@ export interface Gateway {
 /** HTTP for producers that can't speak NATS, and for whoever looks after streams. Stateless: any gateway serves any stream. */
 export function createGateway(parts: GatewayParts): Gateway {
   const { log, settings, registry, logger } = parts;
-  const uploads = new Uploads(settings.maxUploads);
+  const uploads = new Uploads(settings.maxUploads, settings.maxUploadsPerAddress);
   const answers = new ProxiedAnswers(settings.maxProxiedAnswers, logger);
+  const bodies: BodyParts = {
+    budget: new BodyBudget({
+      maxBytes: settings.maxHeldBodyBytes,
+      maxBytesPerAddress: settings.maxHeldBodyBytesPerAddress,
+    }),
+    pace: { timeoutMs: settings.bodyTimeoutMs, minBytesPerSecond: settings.minBodyBytesPerSecond },
+  };
+  const servers: HttpServer[] = [];
   const metrics = createGatewayMetrics(registry, {
+    sockets: () => servers.map((server) => server.countSockets()),
     uploads: () => uploads.open,
+    bodyBytes: () => bodies.budget.bytes,
     proxiedAnswers: () => answers.open,
   });
   const manager = new StreamManager({
@@ -84,12 +110,16 @@ export function createGateway(parts: GatewayParts): Gateway {
 
   const app = express();
   app.disable("x-powered-by");
+  app.set("trust proxy", settings.trustedProxies);
+  const access = createBrowserAccess({ origins: settings.corsOrigins, headers: settings.corsHeaders });
+  app.use(access.guard);
   // Before what lets pages of other origins read: the console is of this one.
   const { control } = parts;
   const { edgeUrl } = settings;
   app.use(webPages(settings));
+  app.use(dontStore);
   if (control !== undefined) app.use(control);
-  if (settings.corsAnyOrigin) app.use(allowAnyOrigin);
+  app.use(access.readable);
   app.use(
     descriptionRoutes([...GATEWAY_OPERATIONS, ...(parts.control === undefined ? [] : CONTROL_OPERATIONS)]),
   );
@@ -102,19 +132,19 @@ export function createGateway(parts: GatewayParts): Gateway {
   const room = parts.cacheSpace === undefined ? null : new CacheRoom(parts.cacheSpace);
   const budget = new CreationBudget({ room, clients });
   const creationLedger: CreationParts["ledger"] = new RequestLedger(parts.records, clients);
-  app.use(creationRoutes({ ...parts, manager, edgeUrl, budget, ledger: creationLedger, metrics }));
+  app.use(creationRoutes({ ...parts, manager, edgeUrl, bodies, budget, ledger: creationLedger, metrics }));
   const appendLedger: AppendLedger = new RequestLedger(parts.records, clients);
   const maxBodyBytes = log.maxMessageBytes;
-  app.use(appendRoutes({ ...parts, manager, ledger: appendLedger, uploads, metrics, maxBodyBytes }));
+  app.use(appendRoutes({ ...parts, manager, ledger: appendLedger, uploads, metrics, bodies, maxBodyBytes }));
   const startLedger: StartLedger = new RequestLedger(parts.records, clients);
-  app.use(proxyRoute({ ...parts, manager, edgeUrl, budget, ledger: startLedger, answers }));
-  const partitions = log.partitions;
-  app.use(streamRoutes({ ...parts, manager, edgeUrl, budget, ledger: startLedger, partitions }));
+  const starting = { ...parts, manager, edgeUrl, budget, ledger: startLedger, bodies };
+  app.use(proxyRoute({ ...starting, answers, maxBodyBytes: settings.proxyMaxBodyBytes }));
+  app.use(streamRoutes({ ...starting, partitions: log.partitions }));
   app.post(
     "/streams/:streamId/cancel",
     cancelRoute({
       feed: parts.cancelFeed,
-      partitions,
+      partitions: log.partitions,
       timeoutMs: settings.rebuildTimeoutMs,
     }),
   );
@@ -128,7 +158,18 @@ export function createGateway(parts: GatewayParts): Gateway {
     await manager.close();
   };
   let closing: Promise<void> | undefined;
-  return { app, close: () => (closing ??= close()) };
+  return {
+    listen: async (options) => {
+      const server = await listen(app, {
+        ...options,
+        ...httpServerOptions(settings, settings.promptTimeoutMs),
+      });
+      servers.push(server);
+      return server;
+    },
+    routes: mountedRoutes(app),
+    close: () => (closing ??= close()),
+  };
 }
 
 /** What this service is, for people and for programs. */

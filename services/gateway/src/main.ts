@@ -19,7 +19,7 @@ import {
   RedisRequestRecords,
   RedisSpace,
 } from "@sluice/cache-redis";
-import { listen, problemHandler, startService } from "@sluice/runtime";
+import { problemHandler, startService } from "@sluice/runtime";
 import { Router } from "express";
 import { gatewayConfigSchema, modelServerOf } from "./config.ts";
 import { controlRoutes } from "./control/control-routes.ts";
@@ -59,9 +59,7 @@ await startService(
       modelServer: modelServerOf(settings),
       ...(settings.controlEnabled ? { control } : {}),
     });
-    const http = await listen(gateway.app, { host: settings.host, port: settings.port });
-    // An upload may last as long as the answer that it carries; idle ones are cut by their own time limit.
-    http.server.requestTimeout = 0;
+    const http = await gateway.listen({ host: settings.host, port: settings.port });
     const { drainTimeoutMs } = settings;
     lifecycle.add("http", () => http.close(drainTimeoutMs), drainTimeoutMs + 1_000);
     lifecycle.add("gateway", () => gateway.close(), drainTimeoutMs + 5_000);

@@ -1,4 +1,5 @@
 import { StreamError } from "@sluice/core";
+import { socketGauge, type SocketState } from "@sluice/runtime";
 import { Counter, Gauge, type Registry } from "prom-client";
 
 export interface GatewayMetrics {
@@ -10,9 +11,15 @@ export interface GatewayMetrics {
 /** Without labels by stream or client: the number of series must not grow with the traffic. */
 export function createGatewayMetrics(
   registry: Registry,
-  open: { uploads: () => number; proxiedAnswers: () => number },
+  open: {
+    uploads: () => number;
+    proxiedAnswers: () => number;
+    bodyBytes: () => number;
+    sockets: () => readonly Record<SocketState, number>[];
+  },
 ): GatewayMetrics {
   const registers = [registry];
+  socketGauge(registry, "sluice_gateway_open_sockets", open.sockets);
   const uploads: Gauge = new Gauge({
     name: "sluice_gateway_open_uploads",
     help: "Appends in progress",
@@ -24,6 +31,12 @@ export function createGatewayMetrics(
     help: "Answers of model servers on their way",
     registers,
     collect: () => proxied.set(open.proxiedAnswers()),
+  });
+  const bodyBytes: Gauge = new Gauge({
+    name: "sluice_gateway_body_bytes",
+    help: "Bytes of requests' bodies that are held in memory",
+    registers,
+    collect: () => bodyBytes.set(open.bodyBytes()),
   });
   return {
     chunksAccepted: new Counter({

@@ -78,8 +78,7 @@ describe("a client that has created all that it may", () => {
   });
 
   test("keeps no other client from creating, nor those of one network from being one", async () => {
-    await using bench = await start({ maxRecordsPerClient: 1 });
-    bench.gateway.app.set("trust proxy", 1);
+    await using bench = await start({ maxRecordsPerClient: 1, trustedProxies: 1 });
     const create = (address: string) =>
       bench.call("POST", "/streams", {}, "application/json", { "x-forwarded-for": address });
     expect((await create("192.0.2.1")).status).toBe(201);

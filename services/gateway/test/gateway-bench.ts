@@ -9,7 +9,7 @@ import type {
   StreamInfo,
   StreamLog,
 } from "@sluice/core";
-import { createLogger, createRegistry, defaultSettings, listen, type HttpServer } from "@sluice/runtime";
+import { createLogger, createRegistry, defaultSettings, type HttpServer } from "@sluice/runtime";
 import type { Router } from "express";
 import { gatewayConfigSchema, type GatewaySettings } from "../src/config.ts";
 import { createGateway, type Gateway } from "../src/gateway.ts";
@@ -59,7 +59,7 @@ export class Bench implements AsyncDisposable {
   #http: HttpServer | null = null;
 
   /** Use `startBench`. */
-  constructor(ports: BenchPorts) {
+  constructor(ports: BenchPorts, settings: Partial<GatewaySettings> = {}) {
     this.#ports = ports;
     this.gateway = createGateway({
       ...ports,
@@ -77,6 +77,7 @@ export class Bench implements AsyncDisposable {
       },
       settings: {
         ...defaultSettings(gatewayConfigSchema),
+        allowedHosts: "x",
         edgeUrl: "http://edge.test/",
         logTimeoutMs: 300,
         promptTimeoutMs: 300,
@@ -86,6 +87,7 @@ export class Bench implements AsyncDisposable {
         maxProxiedAnswers: 2,
         drainTimeoutMs: 50,
         ...ports.settings,
+        ...settings,
       },
       modelServer: ports.modelServer ?? null,
       logger: createLogger("gateway", "silent"),
@@ -98,7 +100,7 @@ export class Bench implements AsyncDisposable {
   }
 
   async listen(): Promise<this> {
-    this.#http = await listen(this.gateway.app, { host: "127.0.0.1", port: 0 });
+    this.#http = await this.gateway.listen({ host: "127.0.0.1", port: 0 });
     return this;
   }
 

@@ -9,7 +9,16 @@ const DESCRIPTIONS = {
 };
 
 // What stands in front of every route refuses with these.
-const EVERYWHERE: readonly StreamErrorCode[] = ["INVALID_REQUEST", "INVALID_STREAM_ID"];
+const EVERYWHERE: readonly StreamErrorCode[] = [
+  "INVALID_REQUEST",
+  "INVALID_STREAM_ID",
+  "REQUEST_TIMEOUT",
+  "EXPECTATION_FAILED",
+  "HEADERS_TOO_LARGE",
+  "TOO_MANY_REQUESTS",
+  "MISDIRECTED",
+  "CROSS_SITE",
+];
 
 export interface OpenApiDocument {
   readonly openapi: string;

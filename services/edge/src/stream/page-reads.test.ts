@@ -1,5 +1,5 @@
 import type { StreamPage } from "@sluice/core";
-import { createRegistry, defaultSettings } from "@sluice/runtime";
+import { createRegistry } from "@sluice/runtime";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { createEdgeMetrics } from "../metrics.ts";
 import { PageReads, type ReadingClient } from "./page-reads.ts";
@@ -37,6 +37,7 @@ beforeEach(() => {
     streams: () => 0,
     subscribers: () => ({ replay: 0, live: 0, lagging: 0, ended: 0, waiting: 0 }),
     reads: () => reads.counts,
+    sockets: () => [],
   });
   reads = new PageReads({
     cache,

@@ -22,6 +22,7 @@ async function watchOver(probe: () => Promise<void>, run: (world: World) => Prom
     streams: () => 0,
     subscribers: () => ({ replay: 0, live: 0, lagging: 0, ended: 0, waiting: 0 }),
     reads: () => reads.counts,
+    sockets: () => [],
   });
   const budget = { total: 1e6, perAddress: 1e6, perStream: 1e6 };
   const cache = new SilentCache({ partitions: 1 });

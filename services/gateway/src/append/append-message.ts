@@ -10,6 +10,7 @@ import type { GatewayMetrics } from "../metrics.ts";
 import { keyedRequest } from "../idempotency/request-ledger.ts";
 import type { GatewaySettings } from "../config.ts";
 import type { Uploads } from "./in-flight-appends.ts";
+import type { BodyParts } from "../http/request-body.ts";
 
 /** What everything that appends needs. */
 export interface AppendParts {
@@ -20,6 +21,7 @@ export interface AppendParts {
   metrics: GatewayMetrics;
   logger: Logger;
   settings: GatewaySettings;
+  bodies: BodyParts;
   maxBodyBytes: number;
 }
 

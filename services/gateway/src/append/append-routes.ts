@@ -1,16 +1,10 @@
 import { StreamError, type ChunkDraft } from "@sluice/core";
 import { assertChunks } from "@sluice/producer";
 import { completionSchema } from "@sluice/protocol";
-import express, { Router, type Request, type RequestHandler, type Response } from "express";
+import { hasBody } from "@sluice/runtime";
+import { Router, type Request, type RequestHandler, type Response } from "express";
 import { appendMessage, sendAppended, type AppendParts } from "./append-message.ts";
-import {
-  assertType,
-  hasBody,
-  JSON_TYPE,
-  NDJSON_TYPE,
-  parseBody,
-  readSmallJson,
-} from "../http/request-body.ts";
+import { assertType, JSON_TYPE, NDJSON_TYPE, parseBody, readJson } from "../http/request-body.ts";
 import { serveUpload } from "./ndjson-upload.ts";
 
 /**
@@ -19,9 +13,8 @@ import { serveUpload } from "./ndjson-upload.ts";
  */
 export function appendRoutes(parts: AppendParts): Router {
   const router = Router();
-  const readJson = express.json({ limit: parts.maxBodyBytes, type: JSON_TYPE, strict: false });
-  router.post("/streams/:streamId/chunks", assertChunkBody, readJson, appendBody(parts));
-  router.post("/streams/:streamId/complete", ...readSmallJson, complete(parts));
+  router.post("/streams/:streamId/chunks", assertChunkBody, appendBody(parts));
+  router.post("/streams/:streamId/complete", readJson(parts.bodies), complete(parts));
   router.post("/streams/:streamId/heartbeat", heartbeat(parts));
   return router;
 }
@@ -38,9 +31,16 @@ const assertChunkBody: RequestHandler = (request, _response, next) => {
 };
 
 function appendBody(parts: AppendParts): RequestHandler {
-  return async (request, response) => {
-    if (request.is(NDJSON_TYPE) !== false) await serveUpload(parts, request, response);
-    else await appendChunks(parts, request, response, request.body);
+  const read = readJson(parts.bodies, parts.maxBodyBytes);
+  return async (request, response, next) => {
+    if (request.is(NDJSON_TYPE) !== false) {
+      await serveUpload(parts, request, response);
+      return;
+    }
+    await read(request, response, (error) => {
+      if (error !== undefined) next(error);
+      else appendChunks(parts, request, response, request.body).catch(next);
+    });
   };
 }
 
@@ -62,7 +62,7 @@ async function appendChunks(
   response: Response,
   sent: unknown,
 ): Promise<void> {
-  const answer = await parts.uploads.run(() =>
+  const answer = await parts.uploads.run(request.ip ?? "", () =>
     appendMessage(parts, request, {
       asked: () => {
         assertChunks(sent);

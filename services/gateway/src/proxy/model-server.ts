@@ -8,13 +8,17 @@ export interface ModelServer {
   models: readonly string[] | null;
 }
 
+/** @throws StreamError NOT_FOUND where there is no server */
+export function assertModelServer(modelServer: ModelServer | null): ModelServer {
+  if (modelServer !== null) return modelServer;
+  throw new StreamError("NOT_FOUND", "no model server is configured here (OPENAI_BASE_URL)");
+}
+
 /** @throws StreamError NOT_FOUND where there is no server, INVALID_REQUEST where it is not to be asked for this model */
 export function assertModel(modelServer: ModelServer | null, model: string): ModelServer {
-  if (modelServer === null) {
-    throw new StreamError("NOT_FOUND", "no model server is configured here (OPENAI_BASE_URL)");
-  }
-  const { models } = modelServer;
-  if (models === null || models.includes(model)) return modelServer;
+  const server = assertModelServer(modelServer);
+  const { models } = server;
+  if (models === null || models.includes(model)) return server;
   throw new StreamError("INVALID_REQUEST", `model: must be one of ${models.join(", ")}`, {
     details: { field: "model" },
   });

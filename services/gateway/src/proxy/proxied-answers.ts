@@ -40,15 +40,20 @@ export class ProxiedAnswers {
     return this.#running.size;
   }
 
+  /** @throws StreamError DRAINING, OVERLOADED: no answer could be started now */
+  assertRoom(): void {
+    if (this.#isClosed) throw new StreamError("DRAINING", "this gateway is going away: ask another one");
+    if (this.#running.size + this.#opening >= this.#max) {
+      throw new StreamError("OVERLOADED", `${this.#max} answers are on their way: try again`);
+    }
+  }
+
   /**
    * Opens a stream and begins an answer to it; resolves when the stream is open.
    * @throws StreamError DRAINING, OVERLOADED, and what `open` throws
    */
   async start(server: OpenAiServer, request: ChatRequest, open: () => Promise<StreamHandle>): Promise<void> {
-    if (this.#isClosed) throw new StreamError("DRAINING", "this gateway is going away: ask another one");
-    if (this.#running.size + this.#opening >= this.#max) {
-      throw new StreamError("OVERLOADED", `${this.#max} answers are on their way: try again`);
-    }
+    this.assertRoom();
     this.#opening++;
     try {
       const handle = await open();

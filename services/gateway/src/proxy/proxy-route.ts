@@ -1,13 +1,13 @@
 import { assertStreamId, StreamError, type ChunkCache } from "@sluice/core";
 import type { StreamHandle, StreamManager } from "@sluice/producer";
 import { HTTP_HEADERS, proxyRequestSchema } from "@sluice/protocol";
-import express, { Router, type RequestHandler } from "express";
+import { Router, type RequestHandler } from "express";
 import type { CreationBudget } from "../budget/creation-budget.ts";
 import { principalOf } from "../budget/principal.ts";
 import { readSequence } from "../append/append-preconditions.ts";
-import { assertModel, type ModelServer } from "./model-server.ts";
+import { assertModel, assertModelServer, type ModelServer } from "./model-server.ts";
 import type { ProxiedAnswers } from "./proxied-answers.ts";
-import { assertJson, JSON_TYPE, parseBody } from "../http/request-body.ts";
+import { parseBody, readJson, type BodyParts } from "../http/request-body.ts";
 import { keyedRequest } from "../idempotency/request-ledger.ts";
 import { startOnce, type StartLedger } from "../idempotency/start-once.ts";
 import { assertUnused } from "../streams/stream-ids.ts";
@@ -22,10 +22,10 @@ export interface ProxyRouteParts {
   /** Null: none is configured. */
   modelServer: ModelServer | null;
   edgeUrl: string;
+  bodies: BodyParts;
+  /** Pictures stand in requests, too. */
+  maxBodyBytes: number;
 }
-
-// Pictures stand in requests, too.
-const MAX_REQUEST_BYTES = 16 * 1024 * 1024;
 
 /**
  * `POST /streams/:streamId/proxy`: the gateway asks a model server itself and writes the answer to the stream, which it
@@ -33,9 +33,19 @@ const MAX_REQUEST_BYTES = 16 * 1024 * 1024;
  */
 export function proxyRoute(parts: ProxyRouteParts): Router {
   const router = Router();
-  const readJson = express.json({ limit: MAX_REQUEST_BYTES, type: JSON_TYPE });
-  router.post("/streams/:streamId/proxy", assertJson, readJson, proxyAnswer(parts));
+  const read = readJson(parts.bodies, parts.maxBodyBytes);
+  router.post("/streams/:streamId/proxy", assertAnswerable(parts), read, proxyAnswer(parts));
   return router;
+}
+
+/** Before the body is read: it may be large, and all in vain. */
+function assertAnswerable({ modelServer, answers }: ProxyRouteParts): RequestHandler {
+  return (request, _response, next) => {
+    assertStreamId(String(request.params["streamId"]));
+    assertModelServer(modelServer);
+    answers.assertRoom();
+    next();
+  };
 }
 
 function proxyAnswer(parts: ProxyRouteParts): RequestHandler {

@@ -10,20 +10,21 @@ import {
 } from "./creations.ts";
 import { principalOf } from "../budget/principal.ts";
 import type { GatewayMetrics } from "../metrics.ts";
-import { parseBody, readSmallJson } from "../http/request-body.ts";
+import { parseBody, readJson, type BodyParts } from "../http/request-body.ts";
 import { keyedRequest } from "../idempotency/request-ledger.ts";
 import { streamUrls } from "./stream-urls.ts";
 
 export interface CreationRouteParts extends CreationParts {
   metrics: GatewayMetrics;
+  bodies: BodyParts;
   edgeUrl: string;
 }
 
 /** `POST /streams` and `POST /streams/batch`. */
 export function creationRoutes(parts: CreationRouteParts): Router {
   const router = Router();
-  router.post("/streams", ...readSmallJson, createOne(parts));
-  router.post("/streams/batch", ...readSmallJson, createBatch(parts));
+  router.post("/streams", readJson(parts.bodies), createOne(parts));
+  router.post("/streams/batch", readJson(parts.bodies), createBatch(parts));
   return router;
 }
 

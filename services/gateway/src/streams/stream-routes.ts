@@ -13,7 +13,7 @@ import { HTTP_HEADERS, promptRequestSchema } from "@sluice/protocol";
 import { Router, type RequestHandler } from "express";
 import type { CreationBudget } from "../budget/creation-budget.ts";
 import { principalOf } from "../budget/principal.ts";
-import { parseBody, readSmallJson } from "../http/request-body.ts";
+import { parseBody, readJson, type BodyParts } from "../http/request-body.ts";
 import { keyedRequest } from "../idempotency/request-ledger.ts";
 import type { GatewaySettings } from "../config.ts";
 import { startOnce, type StartLedger } from "../idempotency/start-once.ts";
@@ -25,6 +25,7 @@ export interface StreamRouteParts {
   ledger: StartLedger;
   cache: Pick<ChunkCache, "readInfo">;
   liveFeed: Pick<LiveFeed, "requestRebuild">;
+  bodies: BodyParts;
   promptQueue: Pick<PromptQueue, "ask">;
   budget: CreationBudget;
   partitions: number;
@@ -37,7 +38,7 @@ export function streamRoutes(parts: StreamRouteParts): Router {
   const router = Router();
   router.get("/streams/:streamId", readStatus(parts));
   router.delete("/streams/:streamId", deleteStream(parts));
-  router.post("/prompts", ...readSmallJson, askPrompt(parts));
+  router.post("/prompts", readJson(parts.bodies), askPrompt(parts));
   return router;
 }
 
