@@ -1,4 +1,5 @@
 import { endStatusOf, StreamError, type ChunkDraft, type ChunkType, type StreamStatus } from "@sluice/core";
+import { cutTextChunk } from "./text-flow.ts";
 
 /** What a worker may hand over piece by piece; a string is a Text chunk. */
 export type PipeItem = string | ChunkType | ChunkDraft;
@@ -19,7 +20,7 @@ export interface PipeOptions {
 export interface PipeOutcome {
   /** How the stream stands, as far as the pipe left it. */
   status: StreamStatus;
-  /** Chunks that came from the source. All are durable. */
+  /** Chunks that came from the source, text above the limit of a chunk as several. All are durable. */
   chunks: number;
 }
 
@@ -76,11 +77,20 @@ function lastWords(error: unknown, loss: StreamError | null, options: PipeOption
   }
   if (error instanceof StreamError && error.code === "CANCELLED")
     return { type: "Error", error: error.message, code: error.code };
+  if (isCarrierLimit(error)) return { type: "Error", error: error.message, code: "CHUNK_TOO_LARGE" };
   const described = options.describeError?.(error) ?? {
     error: "The source of this stream failed.",
     code: "SOURCE_FAILED",
   };
   return { type: "Error", ...described };
+}
+
+/** What the source gave is no fault of its own, but more than a chunk can carry: readers are told which limit it was. */
+function isCarrierLimit(error: unknown): error is StreamError {
+  if (!(error instanceof StreamError)) return false;
+  return (
+    error.code === "CHUNK_TOO_LARGE" || (error.code === "INVALID_CHUNK" && /levels deep/.test(error.message))
+  );
 }
 
 /** One source on its way: at most as many chunks unanswered as the handle's buffer takes in without waiting. */
@@ -120,7 +130,7 @@ class Piping {
         if (done === true) break;
         const chunk: ChunkType | ChunkDraft =
           typeof value === "string" ? { type: "Text", content: value } : value;
-        this.#send(chunk);
+        for (const piece of cutTextChunk(chunk)) this.#send(piece);
         const end = endStatusOf("chunk_type" in chunk ? chunk.chunk_type : chunk);
         if (end === null) continue;
         await this.#settle();

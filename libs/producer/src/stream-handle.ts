@@ -8,13 +8,14 @@ import {
   type ReaderPresence,
 } from "@sluice/core";
 import type { Cancellation } from "./cancellation.ts";
-import { encodeChunk, type EncodedChunk } from "./encoded-chunk.ts";
+import { encodeChunk } from "./encoded-chunk.ts";
 import { pipe, type PipeOptions, type PipeOutcome, type PipeSource } from "./pipe.ts";
 import { NOTHING, type StreamPublisher } from "./publisher.ts";
 import type { ReceiptTracker } from "./receipt-tracker.ts";
 import { SendPump } from "./send-pump.ts";
 import type { SendReceipt } from "./send-queue.ts";
 import type { ProducerSettings } from "./settings.ts";
+import { cutTextChunk, TextFlow } from "./text-flow.ts";
 import type { Throttle } from "./throttle.ts";
 
 // A handle that can't tell the log that it goes is given up after three missed beats anyway.
@@ -29,6 +30,8 @@ export type Confirmation = "durable" | "sequenced";
 export interface SendOptions {
   /** By default what the handle was opened with, `durable` unless said otherwise. */
   confirm?: Confirmation;
+  /** False: half a character at the end isn't held for the next send, but stored as U+FFFD. Default: true. */
+  holdHalves?: boolean;
 }
 
 export interface StreamHandleOptions {
@@ -67,6 +70,7 @@ export class StreamHandle implements AsyncDisposable {
   readonly streamId: string;
   readonly #options: StreamHandleOptions;
   readonly #pump: SendPump;
+  readonly #text = new TextFlow();
   /** Runs out one interval after the last sign of life, chunk or beat; undefined: it makes no promise to live. */
   readonly #pulse: NodeJS.Timeout | undefined;
   #closing: Promise<void> | undefined;
@@ -107,8 +111,12 @@ export class StreamHandle implements AsyncDisposable {
     return this.#options.cancellation.signal;
   }
 
+  /**
+   * Sends one chunk. Half a character (one of two surrogates) that ends a Text chunk is stored with the next one; where the
+   * stream ends before, as U+FFFD.
+   */
   async send(chunk: ChunkType | ChunkDraft, options: SendOptions = {}): Promise<SendReceipt> {
-    const [receipt] = await this.#send([encodeChunk(chunk)], options);
+    const [receipt] = await this.#send([chunk], options, true);
     if (receipt === undefined) throw new Error("a stored chunk has no receipt");
     return receipt;
   }
@@ -128,14 +136,19 @@ export class StreamHandle implements AsyncDisposable {
         `${chunks.length} chunks were sent together, at most ${MAX_ELEMENTS_PER_MESSAGE} can be`,
       );
     }
-    return this.#send(
-      chunks.map((chunk, index) => encodeChunk(chunk, index)),
-      options,
-    );
+    return this.#send(chunks, options, false);
   }
 
-  sendText(content: string): Promise<SendReceipt> {
-    return this.send({ type: "Text", content });
+  /**
+   * Sends text of any length: above the 1 MiB of a chunk it becomes several, cut between characters.
+   * @returns the last one's receipt
+   */
+  async sendText(content: string): Promise<SendReceipt> {
+    const pieces = cutTextChunk({ type: "Text", content });
+    const receipts = await Promise.all(pieces.map((piece) => this.send(piece)));
+    const last = receipts.at(-1);
+    if (last === undefined) throw new Error("a stored chunk has no receipt");
+    return last;
   }
 
   sendJson(data: JsonValue): Promise<SendReceipt> {
@@ -216,20 +229,34 @@ export class StreamHandle implements AsyncDisposable {
     return this.close();
   }
 
+  /** @param isAlone whether no index has to tell which chunk is at fault */
   async #send(
-    chunks: EncodedChunk[],
-    { confirm = this.#options.confirm }: SendOptions,
+    given: readonly (ChunkType | ChunkDraft)[],
+    { confirm = this.#options.confirm, holdHalves = true }: SendOptions,
+    isAlone: boolean,
   ): Promise<SendReceipt[]> {
+    const { chunks, places, commit } = this.#text.take(given, holdHalves);
+    const indexes = new Map(places.map((place, index) => [place, index]));
+    const indexOf = (place: number): number | null => (isAlone ? null : (indexes.get(place) ?? null));
+    const encoded = chunks.map((chunk, place) => encodeChunk(chunk, indexOf(place)));
     if (this.#closing !== undefined)
       throw new StreamError("CLOSED", `this handle of stream ${this.streamId} is closed`);
     const isConfirmed = confirm === "sequenced";
     if (isConfirmed && this.#options.receipts === null)
       throw new StreamError("INVALID_REQUEST", "this producer has no way to have a chunk confirmed");
-    return this.#pump.send(chunks, isConfirmed);
+    const sending = this.#pump.send(encoded, isConfirmed);
+    commit();
+    const receipts = await sending;
+    return places.flatMap((place) => receipts[place] ?? []);
   }
 
   async #leave(): Promise<void> {
     const { publisher, cancellation, onClose } = this.#options;
+    const half = this.#text.end();
+    // Whatever becomes of it has been told to the sends before it.
+    if (half !== null && publisher.end === null) {
+      await this.#pump.send([encodeChunk(half)], false).catch(() => undefined);
+    }
     await this.#pump.settle();
     cancellation.close();
     if (this.#pulse !== undefined) {

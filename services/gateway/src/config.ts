@@ -1,3 +1,4 @@
+import { fieldsIn } from "@sluice/adapters/openai-compatible";
 import { corsOrigins, field, httpSettings, type Settings } from "@sluice/runtime";
 import { z } from "zod";
 import type { ModelServer } from "./proxy/model-server.ts";
@@ -92,6 +93,12 @@ export const gatewayConfigSchema = z
       .optionalText()
       .describe("Models that may be asked for, comma separated. Empty: all models of the server."),
     OPENAI_IDLE_TIMEOUT_MS: field.milliseconds(60_000).describe("Longest silence of that server."),
+    OPENAI_OMITTED_FIELDS: field
+      .text("")
+      .describe(
+        "Fields of requests that it is never sent, comma separated. Optional ones that it refuses, such as " +
+          "stream_options, are left out after the first refusal without being named here.",
+      ),
     MAX_PROXIED_ANSWERS: field
       .count(200)
       .describe("Most of its answers in progress at once; more are refused with OVERLOADED."),
@@ -114,6 +121,7 @@ export function modelServerOf(settings: GatewaySettings): ModelServer | null {
       baseUrl: settings.openaiBaseUrl,
       apiKey: settings.openaiApiKey ?? null,
       idleTimeoutMs: settings.openaiIdleTimeoutMs,
+      omittedFields: fieldsIn(settings.openaiOmittedFields),
     },
     models: settings.openaiModels?.split(",").map((model) => model.trim()) ?? null,
   };
