@@ -81,10 +81,18 @@ function build(folder: string): void {
     shell: process.platform === "win32",
   });
   rmSync(config);
+  for (const file of readdirSync(dist).filter((name) => name.endsWith(".js")))
+    renameWorkers(join(dist, file));
   writeFileSync(join(dist, "package.json"), `${JSON.stringify(publishedManifest(folder), null, 2)}\n`);
   copyFileSync(join(ROOT, "LICENSE"), join(dist, "LICENSE"));
   const readme = join(LIBS, folder, "README.md");
   if (existsSync(readme)) copyFileSync(readme, join(dist, "README.md"));
+}
+
+/** The compiler rewrites imports, but not the URLs of workers, which bundlers look for as they stand. */
+function renameWorkers(file: string): void {
+  const text = readFileSync(file, "utf8");
+  writeFileSync(file, text.replaceAll(/(new URL\("\.\/[\w-]+)\.ts(", import\.meta\.url\))/g, "$1.js$2"));
 }
 
 function compilerConfig(folder: string): object {
@@ -110,7 +118,7 @@ function publishedManifest(folder: string): object {
     private: _,
     exports,
     dependencies = {},
-    engines = { node: ">=22" },
+    engines = { node: ">=22.12" },
     ...manifest
   } = manifestOf(folder);
   const entry = (source: string): object => {

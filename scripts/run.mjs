@@ -9,7 +9,7 @@
  */
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
-import { delimiter, join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { node24, setup } from "./setup.mjs";
 
@@ -30,11 +30,12 @@ try {
 }
 
 const pathName = Object.keys(process.env).find((name) => name.toUpperCase() === "PATH") ?? "PATH";
+const nodeFirst = node24() === process.execPath ? [dirname(process.execPath)] : [];
 const options = {
   cwd: root,
   stdio: "inherit",
   // The tools are scripts that begin with `env node`: the first Node on the path runs them.
-  env: { ...process.env, [pathName]: `${bin}${delimiter}${process.env[pathName] ?? ""}` },
+  env: { ...process.env, [pathName]: [...nodeFirst, bin, process.env[pathName] ?? ""].join(delimiter) },
 };
 const child = /[./\\]/.test(target)
   ? spawn(node24(), [target, ...args], options)

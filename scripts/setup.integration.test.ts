@@ -134,6 +134,20 @@ test("an old Node is refused with a sentence, before anything is installed", asy
   expect(npmCalls()).toEqual([]);
 });
 
+test("SLUICE_NODE=system runs a file, and what that starts, under the Node that npm runs on", async () => {
+  const which = `import { execFileSync } from "node:child_process";
+    console.log(process.version + " " + execFileSync("node", ["--version"]).toString().trim());`;
+  writeFileSync(join(root, "which.mjs"), which);
+  await run(["echo.mjs"]);
+  const ours = join(root, "node_modules", ".bin", "node");
+  rmSync(ours);
+  writeFileSync(ours, "#!/bin/sh\necho ours\n");
+  chmodSync(ours, 0o755);
+  expect(await run(["which.mjs"])).toMatchObject({ code: 0, stdout: "ours\n" });
+  const { stdout } = await run(["which.mjs"], { SLUICE_NODE: "system" });
+  expect(stdout).toBe(`${process.version} ${process.version}\n`);
+});
+
 test("the lock of a process that was killed is taken over", async () => {
   mkdirSync(join(root, ".sluice"));
   const lock = join(root, ".sluice", "setup.lock");

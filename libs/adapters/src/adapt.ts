@@ -1,7 +1,8 @@
 import { CANCELLED_CODE, type ChunkDraft } from "@sluice/core";
-import { AnswerChunks } from "./answer-chunks.ts";
-import { failureOf, SourceFailure } from "./source-failure.ts";
+import { Answer } from "./answer.ts";
+import type { OnUnknownPart } from "./answer-chunks.ts";
 import { readSource, type Source } from "./read-source.ts";
+import { failureOf, SourceFailure } from "./source-failure.ts";
 
 // After the end of an answer comes at most its bill. Without this bound a server that then neither says more nor hangs up keeps
 // the answer open.
@@ -17,6 +18,8 @@ export interface AdapterOptions {
   source?: string;
   /** Hears what went wrong, in full, for the log: the Error chunk says only what readers may know. */
   onError?: (error: unknown) => void;
+  /** Hears of each part of the answer that could not be read, for a metric and the log; readers get it as `unknown_part`. */
+  onUnknownPart?: OnUnknownPart;
 }
 
 interface AdapterSettings {
@@ -32,8 +35,6 @@ export interface Mapping<Item> {
   take(item: Item): Iterable<ChunkDraft>;
   /** It has sent the end itself: nothing more is read. */
   readonly isEnded?: boolean;
-  /** Whether a connection that breaks or falls silent now breaks off nothing but the bill. */
-  readonly isWhole?: boolean;
   /** What is still to be said after the last item, the Complete chunk last. */
   finish(): Iterable<ChunkDraft>;
 }
@@ -45,54 +46,107 @@ export interface Mapping<Item> {
 export function adapt<Item>(
   source: Source<Item>,
   options: AdapterOptions & AdapterSettings,
-  mappingOf: (chunks: AnswerChunks) => Mapping<Item>,
+  mappingOf: (answer: Answer) => Mapping<Item>,
 ): AsyncGenerator<ChunkDraft, void, undefined> {
   // A request that fails before anybody reads is told in the Error chunk, and is no unhandled rejection.
   const ready = Promise.resolve(source);
   ready.catch(() => undefined);
-  const chunks = new AnswerChunks(options.source ?? options.defaultSource);
-  return run(ready, options, chunks, mappingOf(chunks));
+  const answer = new Answer(options.source ?? options.defaultSource, options.onUnknownPart);
+  return run(ready, options, answer, mappingOf(answer));
 }
 
 async function* run<Item>(
   source: Promise<Awaited<Source<Item>>>,
   options: AdapterOptions & AdapterSettings,
-  chunks: AnswerChunks,
+  answer: Answer,
   mapping: Mapping<Item>,
 ): AsyncGenerator<ChunkDraft, void, undefined> {
   const { signal, onError } = options;
   const silence = new AbortController();
   const signals = signal === undefined ? [silence.signal] : [signal, silence.signal];
-  let timer: NodeJS.Timeout | undefined;
+  const lastWord = new WaitingTime(LAST_WORD_MS, () => silence.abort());
   let failure: unknown;
   try {
     for await (const item of readSource<Item>(source, AbortSignal.any(signals))) {
-      clearTimeout(timer);
-      yield* mapping.take(item);
+      lastWord.pause();
+      for (const chunk of ours(() => mapping.take(item))) {
+        // Items that say nothing keep no answer open.
+        lastWord.reset();
+        yield chunk;
+      }
       if (mapping.isEnded === true) return;
-      if (mapping.isWhole === true) timer = setTimeout(() => silence.abort(), LAST_WORD_MS);
+      if (answer.isSurelyWhole) lastWord.run();
     }
-    yield* mapping.finish();
+    lastWord.pause();
+    yield* ours(() => mapping.finish());
     return;
   } catch (error) {
     failure = error;
   } finally {
-    clearTimeout(timer);
+    lastWord.pause();
   }
-  if (mapping.isWhole === true && !isReported(failure)) {
-    yield* mapping.finish();
+  if (answer.isSurelyWhole && !isReported(failure)) {
+    yield* answer.complete();
     return;
   }
   const reason: unknown = signal?.aborted === true ? signal.reason : failure;
-  onError?.(reason);
-  if (signal?.aborted === true || isAbort(reason)) yield chunks.error(stopOf(reason));
-  else if (reason instanceof SourceFailure) yield chunks.error(reason);
-  else yield chunks.error(options.failureOf?.(reason) ?? failureOf(reason, options.what));
+  onError?.(originOf(reason));
+  if (signal?.aborted === true || isAbort(reason)) yield* answer.chunks.error(stopOf(reason));
+  else if (reason instanceof SourceFailure) yield* answer.chunks.error(reason);
+  else yield* answer.chunks.error(options.failureOf?.(reason) ?? failureOf(reason, options.what));
+}
+
+/** Counts the time in which a source is waited for, not that which a reader takes. */
+class WaitingTime {
+  readonly #limitMs: number;
+  readonly #onOver: () => void;
+  #leftMs: number;
+  #beganMs = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(limitMs: number, onOver: () => void) {
+    this.#limitMs = this.#leftMs = limitMs;
+    this.#onOver = onOver;
+  }
+
+  run(): void {
+    this.#beganMs = performance.now();
+    this.#timer = setTimeout(this.#onOver, Math.max(0, this.#leftMs));
+  }
+
+  pause(): void {
+    if (this.#timer === undefined) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#leftMs -= performance.now() - this.#beganMs;
+  }
+
+  reset(): void {
+    this.#leftMs = this.#limitMs;
+  }
+}
+
+/** Rule 10: what a mapping throws, and doesn't mean, is a mistake in it, and no failure of the model's or its connection. */
+function* ours(chunks: () => Iterable<ChunkDraft>): Generator<ChunkDraft> {
+  try {
+    yield* chunks();
+  } catch (error) {
+    if (error instanceof SourceFailure || isAbort(error)) throw error;
+    throw new SourceFailure("ADAPTER_FAILED", "the answer could not be read; what happened is in the log", {
+      cause: error,
+    });
+  }
 }
 
 /** The server has said that the answer failed, which silence doesn't. */
 function isReported(failure: unknown): boolean {
-  return failure instanceof SourceFailure && failure.code !== "LLM_TIMEOUT";
+  if (!(failure instanceof SourceFailure)) return failureOf(failure).serverSaid !== null;
+  return failure.isSilence !== true;
+}
+
+/** What the log wants: the error itself that a library, or a mistake, has thrown. */
+function originOf(failure: unknown): unknown {
+  return failure instanceof SourceFailure && failure.cause instanceof Error ? failure.cause : failure;
 }
 
 /** What to tell readers of an answer that its own producer stopped. */

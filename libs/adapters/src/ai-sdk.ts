@@ -1,11 +1,11 @@
-import type { ChunkDraft, JsonValue } from "@sluice/core";
-import type { LanguageModelUsage, TextStreamPart, ToolSet } from "ai";
+import type { ChunkDraft } from "@sluice/core";
+import type { TextStreamPart, ToolSet } from "ai";
 import { adapt, type AdapterOptions, type Mapping } from "./adapt.ts";
-import { usageOf, type AnswerChunks, type TokenUsage } from "./answer-chunks.ts";
-import { toJson } from "./json-value.ts";
+import { scopeOf, type Answer } from "./answer.ts";
+import { firstText, isText, recordOf, saysSomething, toJson } from "./json-value.ts";
 import type { Source } from "./read-source.ts";
-import { SourceFailure } from "./source-failure.ts";
-import { ToolCalls } from "./tool-calls.ts";
+import { brokenOff, failureOf, SourceFailure } from "./source-failure.ts";
+import { usageOf, type TokenUsage } from "./token-usage.ts";
 
 export type { AdapterOptions } from "./adapt.ts";
 
@@ -17,115 +17,143 @@ export function fromAiSdk<Tools extends ToolSet>(
   stream: Source<TextStreamPart<Tools>>,
   options: AdapterOptions = {},
 ): AsyncGenerator<ChunkDraft, void, undefined> {
-  return adapt<TextStreamPart<Tools>>(
-    stream,
-    { ...options, defaultSource: "ai-sdk" },
-    (chunks) => new FullStreamMapping(chunks, options.onError),
-  );
+  const settings = { ...options, defaultSource: "ai-sdk" };
+  return adapt<unknown>(stream, settings, (answer) => new FullStreamMapping(answer, options.onError));
 }
 
-class FullStreamMapping<Tools extends ToolSet> implements Mapping<TextStreamPart<Tools>> {
-  readonly #chunks: AnswerChunks;
-  readonly #toolCalls: ToolCalls;
+type Told = Record<string, unknown>;
+
+const SCOPE = scopeOf(0);
+
+/** Parts that only frame others, or repeat the provider's own. */
+const FRAMES = new Set([
+  "start",
+  "stream-start",
+  "response-metadata",
+  "text-start",
+  "text-end",
+  "reasoning-start",
+  "reasoning-end",
+  "tool-input-end",
+  "raw",
+]);
+
+class FullStreamMapping implements Mapping<unknown> {
+  readonly #answer: Answer;
   readonly #onError: (error: unknown) => void;
   #step = 0;
-  #files = 0;
 
-  constructor(chunks: AnswerChunks, onError: (error: unknown) => void = () => undefined) {
-    this.#chunks = chunks;
-    this.#toolCalls = new ToolCalls(chunks);
+  constructor(answer: Answer, onError: (error: unknown) => void = () => undefined) {
+    this.#answer = answer;
     this.#onError = onError;
   }
 
-  get isWhole(): boolean {
-    return this.#chunks.finishReason !== null;
+  *take(item: unknown): Generator<ChunkDraft> {
+    const part = recordOf(item);
+    const type = firstText(part["type"]) ?? "";
+    if (FRAMES.has(type) || !saysSomething(part)) return;
+    this.#answer.see(0, false);
+    if (type === "error") throw failureOf(part["error"] ?? "an error without a word");
+    if (type === "abort") throw new DOMException(firstText(part["reason"]) ?? "aborted", "AbortError");
+    if (type === "finish") yield* this.#finish(part);
+    else if (type.startsWith("tool-")) yield* this.#tool(type, part);
+    else yield* this.#content(type, part);
   }
 
-  take(part: TextStreamPart<Tools>): Iterable<ChunkDraft> {
-    switch (part.type) {
-      case "text-delta":
-        return part.text === "" ? [] : [this.#chunks.text(part.text)];
-      case "reasoning-delta":
-        return [this.#chunks.reasoning(part.text)];
-      case "tool-input-start":
-        return [this.#toolCalls.start(part.id, part.id, part.toolName)];
-      case "tool-input-delta":
-        return this.#toolCalls.delta(part.id, part.delta);
-      case "tool-call":
-        return this.#toolCall(part.toolCallId, part.toolName, toJson(part.input));
-      case "tool-result":
-        return [
-          this.#chunks.toolResult({
-            toolCallId: part.toolCallId,
-            name: part.toolName,
-            result: part.output,
-          }),
-        ];
-      case "tool-error":
-        // What a tool throws is written for its developers.
-        this.#onError(part.error);
-        return [this.#refused(part, "the tool failed")];
-      case "tool-output-denied":
-        return [this.#refused(part, "the tool call was denied")];
-      case "tool-approval-request":
-        return [
-          this.#chunks.event("tool_approval_requested", {
-            approval_id: part.approvalId,
-            tool_call_id: part.toolCall.toolCallId,
-          }),
-        ];
-      case "source":
-        return [this.#chunks.event("citation", { citation: toJson(part) })];
-      case "file":
-        return this.#chunks.file(`file_${++this.#files}`, part.file.mediaType, part.file.base64);
-      case "start-step":
-        return [this.#chunks.event("step_started", { step: ++this.#step })];
-      case "finish-step":
-        this.#chunks.model = part.response.modelId;
-        return [
-          this.#chunks.event("step_completed", {
-            step: this.#step,
-            finish_reason: part.finishReason,
-            usage: toJson(tokenUsageOf(part.usage)),
-          }),
-        ];
-      case "finish":
-        if (part.finishReason === "error")
-          throw new SourceFailure("LLM_ERROR", "the model ended with an error");
-        this.#chunks.finishReason = part.finishReason;
-        this.#chunks.usage = tokenUsageOf(part.totalUsage);
-        return [];
-      case "abort":
-        throw new DOMException(part.reason ?? "aborted", "AbortError");
-      case "error":
-        throw part.error;
-      default:
-        return [];
+  finish(): Iterable<ChunkDraft> {
+    return this.#answer.end();
+  }
+
+  *#content(type: string, part: Told): Generator<ChunkDraft> {
+    const { chunks } = this.#answer;
+    const text = firstText(part["text"], part["delta"], part["textDelta"]) ?? "";
+    if (type === "text-delta") yield* chunks.text(text);
+    else if (type === "reasoning-delta") yield* chunks.reasoning(text);
+    else if (type === "source") yield chunks.event("citation", { citation: toJson(part) });
+    else if (type === "file" || type === "reasoning-file") yield* this.#file(part);
+    else if (type === "start-step") yield chunks.event("step_started", { step: ++this.#step });
+    else if (type === "finish-step") yield this.#stepCompleted(part);
+    else yield chunks.unknown(type === "" ? "part" : type, part);
+  }
+
+  *#tool(type: string, part: Told): Generator<ChunkDraft> {
+    const { chunks, toolCalls } = this.#answer;
+    const { id, toolCallId, toolName, toolCall, approvalId } = part;
+    const ids = [id, toolCallId];
+    if (type === "tool-input-start") yield* toolCalls.piece(SCOPE, { ids, name: toolName });
+    else if (type === "tool-input-delta") {
+      yield* toolCalls.piece(SCOPE, { ids, args: part["delta"] ?? part["inputTextDelta"] });
+    } else if (type === "tool-call") yield* this.#call(part);
+    else if (type === "tool-result") yield this.#result(part, part["output"] ?? part["result"]);
+    else if (type === "tool-error") {
+      // What a tool throws is written for its developers.
+      this.#onError(part["error"]);
+      yield this.#result(part, "the tool failed", true);
+    } else if (type === "tool-output-denied") yield this.#result(part, "the tool call was denied", true);
+    else if (type === "tool-approval-request") {
+      const { toolCallId: asked } = recordOf(toolCall);
+      const known = toolCalls.idOf(asked) ?? firstText(asked, toolCallId);
+      yield chunks.event("tool_approval_requested", { approval_id: toJson(approvalId), tool_call_id: known });
+    } else yield chunks.unknown(type, part);
+  }
+
+  /** Models that don't stream their arguments send calls only whole; of what is no JSON the library has the text. */
+  #call({ toolCallId, toolName, input, args }: Told): Iterable<ChunkDraft> {
+    const value = input ?? args;
+    const piece = { ids: [toolCallId], name: toolName };
+    if (typeof value === "string") return this.#answer.toolCalls.whole(SCOPE, { ...piece, text: value });
+    return this.#answer.toolCalls.whole(SCOPE, { ...piece, args: value });
+  }
+
+  #result(part: Told, result: unknown, isError = false): ChunkDraft {
+    const { toolCallId, toolName, preliminary } = part;
+    return this.#answer.chunks.toolResult({
+      toolCallId: this.#answer.toolCalls.idOf(toolCallId) ?? firstText(toolCallId) ?? "",
+      name: firstText(toolName),
+      result,
+      isError,
+      isPreliminary: preliminary === true,
+    });
+  }
+
+  *#file(part: Told): Generator<ChunkDraft> {
+    const file = recordOf(part["file"] ?? part);
+    const { base64, mediaType, mimeType, uint8Array, data } = file;
+    const bytes = [uint8Array, data].find((value) => value instanceof Uint8Array);
+    const text = firstText(base64, data) ?? (bytes && Buffer.from(bytes).toString("base64"));
+    if (!isText(text)) yield this.#answer.chunks.unknown("file", part);
+    else yield* this.#answer.chunks.file(firstText(mediaType, mimeType) ?? "application/octet-stream", text);
+  }
+
+  #stepCompleted({ response, finishReason, usage }: Told): ChunkDraft {
+    this.#answer.chunks.model = firstText(recordOf(response)["modelId"]) ?? this.#answer.chunks.model;
+    return this.#answer.chunks.event("step_completed", {
+      step: this.#step,
+      finish_reason: firstText(finishReason),
+      usage: toJson(tokenUsageOf(usage)),
+    });
+  }
+
+  *#finish(part: Told): Generator<ChunkDraft> {
+    const { finishReason, totalUsage, usage } = part;
+    const raw = part["rawFinishReason"];
+    // So the library says that its provider gave no reason: the connection may as well have been cut.
+    const isUnknown = finishReason === "unknown" || (finishReason === "other" && "rawFinishReason" in part);
+    if (isUnknown && !isText(raw)) throw brokenOff();
+    if (finishReason === "error") {
+      throw new SourceFailure("LLM_ERROR", "the model ended with an error", { said: raw });
     }
-  }
-
-  *finish(): Generator<ChunkDraft> {
-    if (!this.isWhole)
-      throw new SourceFailure("LLM_ERROR", "the model broke off in the middle of the answer");
-    yield this.#chunks.complete();
-  }
-
-  /** Models that don't stream their arguments send calls only whole. */
-  *#toolCall(id: string, name: string, input: JsonValue): Generator<ChunkDraft> {
-    if (this.#toolCalls.openId(id) === undefined) yield this.#toolCalls.start(id, id, name);
-    yield* this.#toolCalls.complete(id, input);
-  }
-
-  #refused({ toolCallId, toolName }: { toolCallId: string; toolName: string }, why: string): ChunkDraft {
-    return this.#chunks.toolResult({ toolCallId, name: toolName, result: why, isError: true });
+    this.#answer.costs(tokenUsageOf(totalUsage ?? usage));
+    yield* this.#answer.finish(0, finishReason === "unknown" ? raw : finishReason);
   }
 }
 
-function tokenUsageOf(usage: LanguageModelUsage): TokenUsage | null {
+function tokenUsageOf(usage: unknown): TokenUsage | null {
+  const told = recordOf(usage);
   return usageOf({
-    input: usage.inputTokens,
-    output: usage.outputTokens,
-    cached: usage.inputTokenDetails?.cacheReadTokens,
-    reasoning: usage.outputTokenDetails?.reasoningTokens,
+    input: told["inputTokens"] ?? told["promptTokens"],
+    output: told["outputTokens"] ?? told["completionTokens"],
+    cached: recordOf(told["inputTokenDetails"])["cacheReadTokens"] ?? told["cachedInputTokens"],
+    reasoning: recordOf(told["outputTokenDetails"])["reasoningTokens"] ?? told["reasoningTokens"],
   });
 }

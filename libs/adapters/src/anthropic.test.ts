@@ -73,17 +73,16 @@ describe("fromAnthropic", () => {
     expect(await hear(fromAnthropic(refused))).toEqual([["Error", message, code]]);
   });
 
-  it("ends with LLM_ERROR where the message is cut", async () => {
-    const whole = await (await serving("anthropic.sse")("")).text();
+  it.each([
+    ["message_delta", ["Error", "the model's server broke off in the middle of the answer", "LLM_ERROR"]],
+    ["message_stop", whole.at(-1)],
+  ])("rule 2: is whole after its stop reason, and not before (cut before %s)", async (event, end) => {
+    const all = await (await serving("anthropic.sse")("")).text();
     const cut: typeof fetch = async () =>
-      new Response(whole.slice(0, whole.indexOf("event: message_stop")), {
+      new Response(all.slice(0, all.indexOf(`event: ${event}`)), {
         headers: { "content-type": "text/event-stream" },
       });
-    expect((await hear(fromAnthropic(request(cut)))).at(-1)).toEqual([
-      "Error",
-      "the model's server broke off in the middle of the answer",
-      "LLM_ERROR",
-    ]);
+    expect((await hear(fromAnthropic(request(cut)))).at(-1)).toEqual(end);
   });
 
   it.each(["create", "stream"] as const)(

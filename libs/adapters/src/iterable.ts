@@ -27,7 +27,7 @@ export function fromIterable(
   options: AdapterOptions = {},
 ): AsyncGenerator<ChunkDraft, void, undefined> {
   const settings = { ...options, defaultSource: "iterable", failureOf: sourceError };
-  return adapt(source, settings, (chunks) => new ItemMapping(chunks));
+  return adapt(source, settings, ({ chunks }) => new ItemMapping(chunks));
 }
 
 function sourceError(error: unknown): SourceFailure {
@@ -56,32 +56,31 @@ class ItemMapping implements Mapping<StreamItem> {
   }
 
   *take(item: StreamItem): Generator<ChunkDraft> {
-    if (typeof item === "string") yield* this.#text(item);
-    else if (item instanceof Uint8Array) yield* this.#text(this.#decoder.decode(item, { stream: true }));
-    else if (isChunk(item)) yield this.#chunk(item);
+    if (typeof item === "string") yield* this.#chunks.text(item);
+    else if (item instanceof Uint8Array)
+      yield* this.#chunks.text(this.#decoder.decode(item, { stream: true }));
+    else if (isChunk(item)) yield* this.#chunk("chunk_type" in item ? item : { chunk_type: item });
     else yield* this.#json(item);
   }
 
   *finish(): Generator<ChunkDraft> {
-    yield* this.#text(this.#decoder.decode());
-    yield this.#chunks.complete();
-  }
-
-  *#text(content: string): Generator<ChunkDraft> {
-    if (content !== "") yield this.#chunks.text(content);
+    yield* this.#chunks.text(this.#decoder.decode());
+    yield* this.#chunks.complete();
   }
 
   *#json(item: Exclude<StreamItem, string | Uint8Array>): Generator<ChunkDraft> {
-    const parts = splitJson(jsonOf(item), `json_${this.#parted + 1}`);
-    if (parts === null) return yield this.#chunks.json(item as JsonValue);
-    this.#parted++;
-    for (const part of parts) yield this.#chunks.event(JSON_PART, part);
+    const json = jsonOf(item);
+    const parts = splitJson(json, `json_${this.#parted + 1}`);
+    // As JSON has it: without `undefined`, with dates as text and NaN as null.
+    if (parts === null) yield this.#chunks.json(JSON.parse(json) as JsonValue);
+    else this.#parted++;
+    for (const part of parts ?? []) yield this.#chunks.event(JSON_PART, part);
   }
 
-  #chunk(chunk: ChunkType | ChunkDraft): ChunkDraft {
-    const draft = "chunk_type" in chunk ? chunk : { chunk_type: chunk };
+  *#chunk(draft: ChunkDraft): Generator<ChunkDraft> {
     this.isEnded = endStatusOf(draft.chunk_type) !== null;
-    return { ...draft, metadata: { ...this.#chunks.metadata, ...draft.metadata } };
+    if (this.isEnded) yield* this.#chunks.rest();
+    yield { ...draft, metadata: { ...this.#chunks.metadata, ...draft.metadata } };
   }
 }
 

@@ -1,138 +1,222 @@
 import type { ChunkDraft } from "@sluice/core";
-import { usageOf, type AnswerChunks, type TokenUsage } from "./answer-chunks.ts";
-import { isText, recordOf, toJson } from "./json-value.ts";
-import { ToolCalls } from "./tool-calls.ts";
+import type { Answer } from "./answer.ts";
+import { contentParts, textOf, type ContentPart } from "./content-parts.ts";
+import { readFinishReason } from "./finish-reason.ts";
+import { firstText, isText, listOf, recordOf, saysSomething, toJson } from "./json-value.ts";
+import { sumOf, usageOf, type TokenUsage } from "./token-usage.ts";
+import { ToldTexts } from "./told-texts.ts";
+
+type Told = Record<string, unknown>;
+
+/** Who speaks: a model in pieces, a model that doesn't stream, or a node, of which nobody knows where it has it from. */
+export type Speaker = "pieces" | "model" | "node";
+
+/** What was said in one go. */
+interface Run {
+  text: string;
+  speaker: Speaker;
+  /** Where in the graph it was said: the path of the node that runs; empty: not known. */
+  place: string;
+  /** Where a whole message has repeated it. */
+  readonly repeatedAt: Set<string>;
+}
 
 /**
  * Reads what models say in LangChain's messages, of as many runs of models as an agent needs. Messages are read by their
  * members, as they come from any version of the library, and over the network from LangGraph's server.
  */
 export class MessageReader {
-  readonly #chunks: AnswerChunks;
-  readonly #toolCalls: ToolCalls;
+  readonly #answer: Answer;
+  readonly #texts = new ToldTexts();
+  readonly #thoughts = new ToldTexts();
+  readonly #runs = new Map<string, Run>();
+  readonly #citations = new Set<string>();
 
-  constructor(chunks: AnswerChunks) {
-    this.#chunks = chunks;
-    this.#toolCalls = new ToolCalls(chunks);
+  constructor(answer: Answer) {
+    this.#answer = answer;
   }
 
   /** @param run tells one model's answer from another's, which may come between its pieces */
-  *piece(run: string, message: unknown): Generator<ChunkDraft> {
-    const { content, tool_call_chunks: calls, additional_kwargs } = recordOf(message);
-    const { reasoning_content: reasoning } = recordOf(additional_kwargs);
-    if (isText(reasoning)) yield this.#chunks.reasoning(reasoning);
-    if (isText(content)) yield this.#chunks.text(content);
-    for (const block of Array.isArray(content) ? content : []) yield* this.#block(recordOf(block));
-    for (const call of Array.isArray(calls) ? calls : []) yield* this.#toolCallPiece(run, recordOf(call));
+  *piece(run: string, message: unknown, place = ""): Generator<ChunkDraft> {
+    const told = recordOf(message);
+    yield* this.#content(this.#runOf(run, "pieces", place), run, told, false);
+    for (const call of listOf(told["tool_call_chunks"]).map(recordOf)) {
+      const { index, id, name, args } = call;
+      yield* this.#answer.toolCalls.piece(run, { ids: [id], index, name, args });
+    }
   }
 
-  /** The answer of a model that doesn't stream. */
-  *whole(run: string, message: unknown): Generator<ChunkDraft> {
-    yield* this.piece(run, { ...recordOf(message), tool_call_chunks: [] });
-    const { tool_calls: calls } = recordOf(message);
-    for (const call of Array.isArray(calls) ? calls : []) {
-      const { id, name, args } = recordOf(call);
-      const key = `${run}.${String(id)}`;
-      yield this.#toolCalls.start(key, this.#idOf(id), String(name));
-      yield* this.#toolCalls.complete(key, toJson(args));
+  /** A message that a model, or a node, gives as a whole: what of it was told in pieces is not told again. */
+  *whole(run: string, message: unknown, speaker: Speaker = "model", place = ""): Generator<ChunkDraft> {
+    const told = recordOf(message);
+    const isNew = !this.#runs.has(run);
+    yield* this.#content(this.#runOf(run, speaker, place), run, told, !isNew);
+    for (const call of listOf(told["tool_calls"]).map(recordOf)) {
+      const { id, name, args } = call;
+      yield* this.#answer.toolCalls.whole(run, { ids: [id], name, args: args ?? {} });
+    }
+    for (const call of listOf(told["invalid_tool_calls"]).map(recordOf)) {
+      const { id, name, args } = call;
+      yield* this.#answer.toolCalls.whole(run, {
+        ids: [id],
+        name: name ?? "invalid",
+        text: firstText(args) ?? "",
+      });
     }
   }
 
   /** After a run's last piece: completes its tool calls, adds up what it cost. */
   *end(run: string, message: unknown): Generator<ChunkDraft> {
-    yield* this.#toolCalls.completeAll(`${run}.`);
+    yield* this.#answer.toolCalls.completeAll(run);
     this.count(message);
   }
 
   /** After the last piece of the run that made this call, as whoever answers it has all of it. */
-  endCaller(callId: unknown): ChunkDraft[] {
-    const key = isText(callId) ? this.#toolCalls.openKey(callId) : undefined;
-    return key === undefined ? [] : this.#toolCalls.completeAll(key.slice(0, key.lastIndexOf(".") + 1));
+  *endCaller(callId: unknown): Generator<ChunkDraft> {
+    const run = this.#answer.toolCalls.scopeOf(callId);
+    if (run !== null) yield* this.#answer.toolCalls.completeAll(run);
   }
 
-  endAll(): ChunkDraft[] {
-    return this.#toolCalls.completeAll();
+  isKnown(run: string): boolean {
+    return this.#runs.has(run);
   }
 
-  /** It has its calls ready-made; in pieces they come as `tool_call_chunks`. */
-  isWhole(message: unknown): boolean {
-    const { tool_calls: calls, tool_call_chunks: pieces } = recordOf(message);
-    return Array.isArray(calls) && calls.length > 0 && !(Array.isArray(pieces) && pieces.length > 0);
+  /**
+   * Rule 6: whether a node's message only repeats what a model has told there: a node that asks a model and returns its
+   * text. Each run is repeated once at a place, so that two answers of equal text are two.
+   */
+  repeats(message: unknown, place: string): boolean {
+    const { content, tool_calls } = recordOf(message);
+    const text = textOf(content).trim();
+    const ids = listOf(tool_calls).map((call) => recordOf(call)["id"]);
+    const areTold = ids.every((id) => this.#answer.toolCalls.idOf(id) !== null);
+    if (!areTold || text === "") return areTold && ids.length > 0;
+    const run = [...this.#runs.values()].find(
+      (known) =>
+        known.speaker !== "node" &&
+        known.text.trim() === text &&
+        !known.repeatedAt.has(place) &&
+        isWithin(known.place, place),
+    );
+    run?.repeatedAt.add(place);
+    return run !== undefined;
   }
 
   /** Its run has said all but, maybe, what it cost. */
   isLast(message: unknown): boolean {
-    return isText(finishReasonOf(message));
+    return finishReasonOf(message) !== null;
   }
 
+  /** @throws SourceFailure where its finish reason means that the model failed */
   count(message: unknown): void {
     const { usage_metadata, response_metadata } = recordOf(message);
     const facts = recordOf(response_metadata);
-    const model = facts["model_name"] ?? facts["model"];
-    const reason = finishReasonOf(message);
-    if (isText(model)) this.#chunks.model = model;
-    if (isText(reason)) this.#chunks.finishReason = reason;
+    const { chunks } = this.#answer;
+    chunks.model = firstText(facts["model_name"], facts["model"], facts["model_id"]) ?? chunks.model;
+    chunks.finishReason = finishReasonOf(message) ?? chunks.finishReason;
     const usage = tokenUsageOf(recordOf(usage_metadata));
-    if (usage !== null) this.#chunks.usage = sumOf(this.#chunks.usage, usage);
+    if (usage !== null) chunks.usage = sumOf(chunks.usage, usage);
   }
 
   toolMessage(message: unknown): ChunkDraft {
     const { tool_call_id: id, name, content, status } = recordOf(message);
-    return this.#chunks.toolResult({
-      toolCallId: isText(id) ? id : "",
-      name: isText(name) ? name : null,
+    return this.#answer.chunks.toolResult({
+      toolCallId: this.#answer.toolCalls.idOf(id) ?? firstText(id) ?? "",
+      name: firstText(name),
       result: content ?? message,
       isError: status === "error",
     });
   }
 
-  *#block(block: Record<string, unknown>): Generator<ChunkDraft> {
-    const { type, text, reasoning, thinking } = block;
-    if (type === "text" && isText(text)) yield this.#chunks.text(text);
-    const thought = type === "reasoning" ? reasoning : type === "thinking" ? thinking : undefined;
-    if (isText(thought)) yield this.#chunks.reasoning(thought);
-  }
-
-  /** Providers that send each call whole give it no index. */
-  *#toolCallPiece(run: string, call: Record<string, unknown>): Generator<ChunkDraft> {
-    const { index, id, name, args } = call;
-    const key = `${run}.${isText(index) || typeof index === "number" ? index : isText(id) ? id : 0}`;
-    if (this.#toolCalls.openId(key) === undefined) {
-      yield this.#toolCalls.start(key, this.#idOf(id), isText(name) ? name : "");
+  /** @param isRepeat a whole message after its pieces */
+  *#content(known: Run, run: string, message: Told, isRepeat: boolean): Generator<ChunkDraft> {
+    const { content, additional_kwargs } = message;
+    const parts = [...contentParts(content)];
+    const { reasoning_content, reasoning } = recordOf(additional_kwargs);
+    // Some say the same in both places.
+    const thought = parts.some(({ kind }) => kind === "reasoning")
+      ? ""
+      : textOf(reasoning_content ?? reasoning);
+    if (isRepeat) {
+      const whole = textIn(parts, "reasoning") || thought;
+      yield* this.#answer.chunks.reasoning(this.#thoughts.restOf([run], whole));
+      const text = textIn(parts, "text");
+      yield* this.#answer.chunks.text(this.#texts.restOf([run], text));
+      if (text.length > known.text.length) known.text = text;
+    } else {
+      yield* this.#thought(run, thought);
     }
-    yield* this.#toolCalls.delta(key, isText(args) ? args : "");
+    for (const part of parts) yield* this.#part(run, known, part, isRepeat);
   }
 
-  #idOf(id: unknown): string {
-    return isText(id) ? id : `call_${this.#toolCalls.count}`;
+  *#part(run: string, known: Run, part: ContentPart, isRepeat: boolean): Generator<ChunkDraft> {
+    const { chunks } = this.#answer;
+    // Calls come in members of their own, too.
+    if (part.kind === "tool") return;
+    if (part.kind === "reasoning") {
+      if (!isRepeat) yield* this.#thought(run, part.text);
+    } else if (part.kind === "text") {
+      if (isRepeat) return;
+      known.text += part.text;
+      this.#texts.add([run], part.text);
+      yield* chunks.text(part.text);
+    } else if (part.kind === "citation") {
+      const key = `${run} ${JSON.stringify(part.citation)}`;
+      if (this.#citations.has(key) || !saysSomething(part.citation)) return;
+      this.#citations.add(key);
+      yield* chunks.content(part);
+    } else {
+      const key = `${run} ${JSON.stringify(toJson(part))}`;
+      if (isRepeat && this.#citations.has(key)) return;
+      this.#citations.add(key);
+      yield* chunks.content(part);
+    }
+  }
+
+  *#thought(run: string, text: string): Generator<ChunkDraft> {
+    if (text === "") return;
+    this.#thoughts.add([run], text);
+    yield* this.#answer.chunks.reasoning(text);
+  }
+
+  #runOf(run: string, speaker: Speaker, place: string): Run {
+    let known = this.#runs.get(run);
+    if (known === undefined) {
+      known = { text: "", speaker, place, repeatedAt: new Set() };
+      this.#runs.set(run, known);
+    }
+    return known;
   }
 }
 
-function finishReasonOf(message: unknown): unknown {
-  const { finish_reason, stop_reason } = recordOf(recordOf(message)["response_metadata"]);
-  return finish_reason ?? stop_reason;
+/** A graph that runs within a node has the node's path before its own. */
+function isWithin(inner: string, outer: string): boolean {
+  return inner === "" || outer === "" || inner === outer || inner.startsWith(`${outer}|`);
 }
 
-function tokenUsageOf(usage: Record<string, unknown>): TokenUsage | null {
-  const number = (value: unknown): number | null => (typeof value === "number" ? value : null);
+function textIn(parts: readonly ContentPart[], kind: "text" | "reasoning"): string {
+  return parts.map((part) => (part.kind === kind ? part.text : "")).join("");
+}
+
+/** @throws SourceFailure where it means that the model failed */
+function finishReasonOf(message: unknown): string | null {
+  const facts = recordOf(recordOf(message)["response_metadata"]);
+  const stop = recordOf(facts["messageStop"])["stopReason"];
+  const reasons = [
+    facts["finish_reason"],
+    facts["stop_reason"],
+    facts["finishReason"],
+    facts["done_reason"],
+    stop,
+  ];
+  return reasons.map(readFinishReason).find((reason) => isText(reason)) ?? null;
+}
+
+function tokenUsageOf(usage: Told): TokenUsage | null {
   return usageOf({
-    input: number(usage["input_tokens"]),
-    output: number(usage["output_tokens"]),
-    cached: number(recordOf(usage["input_token_details"])["cache_read"]),
-    reasoning: number(recordOf(usage["output_token_details"])["reasoning"]),
+    input: usage["input_tokens"],
+    output: usage["output_tokens"],
+    cached: recordOf(usage["input_token_details"])["cache_read"],
+    reasoning: recordOf(usage["output_token_details"])["reasoning"],
   });
-}
-
-function sumOf(one: TokenUsage | null, other: TokenUsage): TokenUsage {
-  if (one === null) return other;
-  const sum = (key: "cached_input_tokens" | "reasoning_tokens"): number | undefined =>
-    one[key] === undefined ? other[key] : one[key] + (other[key] ?? 0);
-  const [cached, reasoning] = [sum("cached_input_tokens"), sum("reasoning_tokens")];
-  return {
-    input_tokens: one.input_tokens + other.input_tokens,
-    output_tokens: one.output_tokens + other.output_tokens,
-    total_tokens: one.total_tokens + other.total_tokens,
-    ...(cached !== undefined && { cached_input_tokens: cached }),
-    ...(reasoning !== undefined && { reasoning_tokens: reasoning }),
-  };
 }

@@ -1,10 +1,11 @@
 import type { StreamEvent } from "@langchain/core/types/stream";
 import type { ChunkDraft } from "@sluice/core";
 import { adapt, type AdapterOptions, type Mapping } from "./adapt.ts";
-import type { AnswerChunks } from "./answer-chunks.ts";
-import { isText, recordOf, toJson } from "./json-value.ts";
+import type { Answer } from "./answer.ts";
+import { firstText, isText, listOf, recordOf, toJson } from "./json-value.ts";
 import { MessageReader } from "./langchain-message.ts";
 import type { Source } from "./read-source.ts";
+import { brokenOff } from "./source-failure.ts";
 
 export type { AdapterOptions } from "./adapt.ts";
 
@@ -17,71 +18,92 @@ export function fromLangChainEvents(
   options: AdapterOptions = {},
 ): AsyncGenerator<ChunkDraft, void, undefined> {
   const settings = { ...options, defaultSource: "langchain", what: "chain" };
-  return adapt(events, settings, (chunks) => new EventMapping(chunks, options.onError));
+  return adapt(events, settings, (answer) => new EventMapping(answer, options.onError));
 }
 
 class EventMapping implements Mapping<StreamEvent> {
-  readonly #chunks: AnswerChunks;
+  readonly #answer: Answer;
   readonly #messages: MessageReader;
   readonly #onError: (error: unknown) => void;
-  /** Runs of models that have said something; each leaves at its end. */
-  readonly #streaming = new Set<string>();
+  /** Runs of models that have begun; each leaves at its end. */
+  readonly #running = new Set<string>();
+  /** Runs of completion models that have said something in pieces. */
+  readonly #saidText = new Set<string>();
 
-  constructor(chunks: AnswerChunks, onError: (error: unknown) => void = () => undefined) {
-    this.#chunks = chunks;
-    this.#messages = new MessageReader(chunks);
+  constructor(answer: Answer, onError: (error: unknown) => void = () => undefined) {
+    this.#answer = answer;
+    this.#messages = new MessageReader(answer);
     this.#onError = onError;
   }
 
-  take(event: StreamEvent): Iterable<ChunkDraft> {
-    const { run_id: run, name, data } = event;
-    switch (event.event) {
+  *take(item: StreamEvent): Generator<ChunkDraft> {
+    const event = recordOf(item);
+    const data = recordOf(event["data"]);
+    const [run, name] = [firstText(event["run_id"]) ?? "", firstText(event["name"]) ?? ""];
+    const { chunks } = this.#answer;
+    switch (event["event"]) {
+      case "on_chat_model_start":
+      case "on_llm_start":
+        this.#running.add(run);
+        break;
       case "on_chat_model_stream":
-        this.#streaming.add(run);
-        return this.#messages.piece(run, data.chunk);
+        this.#running.add(run);
+        yield* this.#messages.piece(run, data["chunk"]);
+        break;
       case "on_chat_model_end":
-        return this.#modelEnd(run, data.output);
+        this.#running.delete(run);
+        yield* this.#messages.whole(run, data["output"]);
+        yield* this.#messages.end(run, data["output"]);
+        break;
       case "on_llm_stream":
-        return this.#completionText(recordOf(data.chunk)["text"]);
+        this.#saidText.add(run);
+        yield* chunks.text(firstText(recordOf(data["chunk"])["text"]) ?? "");
+        break;
+      case "on_llm_end":
+        this.#running.delete(run);
+        if (!this.#saidText.delete(run)) yield* chunks.text(completionText(data["output"]));
+        break;
       case "on_tool_end":
-        return [this.#toolResult(event)];
+        yield this.#toolResult(run, name, data["output"]);
+        break;
       case "on_tool_error":
         // What a tool throws is written for its developers.
-        this.#onError(data.error);
-        return [this.#chunks.toolResult({ toolCallId: run, name, result: "the tool failed", isError: true })];
+        this.#onError(data["error"]);
+        yield chunks.toolResult({ toolCallId: run, name, result: "the tool failed", isError: true });
+        break;
       case "on_custom_event":
-        return [this.#chunks.event(name, toJson(data))];
+        yield chunks.event(name, toJson(event["data"]));
+        break;
       case "on_chain_start":
-        return isNode(event) ? [this.#chunks.event("node_started", { node: name })] : [];
+        if (isNode(event)) yield chunks.event("node_started", { node: name });
+        break;
       case "on_chain_end":
-        return isNode(event) ? [this.#chunks.event("node_completed", { node: name })] : [];
+        if (isNode(event)) yield chunks.event("node_completed", { node: name });
+        break;
       default:
-        return [];
     }
   }
 
+  /** The chain is over, and so is each model that it has asked. */
   *finish(): Generator<ChunkDraft> {
-    yield this.#chunks.complete();
-  }
-
-  *#modelEnd(run: string, message: unknown): Generator<ChunkDraft> {
-    if (!this.#streaming.delete(run)) yield* this.#messages.whole(run, message);
-    yield* this.#messages.end(run, message);
-  }
-
-  #completionText(text: unknown): ChunkDraft[] {
-    return isText(text) ? [this.#chunks.text(text)] : [];
+    if (this.#running.size > 0) throw brokenOff();
+    yield* this.#answer.complete();
   }
 
   /** A tool that a model called answers with a message that names the call; one that a chain calls, with anything. */
-  #toolResult({ run_id: run, name, data }: StreamEvent): ChunkDraft {
-    const output: unknown = data.output;
+  #toolResult(run: string, name: string, output: unknown): ChunkDraft {
     if (isText(recordOf(output)["tool_call_id"])) return this.#messages.toolMessage(output);
-    return this.#chunks.toolResult({ toolCallId: run, name, result: output });
+    return this.#answer.chunks.toolResult({ toolCallId: run, name, result: output });
   }
 }
 
+/** What a completion model says that doesn't stream. */
+function completionText(output: unknown): string {
+  const [generation] = listOf(recordOf(output)["generations"]).flat();
+  return firstText(recordOf(generation)["text"]) ?? "";
+}
+
 /** LangGraph runs a node as a chain with the node's name; what runs within it only carries the name along. `__start__` is its own. */
-function isNode({ name, metadata }: StreamEvent): boolean {
-  return name === recordOf(metadata)["langgraph_node"] && !name.startsWith("__");
+function isNode({ name, metadata }: Record<string, unknown>): boolean {
+  return isText(name) && name === recordOf(metadata)["langgraph_node"] && !name.startsWith("__");
 }

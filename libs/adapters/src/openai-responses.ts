@@ -1,11 +1,15 @@
 import type { ChunkDraft } from "@sluice/core";
-import type { Response, ResponseOutputItem, ResponseStreamEvent } from "openai/resources/responses/responses";
+import type { ResponseStreamEvent } from "openai/resources/responses/responses";
 import { adapt, type AdapterOptions, type Mapping } from "./adapt.ts";
-import { usageOf, type AnswerChunks } from "./answer-chunks.ts";
-import { recordOf, toJson } from "./json-value.ts";
+import { scopeOf, type Answer } from "./answer.ts";
+import { contentParts, textOf } from "./content-parts.ts";
+import { firstText, isText, listOf, recordOf, saysSomething, toJson } from "./json-value.ts";
 import type { Source } from "./read-source.ts";
-import { SourceFailure } from "./source-failure.ts";
-import { parseArguments, ToolCalls } from "./tool-calls.ts";
+import { reportIn, reportOf } from "./server-report.ts";
+import { brokenOff, serverFailure } from "./source-failure.ts";
+import { openAiUsage } from "./token-usage.ts";
+import { ToldTexts } from "./told-texts.ts";
+import type { CallPiece } from "./call-record.ts";
 
 export type { AdapterOptions } from "./adapt.ts";
 
@@ -14,120 +18,252 @@ export function fromOpenAiResponses(
   stream: Source<ResponseStreamEvent>,
   options: AdapterOptions = {},
 ): AsyncGenerator<ChunkDraft, void, undefined> {
-  return adapt(stream, { ...options, defaultSource: "openai" }, (chunks) => new ResponseMapping(chunks));
+  const settings = { ...options, defaultSource: "openai" };
+  return adapt<unknown>(stream, settings, (answer) => new ResponseMapping(answer));
 }
 
+type Told = Record<string, unknown>;
+
+const SCOPE = scopeOf(0);
+
 /** Members of a tool's item that its call has told already. */
-const TOLD_BY_CALL = ["id", "type", "status", "call_id", "name", "arguments", "input", "code"];
+const TOLD_BY_CALL = new Set(["id", "type", "status", "call_id", "name", "arguments", "input", "code"]);
 
-class ResponseMapping implements Mapping<ResponseStreamEvent> {
-  readonly #chunks: AnswerChunks;
-  readonly #toolCalls: ToolCalls;
+/** Tools that the server runs itself, so that their items have the results. */
+const RUN_BY_SERVER = /^(web_search|file_search|code_interpreter|mcp|image_generation)_call$/;
 
-  constructor(chunks: AnswerChunks) {
-    this.#chunks = chunks;
-    this.#toolCalls = new ToolCalls(chunks);
+/** Events that only say that something is in progress, or repeat what others tell. */
+const PROGRESS =
+  /\.(created|queued|in_progress|searching|generating|interpreting|completed|done|added|partial_image|failed)$|^(ping|keepalive|keep-alive|heartbeat)$|^codex\./;
+
+const CALL_DELTA =
+  /\.(function_call_arguments|mcp_call_arguments|custom_tool_call_input|code_interpreter_call_code)\.delta$/;
+const CALL_DONE =
+  /\.(function_call_arguments|mcp_call_arguments|custom_tool_call_input|code_interpreter_call_code)\.done$/;
+
+const TEXT_KINDS = ["text", "refusal", "reasoning"] as const;
+type TextKind = (typeof TEXT_KINDS)[number];
+
+/** Events that have text, and what it is. */
+const TEXT_EVENTS: readonly (readonly [RegExp, TextKind])[] = [
+  [/\.(output_text|audio\.transcript|output_audio_transcript)\.(delta|done)$/, "text"],
+  [/\.refusal\.(delta|done)$/, "refusal"],
+  [/\.(reasoning|reasoning_text|reasoning_summary|reasoning_summary_text)\.(delta|done)$/, "reasoning"],
+];
+
+class ResponseMapping implements Mapping<unknown> {
+  readonly #answer: Answer;
+  readonly #told = new ToldTexts();
+  readonly #citations = new Set<string>();
+  /** Results and files of these items were told. */
+  readonly #itemsDone = new Set<string>();
+
+  constructor(answer: Answer) {
+    this.#answer = answer;
   }
 
-  get isWhole(): boolean {
-    return this.#chunks.finishReason !== null;
+  *take(item: unknown): Generator<ChunkDraft> {
+    const event = recordOf(item);
+    const report = reportIn(item);
+    if (report !== null) throw serverFailure(report);
+    for (const chunk of this.#event(event)) {
+      this.#answer.see(0, true);
+      yield chunk;
+    }
+    if (isText(event["type"])) this.#end(event["type"], recordOf(event["response"]));
+    yield* this.#finish(event);
   }
 
-  take(event: ResponseStreamEvent): Iterable<ChunkDraft> {
-    switch (event.type) {
-      case "response.output_text.delta":
-        return [this.#chunks.text(event.delta)];
-      case "response.refusal.delta":
-        return [this.#chunks.refusal(event.delta)];
-      case "response.reasoning_text.delta":
-      case "response.reasoning_summary_text.delta":
-        return [this.#chunks.reasoning(event.delta)];
-      case "response.output_text.annotation.added":
-        return [this.#chunks.event("citation", { citation: toJson(event.annotation) })];
-      case "response.function_call_arguments.delta":
-      case "response.mcp_call_arguments.delta":
-      case "response.custom_tool_call_input.delta":
-      case "response.code_interpreter_call_code.delta":
-        return this.#toolCalls.delta(event.item_id, event.delta);
-      case "response.output_item.added":
-        return this.#itemAdded(event.item);
-      case "response.output_item.done":
-        return this.#itemDone(event.item);
-      case "response.completed":
-      case "response.incomplete":
-        this.#ended(event.response);
-        return [];
-      case "response.failed":
-        throw reported(event.response.error?.code, event.response.error?.message);
-      case "error":
-        throw reported(event.code, event.message);
-      default:
-        return [];
+  finish(): Iterable<ChunkDraft> {
+    return this.#answer.end();
+  }
+
+  *#event(event: Told): Generator<ChunkDraft> {
+    const type = firstText(event["type"]) ?? "";
+    const { toolCalls, chunks } = this.#answer;
+    const ids = [event["item_id"], event["call_id"]];
+    const index = event["output_index"];
+    const [, kind] = TEXT_EVENTS.find(([pattern]) => pattern.test(type)) ?? [];
+    if (kind !== undefined) yield* this.#text(kind, event);
+    else if (CALL_DELTA.test(type)) yield* toolCalls.piece(SCOPE, { ids, index, args: event["delta"] });
+    else if (CALL_DONE.test(type)) yield* this.#callDone({ ids, index, name: event["name"] }, event);
+    else if (type.endsWith(".annotation.added")) yield* this.#citation(event["annotation"]);
+    else if (type === "response.output_item.added") yield* this.#itemAdded(recordOf(event["item"]), index);
+    else if (type === "response.output_item.done") yield* this.#itemDone(recordOf(event["item"]), index);
+    else if (!PROGRESS.test(type) && !isEnd(type) && saysSomething(event)) {
+      yield chunks.unknown(type === "" ? "event" : type, event);
     }
   }
 
-  *finish(): Generator<ChunkDraft> {
-    if (!this.isWhole) {
-      throw new SourceFailure("LLM_ERROR", "the model's server broke off in the middle of the answer");
-    }
-    yield this.#chunks.complete();
+  /** Servers that don't stream tell it only when it is done; those that do tell the whole once more. */
+  *#text(kind: TextKind, event: Told): Generator<ChunkDraft> {
+    const { item_id, output_index, content_index, summary_index } = event;
+    const names = namesOf(kind, item_id, output_index, content_index ?? summary_index);
+    const delta = textOf(event["delta"]);
+    if (delta !== "") this.#told.add(names, delta);
+    const whole = delta === "" ? textOf(event["text"] ?? event["refusal"] ?? event["transcript"]) : "";
+    yield* this.#answer.chunks.content({ kind, text: delta + this.#told.restOf(names, whole) });
   }
 
-  *#itemAdded(item: ResponseOutputItem): Generator<ChunkDraft> {
+  *#callDone(piece: CallPiece, event: Told): Generator<ChunkDraft> {
+    yield* this.#answer.toolCalls.presume(SCOPE, { ...piece, ...argumentsOf(event) });
+  }
+
+  *#itemAdded(item: Told, index: unknown): Generator<ChunkDraft> {
+    for (const kind of TEXT_KINDS) this.#told.forget(namesOf(kind, null, index, 0)[1] ?? "");
     if (!isToolCall(item)) return;
-    const { name } = recordOf(item);
-    yield this.#toolCalls.start(item.id ?? "", callIdOf(item), typeof name === "string" ? name : item.type);
+    yield* this.#answer.toolCalls.piece(SCOPE, { ids: idsOf(item), index, name: nameOf(item) });
+  }
+
+  /** @param claimed where the item stands in the whole response */
+  *#itemDone(item: Told, index: unknown, claimed?: Set<object>): Generator<ChunkDraft> {
+    const { chunks, toolCalls } = this.#answer;
+    const type = String(item["type"]);
+    if (isToolCall(item)) {
+      yield* toolCalls.whole(SCOPE, { ids: idsOf(item), index, name: nameOf(item), ...argumentsOf(item) });
+    } else if (type === "message") yield* this.#message(item, index, claimed);
+    else if (type === "reasoning") yield* this.#reasoning(item, index, claimed);
+    const key = firstText(item["id"], item["call_id"]) ?? `${type} ${String(index)}`;
+    if (this.#itemsDone.has(key)) return;
+    this.#itemsDone.add(key);
+    if (type === "image_generation_call") {
+      if (isText(item["result"])) yield* chunks.file(mediaTypeOf(item), item["result"], key);
+    } else if (RUN_BY_SERVER.test(type)) yield this.#resultOf(item);
+    else if (type.endsWith("_output")) {
+      yield chunks.toolResult({
+        toolCallId: toolCalls.idOf(item["call_id"]) ?? firstText(item["call_id"]) ?? "",
+        name: toolCalls.nameOf(item["call_id"]),
+        result: item["output"],
+      });
+    } else if (!isToolCall(item) && type !== "message" && type !== "reasoning" && saysSomething(item)) {
+      yield chunks.unknown(type, item);
+    }
   }
 
   /** Tools that OpenAI runs itself have their results in the item of the call. */
-  *#itemDone(item: ResponseOutputItem): Generator<ChunkDraft> {
-    if (!isToolCall(item)) return;
-    const { arguments: args, input, code } = recordOf(item);
-    const known = typeof args === "string" ? parseArguments(args) : toJson(input ?? code ?? {});
-    const name = this.#toolCalls.openName(item.id ?? "");
-    yield* this.#toolCalls.complete(item.id ?? "", known);
-    if (item.type === "image_generation_call") {
-      if (item.result !== null) yield* this.#chunks.file(item.id, "image/png", item.result);
-    } else if (item.type !== "function_call" && item.type !== "custom_tool_call") {
-      const told = Object.entries(item).filter(([key]) => !TOLD_BY_CALL.includes(key));
-      const isError = "error" in item && (item.error ?? null) !== null;
-      yield this.#chunks.toolResult({
-        toolCallId: callIdOf(item),
-        name,
-        result: Object.fromEntries(told),
-        isError,
-      });
+  #resultOf(item: Told): ChunkDraft {
+    const { toolCalls, chunks } = this.#answer;
+    const ids = idsOf(item);
+    const told = Object.entries(item).filter(([member]) => !TOLD_BY_CALL.has(member));
+    return chunks.toolResult({
+      toolCallId: toolCalls.idOf(...ids) ?? firstText(...ids) ?? "",
+      name: toolCalls.nameOf(...ids) ?? nameOf(item),
+      result: Object.fromEntries(told),
+      isError: saysSomething(item["error"]),
+    });
+  }
+
+  *#message(item: Told, index: unknown, claimed?: Set<object>): Generator<ChunkDraft> {
+    for (const [place, block] of listOf(item["content"]).entries()) {
+      for (const part of contentParts(block)) {
+        if (part.kind === "citation") yield* this.#citation(part.citation);
+        else if (part.kind === "text" || part.kind === "refusal") {
+          const names = namesOf(part.kind, item["id"], index, place);
+          yield* this.#restOf(part.kind, names, part.text, claimed);
+        } else if (part.kind !== "tool") yield* this.#answer.chunks.content(part);
+      }
     }
   }
 
-  #ended({ model, usage, status, incomplete_details }: Response): void {
-    this.#chunks.model = model;
-    this.#chunks.finishReason = incomplete_details?.reason ?? status ?? "completed";
-    this.#chunks.usage = usageOf({
-      input: usage?.input_tokens,
-      output: usage?.output_tokens,
-      cached: usage?.input_tokens_details?.cached_tokens,
-      reasoning: usage?.output_tokens_details?.reasoning_tokens,
-    });
+  *#reasoning(item: Told, index: unknown, claimed?: Set<object>): Generator<ChunkDraft> {
+    for (const list of [item["summary"], item["content"]]) {
+      for (const [place, block] of listOf(list).entries()) {
+        yield* this.#restOf(
+          "reasoning",
+          namesOf("reasoning", item["id"], index, place),
+          textOf(block),
+          claimed,
+        );
+      }
+    }
+  }
+
+  *#restOf(
+    kind: TextKind,
+    names: (string | null)[],
+    whole: string,
+    claimed: Set<object> | undefined,
+  ): Generator<ChunkDraft> {
+    yield* this.#answer.chunks.content({ kind, text: this.#told.restOf(names, whole, claimed) });
+  }
+
+  *#citation(annotation: unknown): Generator<ChunkDraft> {
+    const citation = toJson(annotation);
+    const key = JSON.stringify(citation);
+    if (!saysSomething(citation) || this.#citations.has(key)) return;
+    this.#citations.add(key);
+    yield this.#answer.chunks.event("citation", { citation });
+  }
+
+  /** @throws SourceFailure where the response has failed */
+  #end(type: string, response: Told): void {
+    const { error, status } = response;
+    if (type === "response.failed" || type === "response.cancelled" || saysSomething(error)) {
+      const said = saysSomething(error)
+        ? { error }
+        : { error: { message: `the response is ${firstText(status) ?? "failed"}` } };
+      throw serverFailure({ ...reportOf(said), said: saysSomething(error) ? error : response });
+    }
+  }
+
+  *#finish(event: Told): Generator<ChunkDraft> {
+    const response = recordOf(event["response"]);
+    this.#answer.named(response["model"]);
+    this.#answer.costs(openAiUsage(response["usage"]));
+    const type = String(event["type"]);
+    if (!isEnd(type)) return;
+    // What no event of its own has told; after those it is told already.
+    const claimed = new Set<object>();
+    for (const [index, item] of listOf(response["output"]).entries()) {
+      yield* this.#itemDone(recordOf(item), index, claimed);
+    }
+    this.#answer.see(0, false);
+    const { reason } = recordOf(response["incomplete_details"]);
+    const fallback = type === "response.incomplete" ? "incomplete" : "completed";
+    const status = firstText(response["status"]) ?? fallback;
+    if (status === "in_progress" || status === "queued") throw brokenOff();
+    yield* this.#answer.finish(0, firstText(reason) ?? status);
   }
 }
 
-type ToolCallItem = Extract<ResponseOutputItem, { type: `${string}_call` }>;
-
-function isToolCall(item: ResponseOutputItem): item is ToolCallItem {
-  return item.type.endsWith("_call");
+/** By its item and by its place: either may be left out, or change. */
+function namesOf(kind: TextKind, item: unknown, index: unknown, part: unknown): (string | null)[] {
+  const place = typeof part === "number" ? part : 0;
+  return [
+    isText(item) ? `${kind} of ${item} ${place}` : null,
+    typeof index === "number" ? `${kind} at ${index} ${place}` : null,
+  ];
 }
 
-/** The id by which results refer to the call: the item's own where OpenAI runs the tool. */
-function callIdOf(item: ToolCallItem): string {
-  const { call_id: callId, id } = recordOf(item);
-  return typeof callId === "string" ? callId : String(id);
+function isEnd(type: string): boolean {
+  return /^response\.(completed|incomplete|done|failed|cancelled)$/.test(type);
 }
 
-function reported(code: string | null | undefined, message: string | undefined): SourceFailure {
-  return new SourceFailure(
-    code === "rate_limit_exceeded" ? "LLM_RATE_LIMITED" : "LLM_ERROR",
-    `the model's server reported: ${message ?? "an error"}`,
-    { data: { status: null, type: code ?? null } },
+function isToolCall(item: Told): boolean {
+  return String(item["type"]).endsWith("_call");
+}
+
+/** The id by which results refer to the call comes first: the item's own where OpenAI runs the tool. */
+function idsOf(item: Told): unknown[] {
+  return [item["call_id"], item["id"]];
+}
+
+function nameOf(item: Told): string | null {
+  return (
+    firstText(item["name"]) ??
+    (item["type"] === "function_call" || item["type"] === "custom_tool_call" ? null : firstText(item["type"]))
   );
+}
+
+/** Functions have JSON; the input of other tools is text; what the caller is to do stands in `action` or `operation`. */
+function argumentsOf(item: Told): Pick<CallPiece, "args" | "text"> {
+  const { arguments: args, input, code, action, operation } = item;
+  if (args !== undefined) return { args };
+  const text = input ?? code;
+  if (typeof text === "string") return { text };
+  return { args: text ?? (RUN_BY_SERVER.test(String(item["type"])) ? undefined : (action ?? operation)) };
+}
+
+function mediaTypeOf(item: Told): string {
+  return `image/${firstText(item["output_format"]) ?? "png"}`;
 }

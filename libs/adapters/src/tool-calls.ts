@@ -1,95 +1,217 @@
-import type { ChunkDraft, JsonValue } from "@sluice/core";
+import type { ChunkDraft } from "@sluice/core";
 import type { AnswerChunks } from "./answer-chunks.ts";
+import {
+  append,
+  beginsAnother,
+  hasWholeJson,
+  isObject,
+  isSame,
+  learn,
+  MAX_ARGUMENT_CHARACTERS,
+  parseArguments,
+  placeOf,
+  saysArguments,
+  tellsAnything,
+  wholeArguments,
+  type CallPiece,
+  type ToolCall,
+} from "./call-record.ts";
+import { isText, toJson } from "./json-value.ts";
 import { SourceFailure } from "./source-failure.ts";
 
-// Without these a model that never stops calling fills the heap. The deltas are all sent; only their sum is not kept.
+// Without this bound a model that never stops calling fills the heap.
 const MAX_CALLS = 1_024;
-const MAX_ARGUMENT_CHARACTERS = 256 * 1024;
 
-interface ToolCall {
-  id: string;
-  name: string;
-  /** Null once there are too many. */
-  argumentsJson: string | null;
-}
-
-/** The tool calls that a model is writing, and the Event chunks that tell of them: started, delta…, completed. */
+/**
+ * Rule 4: the tool calls that models are writing, and the Event chunks that tell of them: started, delta…, completed.
+ *
+ * Calls are records in the order of their creation. Ids and places are only aliases that a record learns:
+ * - a known id, then a known place, says which call a piece belongs to; a piece with neither goes on with the last one;
+ * - a name begins a call, but where it only repeats that of the call which is being written;
+ * - an id that changes without a name begins none.
+ * `tool_call_started` is told once the name is known, and `tool_call_completed` with the name and the whole arguments.
+ */
 export class ToolCalls {
   readonly #chunks: AnswerChunks;
-  /** By what the library calls them by while they are written. */
-  readonly #open = new Map<string, ToolCall>();
-  #started = 0;
+  readonly #calls: ToolCall[] = [];
+  readonly #idsTold = new Set<string>();
 
   constructor(chunks: AnswerChunks) {
     this.#chunks = chunks;
   }
 
-  get count(): number {
-    return this.#started;
+  /** @param scope tells the calls of one choice, or of one run of a model, from another's */
+  *piece(scope: string, piece: CallPiece): Generator<ChunkDraft> {
+    if (!tellsAnything(piece)) return;
+    const { call, replaced } = this.#callOf(scope, piece);
+    if (replaced !== null) yield* this.#complete(replaced);
+    learn(call, piece);
+    const delta = typeof piece.args === "string" ? piece.args : "";
+    if (call.isCompleted) {
+      // What was told as whole can't be taken back.
+      if (delta !== "" || isObject(piece.args)) yield this.#chunks.unknown("tool_call", toJson(piece));
+      return;
+    }
+    if (isObject(piece.args)) call.whole = toJson(piece.args);
+    if (call.id === null) {
+      append(call, delta);
+      yield* this.#start(call);
+    } else if (delta !== "") {
+      append(call, delta);
+      yield* this.#chunks.toolCallDelta(call.id, delta);
+    }
   }
 
-  /** The id under which readers know the call that is being written, if it is. */
-  openId(key: string): string | undefined {
-    return this.#open.get(key)?.id;
+  /** A call that is told whole, after its pieces or without any. Told once, however often it comes. */
+  *whole(scope: string, piece: CallPiece): Generator<ChunkDraft> {
+    const known = this.#byId(piece.ids ?? []) ?? this.#open(scope, piece);
+    const args = wholeArguments(piece);
+    if (known !== undefined && isSame(known, piece, args)) {
+      learn(known, piece);
+      if (known.isCompleted) return;
+      if (saysArguments(piece.args) || isText(piece.text)) known.whole = args;
+      if (known.id === null) yield* this.#start(known);
+      yield* this.#complete(known);
+      return;
+    }
+    const call = this.#create(scope);
+    learn(call, piece);
+    call.whole = args;
+    yield* this.#start(call);
+    yield* this.#complete(call);
   }
 
-  openName(key: string): string | null {
-    return this.#open.get(key)?.name ?? null;
+  /** Arguments that are told before the pieces of them, which may follow or not. */
+  *presume(scope: string, piece: CallPiece): Generator<ChunkDraft> {
+    const call = this.#open(scope, piece);
+    if (call === undefined) yield* this.whole(scope, piece);
+    else call.presumed = wholeArguments(piece);
   }
 
-  /** What the library calls the call by that readers know under this id, while it is being written. */
-  openKey(id: string): string | undefined {
-    return [...this.#open].find(([, call]) => call.id === id)?.[0];
+  /** The arguments of a call are whole; without a piece's id or place those of the last one. */
+  *end(scope: string, piece: CallPiece): Generator<ChunkDraft> {
+    const call = this.#open(scope, piece);
+    if (call !== undefined) yield* this.#complete(call);
+  }
+
+  /**
+   * Nothing more is expected of these calls: those whose arguments are whole JSON are completed. The others may go on:
+   * servers say that they are done before they are.
+   */
+  *settle(scope: string): Generator<ChunkDraft> {
+    for (const call of this.#calls) {
+      if (call.scope === scope && !call.isCompleted && hasWholeJson(call)) yield* this.#complete(call);
+    }
+  }
+
+  /** Nothing more comes of these calls. @param scope all of them where it is left out */
+  *completeAll(scope?: string): Generator<ChunkDraft> {
+    for (const call of this.#calls) {
+      if (!call.isCompleted && (scope === undefined || call.scope === scope)) yield* this.#complete(call);
+    }
+  }
+
+  /** The id that readers know a call by, of which a result tells any of its own. */
+  idOf(...ids: unknown[]): string | null {
+    return this.#byId(ids)?.id ?? null;
+  }
+
+  nameOf(...ids: unknown[]): string | null {
+    return this.#byId(ids)?.name ?? null;
+  }
+
+  /** In whose answer a call was made. */
+  scopeOf(...ids: unknown[]): string | null {
+    return this.#byId(ids)?.scope ?? null;
+  }
+
+  #callOf(scope: string, piece: CallPiece): { call: ToolCall; replaced: ToolCall | null } {
+    const mine = this.#calls.filter((call) => call.scope === scope);
+    const ids = (piece.ids ?? []).filter(isText);
+    const index = placeOf(piece.index);
+    const byId = mine.findLast((call) => ids.some((id) => call.ids.has(id)));
+    const byIndex = index === null ? undefined : mine.findLast((call) => call.index === index);
+    const isNewPlace = index !== null && byIndex === undefined;
+    const last = mine.at(-1);
+    const target = byId ?? byIndex ?? (isText(piece.name) && isNewPlace ? undefined : last);
+    if (target === undefined) return { call: this.#create(scope), replaced: null };
+    const isNew = isText(piece.name)
+      ? beginsAnother(target, piece, ids, byId !== undefined)
+      : byId === undefined && isNewPlace && (ids.length > 0 || hasWholeJson(target)) && target.index !== null;
+    if (!isNew) return { call: target, replaced: null };
+    // Two calls under one place don't go on at the same time.
+    const isOver = index !== null && target.index === index && !target.isCompleted && hasWholeJson(target);
+    const replaced = isOver ? target : null;
+    return { call: this.#create(scope), replaced };
+  }
+
+  #open(scope: string, piece: CallPiece): ToolCall | undefined {
+    const ids = (piece.ids ?? []).filter(isText);
+    const index = placeOf(piece.index);
+    const open = this.#calls.filter((call) => call.scope === scope && !call.isCompleted);
+    const byId = open.findLast((call) => ids.some((id) => call.ids.has(id)));
+    if (byId !== undefined) return byId;
+    if (index !== null) return open.findLast((call) => call.index === index);
+    return ids.length === 0 ? open.at(-1) : undefined;
+  }
+
+  #byId(ids: readonly unknown[]): ToolCall | undefined {
+    const known = ids.filter(isText);
+    return this.#calls.findLast((call) => known.some((id) => call.ids.has(id)));
   }
 
   /** @throws SourceFailure beyond 1,024 calls */
-  start(key: string, id: string, name: string): ChunkDraft {
-    if (++this.#started > MAX_CALLS) {
+  #create(scope: string): ToolCall {
+    if (this.#calls.length >= MAX_CALLS) {
       throw new SourceFailure("LLM_ERROR", `the model called more than ${MAX_CALLS} tools in one answer`);
     }
-    this.#open.set(key, { id, name, argumentsJson: "" });
-    return this.#chunks.event("tool_call_started", { tool_call_id: id, name });
+    const call: ToolCall = {
+      scope,
+      id: null,
+      name: null,
+      written: "",
+      whole: undefined,
+      presumed: undefined,
+      isCompleted: false,
+      ids: new Set(),
+      index: null,
+    };
+    this.#calls.push(call);
+    return call;
   }
 
-  /** Nothing for a call that wasn't started. */
-  delta(key: string, argumentsDelta: string): ChunkDraft[] {
-    const call = this.#open.get(key);
-    if (call === undefined || argumentsDelta === "") return [];
-    if (call.argumentsJson !== null) call.argumentsJson += argumentsDelta;
-    if ((call.argumentsJson?.length ?? 0) > MAX_ARGUMENT_CHARACTERS) call.argumentsJson = null;
-    return [
-      this.#chunks.event("tool_call_delta", { tool_call_id: call.id, arguments_delta: argumentsDelta }),
-    ];
+  /** Tells of the call, with what was written of it before its name was known. */
+  *#start(call: ToolCall): Generator<ChunkDraft> {
+    if (call.name === null) return;
+    const [told] = call.ids;
+    const isFree = told !== undefined && !this.#idsTold.has(told);
+    call.id = isFree ? told : this.#ownId(call);
+    this.#idsTold.add(call.id);
+    yield this.#chunks.event("tool_call_started", { tool_call_id: call.id, name: call.name });
+    if (isText(call.written)) yield* this.#chunks.toolCallDelta(call.id, call.written);
   }
 
-  /** @param args the whole arguments where the library tells them; else they are the deltas' sum */
-  complete(key: string, args?: JsonValue): ChunkDraft[] {
-    const call = this.#open.get(key);
-    if (call === undefined) return [];
-    this.#open.delete(key);
-    return [
-      this.#chunks.event("tool_call_completed", {
-        tool_call_id: call.id,
-        name: call.name,
-        arguments: args ?? parseArguments(call.argumentsJson),
-      }),
-    ];
+  #ownId(call: ToolCall): string {
+    let number = this.#calls.indexOf(call);
+    while (this.#idsTold.has(`call_${number}`)) number++;
+    return `call_${number}`;
   }
 
-  /** @param prefix only calls whose key begins so */
-  completeAll(prefix = ""): ChunkDraft[] {
-    const keys = [...this.#open.keys()].filter((key) => key.startsWith(prefix));
-    return keys.flatMap((key) => this.complete(key));
-  }
-}
-
-/** What the model wrote, also where it is no JSON; a call without arguments has an empty object. */
-export function parseArguments(json: string | null): JsonValue {
-  if (json === null) return null;
-  if (json.trim() === "") return {};
-  try {
-    return JSON.parse(json) as JsonValue;
-  } catch {
-    return json;
+  *#complete(call: ToolCall): Generator<ChunkDraft> {
+    call.isCompleted = true;
+    const args =
+      call.whole ?? (call.written === "" ? call.presumed : undefined) ?? parseArguments(call.written);
+    if (call.id === null) {
+      // It never got a name: nobody can run it, and nobody is to miss it.
+      const known = { ids: [...call.ids], arguments: args };
+      yield this.#chunks.unknown("tool_call_without_name", known);
+      return;
+    }
+    const fits = JSON.stringify(args).length <= MAX_ARGUMENT_CHARACTERS;
+    yield this.#chunks.event("tool_call_completed", {
+      tool_call_id: call.id,
+      name: call.name,
+      arguments: fits ? args : null,
+    });
   }
 }

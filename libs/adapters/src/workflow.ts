@@ -26,7 +26,7 @@ export function fromWorkflow(
   options: AdapterOptions = {},
 ): AsyncGenerator<ChunkDraft, void, undefined> {
   const settings = { ...options, defaultSource: "workflow", failureOf: engineFailure };
-  return adapt(events, settings, (chunks) => new WorkflowMapping(chunks));
+  return adapt(events, settings, ({ chunks }) => new WorkflowMapping(chunks));
 }
 
 class WorkflowMapping implements Mapping<WorkflowEvent | { type: string }> {
@@ -48,7 +48,7 @@ class WorkflowMapping implements Mapping<WorkflowEvent | { type: string }> {
         return [this.#chunks.progress(event.current, event.total ?? null, event.message ?? "")];
       case "workflow_completed":
         this.isEnded = true;
-        return [this.#chunks.complete(event.summary ?? "Workflow completed")];
+        return this.#chunks.complete(event.summary ?? "Workflow completed");
       case "workflow_failed":
         throw new SourceFailure("workflow_error", event.error);
       default:

@@ -17,6 +17,7 @@ export interface NatsOptions {
 
 const RECONNECT_WAIT_MS = 250;
 const ATTEMPT_TIMEOUT_MS = 2_000;
+const MIN_ATTEMPT_MS = 100;
 // With the client's default of two minutes, a connection that was cut silently looks healthy for minutes.
 const PING_INTERVAL_MS = 3_000;
 const MAX_PINGS_OUT = 2;
@@ -101,16 +102,18 @@ export class NatsLink {
 
 /**
  * Tries until a server answers, since services and servers start in any order.
- * @throws StreamError CONNECTION when none has within `connectTimeoutMs` (30 s)
+ * @throws StreamError CONNECTION when none has within `connectTimeoutMs` (30 s); INVALID_REQUEST, at once, where the addresses
+ * can't be read
  */
 export async function connectNats(options: NatsOptions): Promise<NatsLink> {
   const deadline = Date.now() + (options.connectTimeoutMs ?? 30_000);
+  const addresses = addressesOf(options.servers);
   for (;;) {
     try {
       const connection = await connect({
-        ...addressesOf(options.servers),
+        ...addresses,
         name: options.name,
-        timeout: ATTEMPT_TIMEOUT_MS,
+        timeout: Math.max(MIN_ATTEMPT_MS, Math.min(ATTEMPT_TIMEOUT_MS, deadline - Date.now())),
         maxReconnectAttempts: -1,
         reconnectTimeWait: RECONNECT_WAIT_MS,
         ignoreAuthErrorAbort: true,
@@ -125,26 +128,49 @@ export async function connectNats(options: NatsOptions): Promise<NatsLink> {
     } catch (error) {
       if (Date.now() > deadline) {
         const reason = error instanceof Error ? error.message : String(error);
-        throw new StreamError("CONNECTION", `no NATS server answers at the configured address: ${reason}`, {
-          cause: error,
-        });
+        throw new StreamError(
+          "CONNECTION",
+          `no NATS server answers at ${addresses.servers.join(", ")}: ${reason}`,
+          {
+            cause: error,
+          },
+        );
       }
       await delay(RECONNECT_WAIT_MS);
     }
   }
 }
 
-/** The client takes credentials apart from addresses; those of the first address that has any count for all. */
+/**
+ * The client takes credentials apart from addresses; those of the first address that has any count for all.
+ * @throws StreamError INVALID_REQUEST; the client itself would try 127.0.0.1 where there is no address
+ */
 function addressesOf(servers: string): { servers: string[]; user?: string; pass?: string; token?: string } {
-  const addresses = servers
+  const addresses = ((servers as string | undefined) ?? "")
     .split(",")
     .map((address) => address.trim())
     .filter((address) => address !== "")
-    .map((address) => new URL(address.includes("://") ? address : `nats://${address}`));
+    .map(addressOf);
+  if (addresses.length === 0) {
+    throw new StreamError(
+      "INVALID_REQUEST",
+      'no NATS server is named: give servers such as "nats://127.0.0.1:4222"',
+    );
+  }
   const { username, password } = addresses.find((address) => address.username !== "") ?? {};
   const names = addresses.map((address) => address.host);
   if (username === undefined) return { servers: names };
   if (password === undefined || password === "")
     return { servers: names, token: decodeURIComponent(username) };
   return { servers: names, user: decodeURIComponent(username), pass: decodeURIComponent(password) };
+}
+
+function addressOf(address: string): URL {
+  const url = URL.parse(address.includes("://") ? address : `nats://${address}`);
+  if (url !== null && url.host !== "") return url;
+  // The address itself stays out of the message: it may hold a password.
+  throw new StreamError(
+    "INVALID_REQUEST",
+    "a NATS address can't be read: write nats://host:4222, and commas between several",
+  );
 }

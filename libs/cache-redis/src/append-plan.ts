@@ -5,6 +5,7 @@ import {
   chunkJsonHead,
   chunksKey,
   endedStreamsKey,
+  isIdleEnd,
   metaKey,
   openStreamsKey,
 } from "@sluice/protocol";
@@ -28,6 +29,7 @@ const jsonPrefix = (streamId: string): string =>
 export interface CacheBounds {
   chunkTtlSeconds: number;
   metaTtlSeconds: number;
+  unwrittenTtlSeconds: number;
   maxEndedStreams: number;
 }
 
@@ -50,6 +52,7 @@ export function planAppend(batch: AppendBatch, bounds: CacheBounds): AppendPlan 
     read_after: batch.readAfter,
     default_ttl: bounds.chunkTtlSeconds,
     meta_ttl: bounds.metaTtlSeconds,
+    unwritten_ttl: bounds.unwrittenTtlSeconds,
     max_ended: bounds.maxEndedStreams,
     json_infix: JSON_INFIX,
     ids: streamIds,
@@ -89,6 +92,7 @@ function planEntry(entry: LogEntry, number: number, bodies: string[]): (number |
     entry.options ?? "",
     cacheTtlOfOptions(entry.options) ?? 0,
     entry.beatIntervalMs ?? 0,
+    isIdleEnd(entry) ? 1 : 0,
   ];
 }
 

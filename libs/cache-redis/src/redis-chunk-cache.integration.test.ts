@@ -59,6 +59,10 @@ async function redisChunkCacheUnderTest(): Promise<ChunkCacheUnderTest> {
       const ttlMs = await redis.pttl(chunksKey(0, streamId));
       return ttlMs === -2 ? null : ttlMs;
     },
+    recordTtlMs: async (streamId) => {
+      const ttlMs = await redis.pttl(metaKey(0, streamId));
+      return ttlMs === -2 ? null : ttlMs;
+    },
     expireChunksIn: async (streamId, ttlMs) => void (await redis.pexpire(chunksKey(0, streamId), ttlMs)),
     [Symbol.asyncDispose]: async () => {},
   };

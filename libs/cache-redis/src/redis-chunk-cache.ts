@@ -37,12 +37,15 @@ export interface RedisChunkCacheOptions {
   chunkTtlSeconds?: number;
   /** How long a stream's record lives after its last message: so long late readers learn how it ended. */
   metaTtlSeconds?: number;
+  /** The same for a stream to which nobody has written a chunk. The log brings its record back when it is asked for. */
+  unwrittenTtlSeconds?: number;
   /** How many ended streams of a partition are listed; of more the one that has been silent longest no longer is. */
   maxEndedStreams?: number;
 }
 
 const DEFAULT_CHUNK_TTL_SECONDS = 300;
 const DEFAULT_META_TTL_SECONDS = 7 * 24 * 60 * 60;
+const DEFAULT_UNWRITTEN_TTL_SECONDS = 600;
 
 // A list costs about 150 bytes a stream: without this bound short streams by the thousand a second fill Redis with names.
 const DEFAULT_MAX_ENDED_STREAMS = 10_000;
@@ -68,6 +71,7 @@ export class RedisChunkCache implements ChunkCache {
     this.#bounds = {
       chunkTtlSeconds: options.chunkTtlSeconds ?? DEFAULT_CHUNK_TTL_SECONDS,
       metaTtlSeconds: options.metaTtlSeconds ?? DEFAULT_META_TTL_SECONDS,
+      unwrittenTtlSeconds: options.unwrittenTtlSeconds ?? DEFAULT_UNWRITTEN_TTL_SECONDS,
       maxEndedStreams: options.maxEndedStreams ?? DEFAULT_MAX_ENDED_STREAMS,
     };
   }
@@ -85,6 +89,7 @@ export class RedisChunkCache implements ChunkCache {
       stream_id: streamId,
       chunk_ttl: chunkTtlSeconds,
       meta_ttl: this.#bounds.metaTtlSeconds,
+      unwritten_ttl: this.#bounds.unwrittenTtlSeconds,
       max_ended: this.#bounds.maxEndedStreams,
       default_ttl: cacheTtlOfOptions(options) ?? 0,
       ...(completion === null ? {} : { completion: encodeCompletion(completion) }),
@@ -243,6 +248,7 @@ function encodeCompletion({
   info,
   snapshotBrokerSequence,
   isProven,
+  endsUnwritten = false,
 }: NonNullable<RestoredPage["completion"]>): object {
   return {
     snapshot: snapshotBrokerSequence,
@@ -257,6 +263,7 @@ function encodeCompletion({
     ended_ms: info.endedMs ?? -1,
     options: info.options ?? "",
     beat_ms: info.beatIntervalMs ?? 0,
+    ends_unwritten: endsUnwritten ? 1 : 0,
   };
 }
 

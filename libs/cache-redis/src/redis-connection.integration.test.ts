@@ -103,6 +103,49 @@ describe("a connection whose Redis is away", () => {
     await connection.close();
   });
 
+  it("sends what a broken connection left unanswered once more where its caller waits, and never where none does", async () => {
+    await using server = await startRedis({ local: true });
+    const counted = async (name: string, commandTimeoutMs: number): Promise<number[]> => {
+      const lost = Promise.withResolvers<void>();
+      const connection = createRedis(server.url, { commandTimeoutMs, onError: () => lost.resolve() });
+      await connection.ping();
+      await server.pause();
+      const calls = Array.from({ length: 40 }, () =>
+        connection
+          .run("count", (client) => client.incr(name))
+          .then(
+            () => 1,
+            () => 0,
+          ),
+      );
+      // Longer than the client waits for a byte: it gives the connection up, and the server finds all calls in it.
+      await lost.promise;
+      await server.resume();
+      const answered = await Promise.all(calls);
+      await untilAnswering(connection);
+      const took = Number(await connection.run("look", (client) => client.get(name)));
+      await connection.close();
+      return [took, answered.reduce<number>((sum, one) => sum + one, 0)];
+    };
+    expect(await counted("given-up", 1_500)).toEqual([40, 0]);
+    expect(await counted("waited-for", 20_000)).toEqual([80, 40]);
+  });
+
+  it("holds what is asked while there is no connection, and drops it where its caller leaves before there is one", async () => {
+    await using server = await startRedis({ local: true });
+    const connection = createRedis(server.url, { commandTimeoutMs: 500 });
+    await connection.ping();
+    await server.kill();
+    await failureOf(connection.ping());
+    const calls = Array.from({ length: 40 }, () => connection.run("count", (client) => client.incr("late")));
+    const outcomes = await Promise.allSettled(calls);
+    expect(outcomes.map(({ status }) => status)).toEqual(calls.map(() => "rejected"));
+    await server.restart();
+    await untilAnswering(connection);
+    expect(await connection.run("look", (client) => client.get("late"))).toBeNull();
+    await connection.close();
+  });
+
   it("refuses calls once it is closed, and closes only once", async () => {
     await using server = await startRedis({ local: true });
     const connection = createRedis(server.url);

@@ -79,9 +79,13 @@ const HEARTBEAT_MS = 30_000;
 
 const baseOf = (url: string): string => url.replace(/\/+$/, "");
 
+/** There an address may be relative. */
+const isOfPage = "location" in globalThis;
+
 /**
  * Creates a client. It holds no connection until a stream is used, and needs no closing.
  *
+ * @throws SluiceError INVALID_REQUEST where `edgeUrl` is no address
  * @example
  * ```ts
  * import { createClient } from "@sluice/client";
@@ -109,6 +113,9 @@ export function createClient(options: ClientOptions): Client {
     share,
     heartbeatMs = HEARTBEAT_MS,
   } = options;
+  // Without this a missing address is asked again and again, as if it were a lost connection.
+  if (typeof edge !== "string" || !(isOfPage || URL.canParse(edge)))
+    throw new SluiceError("INVALID_REQUEST", 'edgeUrl must be an address: "https://edge.example.org"');
   const send = createSend(fetch, headers);
   const host = createHost({ edgeUrl: baseOf(edge), send, maxAttempts, heartbeatMs });
   const memory = openMemory(persist);

@@ -1,4 +1,4 @@
-/** Of a page; none of it is there in Node or a worker, where timers alone do it. */
+/** Globals of a page. Node has none of them, so timers alone end a wait there. */
 const page = globalThis as unknown as {
   addEventListener?: (type: string, listener: (event: { type: string }) => void) => void;
   removeEventListener?: (type: string, listener: (event: { type: string }) => void) => void;
@@ -16,7 +16,7 @@ const TYPES = ["online", "visibilitychange"];
 export function onWake(listener: (isOnline: boolean) => void): () => void {
   const hear = ({ type }: { type: string }): void => {
     const isOnline = type === "online";
-    if (isOnline || page.document?.visibilityState === "visible") listener(isOnline);
+    if (isOnline || page.document?.visibilityState !== "hidden") listener(isOnline);
   };
   for (const type of TYPES) page.addEventListener?.(type, hear);
   return () => {
@@ -24,7 +24,7 @@ export function onWake(listener: (isOnline: boolean) => void): () => void {
   };
 }
 
-/** Browsers only say so when they are sure. */
+/** Whether the browser is sure that there is no network. */
 export function isOffline(): boolean {
   return page.navigator?.onLine === false;
 }

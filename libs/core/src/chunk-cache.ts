@@ -100,7 +100,10 @@ export interface CancelRequest {
   reason: CancelReason;
 }
 
-/** What is known of a stream as a whole. Outlives its chunks (7 days), so that late readers learn how it ended. */
+/**
+ * What is known of a stream as a whole. Outlives its chunks (7 days), so that late readers learn how it ended. Where nobody
+ * has written a chunk to the stream it lives for minutes, and the log brings it back when it is asked for.
+ */
 export interface StreamInfo extends LoggedStream {
   /** Stands also when the stream has ended, whichever way. Null: nobody wanted it stopped while it was open. */
   cancelRequest: CancelRequest | null;
@@ -144,6 +147,8 @@ export interface RestoredPage {
     snapshotBrokerSequence: number;
     /** False: the beginning is unprovable and `info` is a jump. It may only create a record, never touch one. */
     isProven: boolean;
+    /** Its only chunk is the end that is given to a silent stream. Default: false. */
+    endsUnwritten?: boolean;
   } | null;
 }
 

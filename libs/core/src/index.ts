@@ -83,3 +83,4 @@ export { isStreamErrorCode, STREAM_ERROR_CODES, StreamError, type StreamErrorCod
 export { isStreamId, partitionOf } from "./stream-id.ts";
 export { type LogAppendOutcome, type OutgoingMessage, type StreamLog } from "./stream-log.ts";
 export { TokenBucket } from "./token-bucket.ts";
+export { cutText, REPLACEMENT_CHARACTER, toWellFormedJson, WholeText } from "./whole-text.ts";

@@ -33,6 +33,9 @@ export class SluiceChatTransport<Message extends UIMessage> extends DefaultChatT
 
   constructor({ client, ...options }: SluiceChatTransportOptions<Message>) {
     super(options);
+    // The options of the transport that this one replaces don't have it.
+    if (typeof (client as Client | undefined)?.stream !== "function")
+      throw new Error("SluiceChatTransport needs a client: createClient({ edgeUrl }) of @sluice/client");
     this.#client = client;
   }
 

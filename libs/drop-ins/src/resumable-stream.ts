@@ -1,23 +1,44 @@
 import { createHash } from "node:crypto";
 import { createClient, type Client } from "@sluice/client";
-import { StreamError, type StreamStatus } from "@sluice/core";
+import { pieceEnd, StreamError, type StreamStatus } from "@sluice/core";
 import { connectProducer, type StreamHandle, type StreamManager } from "@sluice/producer";
-import { readText, statusOf, untilKnown } from "./stored-text.ts";
+import { readText, statusOf } from "./stored-text.ts";
 
 /** As of the package `resumable-stream`, and where Sluice is. */
 export interface CreateResumableStreamContextOptions {
   /** Stands before the ids of the streams in Sluice; by default `resumable-stream`. */
   keyPrefix?: string;
-  /** Keeps the process alive until the promise is settled; null: it needs no asking. */
+  /** Keeps the process alive until the promise is settled, which is never rejected; null: it needs no asking. */
   waitUntil: ((promise: Promise<unknown>) => void) | null;
-  /** Writes the streams; its owner closes it. By default one at the environment's `NATS_URL`, else at 127.0.0.1:4222. */
+  /** Hears why a stream couldn't be written to its end, in full, for the log; by default a warning of the process. Readers see an error. */
+  onError?: (error: unknown, streamId: string) => void;
+  /**
+   * Writes the streams; its owner closes it. By default one at the environment's `NATS_URL`, else at 127.0.0.1:4222, which is
+   * waited for 5 s at a time.
+   */
   producer?: StreamManager;
   /** Where streams are read; by default the environment's `SLUICE_EDGE_URL`, else http://127.0.0.1:8080. */
   edgeUrl?: string;
   /** The package's own, for Redis: taken, so that only an import has to change, and not used. */
-  publisher?: unknown;
-  subscriber?: unknown;
+  publisher?: Publisher | object;
+  subscriber?: Subscriber | object;
   doneWatchdogIntervalMs?: number;
+}
+
+/** The package's, of what publishes for it. */
+export interface Publisher {
+  connect: () => Promise<unknown>;
+  publish: (channel: string, message: string) => Promise<unknown>;
+  set: (key: string, value: string, options?: { EX?: number }) => Promise<unknown>;
+  get: (key: string) => Promise<string | number | null>;
+  incr: (key: string) => Promise<number>;
+}
+
+/** The package's, of what subscribes for it. */
+export interface Subscriber {
+  connect: () => Promise<unknown>;
+  subscribe: (channel: string, callback: (message: string) => void) => Promise<void | number>;
+  unsubscribe: (channel: string) => Promise<unknown>;
 }
 
 /**
@@ -68,6 +89,8 @@ interface Use {
 
 // A chunk has at most 1 MiB of JSON, and a character up to six bytes of it.
 const MAX_PIECE_CHARACTERS = 128 * 1024;
+// While NATS is away, requests wait for it once in this time, and are refused at once in between.
+const REFUSED_MS = 5_000;
 
 class Context {
   readonly #options: CreateResumableStreamContextOptions;
@@ -77,7 +100,7 @@ class Context {
 
   constructor(options: CreateResumableStreamContextOptions) {
     this.#options = options;
-    this.#edgeUrl = options.edgeUrl ?? process.env["SLUICE_EDGE_URL"] ?? "http://127.0.0.1:8080";
+    this.#edgeUrl = options.edgeUrl ?? (process.env["SLUICE_EDGE_URL"] || "http://127.0.0.1:8080");
     this.#client = createClient({ edgeUrl: this.#edgeUrl });
   }
 
@@ -88,7 +111,7 @@ class Context {
   ): Promise<ReadableStream<string> | null> {
     const created = await this.#create(id, 1);
     if (created !== null) return this.#produce(created, makeStream);
-    // The log has it; an edge that hasn't heard of it waits a moment.
+    // Its creation was refused because it exists.
     const use = (await this.#lastUse(id)) ?? { number: 1, streamId: this.#streamId(id, 1), status: "open" };
     return use.status === "open" ? readText(this.#client, use.streamId, skipCharacters) : null;
   }
@@ -100,7 +123,7 @@ class Context {
   }
 
   async createNew(id: string, makeStream: () => ReadableStream<string>): Promise<ReadableStream<string>> {
-    // The first uses' records may have gone. Where no edge can say, those that are known still refuse to be created.
+    // The first uses' records may have gone. Where nobody can say, those that are known still refuse to be created.
     const last = await this.#lastUse(id).catch(() => null);
     for (let number = (last?.number ?? 0) + 1; ; number++) {
       const created = await this.#create(id, number);
@@ -114,13 +137,12 @@ class Context {
     return use.status === "open" ? true : "DONE";
   }
 
-  /** Whoever asks from now on is told of it. Null where this use was created before. */
+  /** Whoever asks from now on is told of it: it is in the log. Null where this use was created before. */
   async #create(id: string, number: number): Promise<StreamHandle | null> {
     const producer = await this.#connectedProducer();
     const streamId = this.#streamId(id, number);
     try {
       const { handle } = await producer.createStream({ streamId });
-      await untilKnown(this.#edgeUrl, streamId);
       return handle;
     } catch (error) {
       if (!(error instanceof StreamError)) throw error;
@@ -131,10 +153,10 @@ class Context {
 
   /** Written to the end whoever reads; readers, the first one too, get what is stored. */
   #produce(handle: StreamHandle, makeStream: () => ReadableStream<string>): ReadableStream<string> {
-    const written = write(handle, makeStream);
-    // Its readers are told; without `waitUntil` there is nobody else to tell.
-    if (this.#options.waitUntil === null) written.catch(() => undefined);
-    else this.#options.waitUntil(written);
+    const report = this.#options.onError ?? warn;
+    // A rejection that nobody expects ends the process, and all other streams of it.
+    const written = write(handle, makeStream).catch((error: unknown) => report(error, handle.streamId));
+    this.#options.waitUntil?.(written);
     return readText(this.#client, handle.streamId, 0);
   }
 
@@ -151,8 +173,21 @@ class Context {
 
   async #use(id: string, number: number): Promise<Use | null> {
     const streamId = this.#streamId(id, number);
-    const status = await statusOf(this.#edgeUrl, streamId);
+    const status = await this.#statusOf(streamId);
     return status && { number, streamId, status };
+  }
+
+  /** By the log: edges hear of a new stream a moment later, each at a time of its own. */
+  async #statusOf(streamId: string): Promise<StreamStatus | null> {
+    try {
+      const producer = await this.#connectedProducer();
+      return await producer.statusOf(streamId);
+    } catch (error) {
+      // A process that only reads may have no way to the log.
+      return statusOf(this.#edgeUrl, streamId).catch(() => {
+        throw error;
+      });
+    }
   }
 
   #streamId(id: string, number: number): string {
@@ -165,10 +200,18 @@ class Context {
 
   #connectedProducer(): Promise<StreamManager> {
     if (this.#options.producer !== undefined) return Promise.resolve(this.#options.producer);
-    this.#producer ??= connectProducer({ servers: process.env["NATS_URL"] ?? "nats://127.0.0.1:4222" });
-    this.#producer.catch(() => (this.#producer = undefined));
+    if (this.#producer === undefined) {
+      this.#producer = connectProducer({ servers: process.env["NATS_URL"] || "nats://127.0.0.1:4222" });
+      const forget = (): void => void (this.#producer = undefined);
+      this.#producer.catch(() => setTimeout(forget, REFUSED_MS).unref());
+    }
     return this.#producer;
   }
+}
+
+function warn(error: unknown, streamId: string): void {
+  const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  process.emitWarning(`stream ${streamId} couldn't be written to its end: ${why}`, "SluiceWarning");
 }
 
 function hashOf(name: string): string {
@@ -182,7 +225,9 @@ async function write(handle: StreamHandle, makeStream: () => ReadableStream<stri
 
 async function* piecesOf(makeStream: () => ReadableStream<string>): AsyncGenerator<string, void, undefined> {
   for await (const text of makeStream()) {
-    for (let at = 0; at < text.length; at += MAX_PIECE_CHARACTERS)
-      yield text.slice(at, at + MAX_PIECE_CHARACTERS);
+    for (let at = 0, end = 0; at < text.length; at = end) {
+      end = pieceEnd(text, at + MAX_PIECE_CHARACTERS);
+      yield text.slice(at, end);
+    }
   }
 }

@@ -1,45 +1,23 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { Client } from "@sluice/client";
 import type { StreamStatus } from "@sluice/core";
 import { readGapless } from "./gapless.ts";
 
 // An edge answers at once; one that doesn't is away.
 const STATUS_TIMEOUT_MS = 10_000;
-// Ingest takes milliseconds; where it is away, readers wait and nobody is kept from writing.
-const KNOWN_TIMEOUT_MS = 5_000;
-const FIRST_LOOK_MS = 5;
-const MAX_LOOK_MS = 250;
 // Readers of a stream that is surely in the log.
 const WAIT_SECONDS = 30;
 
 /** How a stream stands, or null where nobody knows it. @throws Error where the edge can't say */
-export async function statusOf(
-  edgeUrl: string,
-  streamId: string,
-  timeoutMs = STATUS_TIMEOUT_MS,
-): Promise<StreamStatus | null> {
+export async function statusOf(edgeUrl: string, streamId: string): Promise<StreamStatus | null> {
   const response = await fetch(`${edgeUrl}/streams/${streamId}/chunks?tail=0&limit=1`, {
     headers: { accept: "application/json", "sluice-client": "drop-ins" },
-    signal: AbortSignal.timeout(timeoutMs),
+    signal: AbortSignal.timeout(STATUS_TIMEOUT_MS),
   });
   const body = (await response.json()) as { status: StreamStatus; detail?: string };
   if (response.ok) return body.status;
   if (response.status === 404) return null;
   if (response.status === 410) return "deleted";
   throw new Error(`the edge can't tell of stream ${streamId}: ${body.detail ?? response.status}`);
-}
-
-/** Resolves once the edge knows a stream that was created, or after a bound: it is in the log in any case. Never rejects. */
-export async function untilKnown(edgeUrl: string, streamId: string): Promise<void> {
-  const deadlineMs = performance.now() + KNOWN_TIMEOUT_MS;
-  for (let pauseMs = FIRST_LOOK_MS; ; pauseMs = Math.min(2 * pauseMs, MAX_LOOK_MS)) {
-    const remainingMs = Math.ceil(deadlineMs - performance.now());
-    if (remainingMs <= 0) return;
-    // An edge that can't say, as it starts or drains, may be able to a little later.
-    const status = await statusOf(edgeUrl, streamId, remainingMs).catch(() => null);
-    if (status !== null) return;
-    await delay(pauseMs);
-  }
 }
 
 /**

@@ -21,7 +21,7 @@ import {
   type StreamPage,
   type StreamStatus,
 } from "@sluice/core";
-import { cacheTtlOfOptions, chunkJsonHead } from "@sluice/protocol";
+import { cacheTtlOfOptions, chunkJsonHead, isIdleEnd } from "@sluice/protocol";
 import { MemoryStreamLists } from "./memory-stream-lists.ts";
 import { completeRecord, newRecord, type StreamRecord } from "./stream-record.ts";
 
@@ -29,6 +29,8 @@ export interface MemoryChunkCacheOptions {
   partitions: number;
   chunkTtlSeconds?: number;
   metaTtlSeconds?: number;
+  /** How long the record of a stream lives to which nobody has written a chunk. */
+  unwrittenTtlSeconds?: number;
   /** How many ended streams of a partition are listed. */
   maxEndedStreams?: number;
   /** Milliseconds; what the times to live are measured by. */
@@ -59,6 +61,9 @@ interface Draft {
   written: Map<number, Uint8Array>;
   ttlSeconds: number;
   isChanged: boolean;
+  endsUnwritten: boolean;
+  /** Something of the batch came before the stream's end. */
+  isRenewed: boolean;
 }
 
 const utf8 = new TextEncoder();
@@ -68,6 +73,7 @@ export class MemoryChunkCache implements ChunkCache {
   readonly #partitionCount: number;
   readonly #chunkTtlSeconds: number;
   readonly #metaTtlSeconds: number;
+  readonly #unwrittenTtlSeconds: number;
   readonly #maxEndedStreams: number;
   readonly #now: () => number;
   #partitions = new Map<number, PartitionState>();
@@ -76,6 +82,7 @@ export class MemoryChunkCache implements ChunkCache {
     this.#partitionCount = options.partitions;
     this.#chunkTtlSeconds = options.chunkTtlSeconds ?? 300;
     this.#metaTtlSeconds = options.metaTtlSeconds ?? 7 * 24 * 60 * 60;
+    this.#unwrittenTtlSeconds = options.unwrittenTtlSeconds ?? 600;
     this.#maxEndedStreams = options.maxEndedStreams ?? 10_000;
     this.#now = options.now ?? Date.now;
   }
@@ -125,7 +132,10 @@ export class MemoryChunkCache implements ChunkCache {
 
     if (completion !== null && (stream.record === null || completion.isProven)) {
       stream.record = completeRecord(stream.record, completion.info, page.chunkTtlSeconds);
-      const ttlSeconds = Math.max(this.#metaTtlSeconds, page.chunkTtlSeconds);
+      const { head } = stream.record.info;
+      const endsUnwritten =
+        completion.endsUnwritten === true && head.sequence === completion.info.head.sequence;
+      const ttlSeconds = this.#recordTtlSeconds(head.sequence, endsUnwritten, page.chunkTtlSeconds);
       stream.recordExpiresMs = Math.max(stream.recordExpiresMs, this.#now() + ttlSeconds * 1000);
       this.#list(stream.record);
     }
@@ -249,6 +259,12 @@ export class MemoryChunkCache implements ChunkCache {
     return stream.chunks.size === 0 ? null : stream.chunksExpireMs - this.#now();
   }
 
+  /** How long a stream's record still lives; null where there is none. */
+  recordTtlMs(streamId: string): number | null {
+    const stream = this.#stream(streamId);
+    return stream.record === null ? null : stream.recordExpiresMs - this.#now();
+  }
+
   /** Lets a stream's chunks live just so long from now. */
   expireChunksIn(streamId: string, ttlMs: number): void {
     this.#stream(streamId).chunksExpireMs = this.#now() + ttlMs;
@@ -283,6 +299,8 @@ export class MemoryChunkCache implements ChunkCache {
     const cameAfterEnd = before !== null && before.status !== "open" && head.status === before.status;
     const outcome = { first, count, status: head.status, isDuplicate: false };
     if (cameAfterEnd) return { ...outcome, ...totalsOf(record) };
+    draft.endsUnwritten = first === 1 && isIdleEnd(entry);
+    draft.isRenewed = true;
 
     info.updatedMs = entry.timestampMs;
     if (head.status !== "open") info.endedMs ??= entry.timestampMs;
@@ -312,7 +330,14 @@ export class MemoryChunkCache implements ChunkCache {
       const { head, updatedMs } = record.info;
       head.brokerSequence = realign(head.brokerSequence, updatedMs, divergences);
     }
-    return { record, written: new Map(), ttlSeconds: 0, isChanged: false };
+    return {
+      record,
+      written: new Map(),
+      ttlSeconds: 0,
+      isChanged: false,
+      endsUnwritten: false,
+      isRenewed: false,
+    };
   }
 
   #write(streamId: string, draft: Draft): void {
@@ -322,14 +347,21 @@ export class MemoryChunkCache implements ChunkCache {
     stream.record = draft.record;
     this.#list(draft.record);
     stream.record.chunkTtlSeconds = Math.max(draft.record.chunkTtlSeconds, draft.ttlSeconds);
-    const recordTtlSeconds = Math.max(this.#metaTtlSeconds, stream.record.chunkTtlSeconds);
-    stream.recordExpiresMs = Math.max(stream.recordExpiresMs, this.#now() + recordTtlSeconds * 1000);
+    const { chunkTtlSeconds, info } = stream.record;
+    const recordTtlSeconds = this.#recordTtlSeconds(info.head.sequence, draft.endsUnwritten, chunkTtlSeconds);
+    if (draft.isRenewed)
+      stream.recordExpiresMs = Math.max(stream.recordExpiresMs, this.#now() + recordTtlSeconds * 1000);
     if (draft.record.info.head.status === "deleted" && !wasDeleted) {
       stream.chunks.clear();
     } else if (draft.written.size > 0) {
       for (const [sequence, json] of draft.written) stream.chunks.set(sequence, json);
       this.#keepChunks(stream, draft.ttlSeconds);
     }
+  }
+
+  #recordTtlSeconds(head: number, endsUnwritten: boolean, chunkTtlSeconds: number): number {
+    if (head === 0 || endsUnwritten) return this.#unwrittenTtlSeconds;
+    return Math.max(this.#metaTtlSeconds, chunkTtlSeconds);
   }
 
   #list({ info }: StreamRecord): void {

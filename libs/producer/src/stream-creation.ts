@@ -20,7 +20,7 @@ export interface CreateOptions extends OpenOptions {
 }
 
 // An owner answers in milliseconds; where there is none, NATS says so at once.
-const RECORD_TIMEOUT_MS = 2_000;
+export const RECORD_TIMEOUT_MS = 2_000;
 
 /**
  * What the creating message carries; null: nothing.

@@ -1,10 +1,11 @@
 import { randomUUID } from "node:crypto";
-import { isStreamId, StreamError, type StreamLog } from "@sluice/core";
+import { isStreamId, partitionOf, StreamError, type StreamLog, type StreamStatus } from "@sluice/core";
 import { LogSpace } from "./log-space.ts";
 import { NOTHING, type Batch, type HandleMode } from "./publisher.ts";
 import {
   assertNotOutlived,
   encodeOptions,
+  RECORD_TIMEOUT_MS,
   whyNotCreated,
   type CreateOptions,
   type OpenOptions,
@@ -116,6 +117,19 @@ export class StreamManager implements AsyncDisposable {
         details: headOf(position),
       },
     );
+  }
+
+  /**
+   * How a stream stands: by the log, and by its record where the log has forgotten it. Sees every creation and every end
+   * that was acknowledged before, whoever wrote it. Null: there is no such stream.
+   */
+  async statusOf(streamId: string): Promise<StreamStatus | null> {
+    this.#check(streamId);
+    const last = await this.#log.lastMessage(streamId);
+    if (last !== null) return positionAfter(last).status;
+    const partition = partitionOf(streamId, this.#log.partitions);
+    const head = await this.#options.receiptFeed?.askHead(partition, streamId, RECORD_TIMEOUT_MS);
+    return head?.status ?? null;
   }
 
   /**

@@ -43,7 +43,7 @@ export {
   encodeHeartbeatMessage,
   encodeLiveMessage,
 } from "./live-message.ts";
-export { decodeMessage, splitPayload, withoutHeartbeats } from "./message-decoder.ts";
+export { decodeMessage, isIdleEnd, splitPayload, withoutHeartbeats } from "./message-decoder.ts";
 export {
   connectionFrame,
   idFrame,

@@ -48,6 +48,18 @@ export function withoutHeartbeats(values: readonly unknown[]): unknown[] {
   return values.filter((value) => declaredType(value) !== "Heartbeat");
 }
 
+const IDLE_END = '"code":"IDLE_TIMEOUT"}';
+
+/**
+ * Whether a message holds nothing but the end that is given to a silent stream. As a stream's only chunk it tells that
+ * nobody has ever written to it.
+ */
+export function isIdleEnd({ elements }: Pick<LogEntry, "elements">): boolean {
+  const [only] = elements;
+  if (elements.length !== 1 || only?.kind !== "chunk" || only.endStatus !== "errored") return false;
+  return only.body.includes(IDLE_END);
+}
+
 const MAX_GROWTH = 5;
 
 type Decoded = Pick<LogEntry, "elements" | "heartbeat">;

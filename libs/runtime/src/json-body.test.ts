@@ -29,7 +29,7 @@ async function serve(parts: Partial<JsonBodyParts> = {}, respond: () => Promise<
   app.use(problemHandler(createLogger("test", "silent")));
   const server = await listen(app, { host: "127.0.0.1", port: 0, limits: { headersTimeoutMs: 500 } });
   servers.push(server);
-  const post = async (body: BodyInit, headers: Record<string, string> = {}) => {
+  const post = async (body: NonNullable<RequestInit["body"]>, headers: Record<string, string> = {}) => {
     const init = { method: "POST", body, headers: { "content-type": "application/json", ...headers } };
     const response = await fetch(`http://127.0.0.1:${server.port}/`, init);
     return { status: response.status, body: (await response.json()) as { got?: unknown; code?: string } };

@@ -191,7 +191,11 @@ export class OpenSockets {
 
   #close(tracked: TrackedSocket): void {
     const { http, socket } = tracked;
-    if (tracked.isClosing || http.isDetached === true) return;
+    if (http.isDetached === true) {
+      http.end(() => void http.destroy());
+      return;
+    }
+    if (tracked.isClosing) return;
     tracked.isClosing = true;
     tracked.waiting = [];
     http.end();

@@ -1,4 +1,5 @@
 export { freePort, freePorts, isPortFree } from "./free-port.ts";
+export { LoggedProcess, logTail } from "./logged-process.ts";
 export { NATS_IMAGE, NATS_SERVER } from "./nats-release.ts";
 export { OrphanGuard } from "./orphan-guard.ts";
 export { installWithApt } from "./package-manager.ts";

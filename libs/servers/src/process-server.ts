@@ -1,10 +1,8 @@
-import { spawn } from "node:child_process";
-import type { ChildProcess } from "node:child_process";
-import { once } from "node:events";
-import { mkdtempSync, openSync, closeSync, readFileSync } from "node:fs";
+import { mkdtempSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { LoggedProcess, logTail } from "./logged-process.ts";
 import { OrphanGuard } from "./orphan-guard.ts";
 import { isPaused } from "./process-state.ts";
 import { waitUntil } from "./readiness.ts";
@@ -46,7 +44,7 @@ export class ProcessServer implements ServerHandle {
   readonly dataDirectory: string;
   readonly #options: ProcessServerOptions;
   readonly #guard: OrphanGuard;
-  #child: ChildProcess | undefined;
+  #process: LoggedProcess | undefined;
   #stopped: Promise<void> | undefined;
 
   private constructor(options: ProcessServerOptions) {
@@ -70,7 +68,7 @@ export class ProcessServer implements ServerHandle {
   }
 
   get pid(): number | undefined {
-    return this.#child?.pid;
+    return this.#process?.pid;
   }
 
   stop(): Promise<void> {
@@ -105,24 +103,22 @@ export class ProcessServer implements ServerHandle {
   }
 
   async #launch(): Promise<void> {
-    const { name, command, args, isReady } = this.#options;
-    const logDescriptor = openSync(this.#logFile, "a");
-    const child = spawn(command, args(this.dataDirectory), {
-      stdio: ["ignore", logDescriptor, logDescriptor],
-      cwd: this.dataDirectory,
-      env: this.#options.env ?? process.env,
-    });
-    closeSync(logDescriptor);
-    this.#child = child;
-
+    const { name, command, args, isReady, env = process.env } = this.#options;
     const ended = new AbortController();
-    child.once("error", (error) => ended.abort(this.#startError(error.message)));
-    child.once("exit", (code, signal) => {
-      this.#guard.forget();
-      this.#child = undefined;
-      ended.abort(this.#startError(`it ended with ${signal ?? `exit code ${code}`}`));
+    const launched = new LoggedProcess({
+      command,
+      args: args(this.dataDirectory),
+      env,
+      cwd: this.dataDirectory,
+      logFile: this.#logFile,
+      guard: this.#guard,
+      onEnd: (how) => {
+        this.#process = undefined;
+        const tail = logTail(this.#logFile, LOG_TAIL_LINES);
+        ended.abort(new ServerStartError(name, `it ${how}`, tail));
+      },
     });
-    if (child.pid !== undefined) this.#guard.watch(child.pid);
+    this.#process = launched;
     await waitUntil(name, isReady, { timeoutMs: READY_TIMEOUT_MS, signal: ended.signal });
   }
 
@@ -133,36 +129,19 @@ export class ProcessServer implements ServerHandle {
   }
 
   async #end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
-    const child = this.#child;
-    if (child?.pid === undefined) return;
-    const gone = once(child, "exit");
-    child.kill(signal);
-    // A paused process takes no signal but SIGKILL until it goes on.
-    child.kill("SIGCONT");
-    const timer = setTimeout(() => child.kill("SIGKILL"), STOP_TIMEOUT_MS);
-    await gone;
-    clearTimeout(timer);
+    await this.#process?.end(signal, STOP_TIMEOUT_MS);
   }
 
   #signal(signal: "SIGSTOP" | "SIGCONT"): number {
     if (process.platform === "win32") throw new Error("Windows can not pause a process.");
-    if (this.#child?.pid === undefined) throw new Error(`${this.#options.name} does not run.`);
-    this.#child.kill(signal);
-    return this.#child.pid;
+    const { pid } = this;
+    if (pid === undefined) throw new Error(`${this.#options.name} does not run.`);
+    this.#process?.signal(signal);
+    return pid;
   }
 
   get #logFile(): string {
     return join(this.dataDirectory, `${this.#options.name}.log`);
-  }
-
-  #startError(reason: string): ServerStartError {
-    let tail = "";
-    try {
-      tail = readFileSync(this.#logFile, "utf8").trimEnd().split("\n").slice(-LOG_TAIL_LINES).join("\n");
-    } catch {
-      // It was deleted with the data: the reason alone has to do.
-    }
-    return new ServerStartError(this.#options.name, reason, tail);
   }
 }
 

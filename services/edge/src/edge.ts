@@ -92,7 +92,7 @@ export function createEdge(parts: EdgeParts): Edge {
   const headChecks = new HeadChecks(() => hub.feeds(), settings.headCheckIntervalMs, logger);
   const tailWatch = new TailWatch(liveFeed, hub, headChecks);
   const heartbeats = new KeepAlive(connections, settings.keepAliveIntervalMs);
-  const admission = new Admission(connections, settings, metrics, parts.measureLoad);
+  const admission = new Admission(connectionRegistry, settings, metrics, parts.measureLoad);
 
   const ages = new ConnectionAges(connectionRegistry, settings, metrics);
   const peerRouter = new EdgePeerRouter(parts.peers, connectionRegistry, settings);

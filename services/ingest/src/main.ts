@@ -11,89 +11,51 @@ import {
   NatsStreamLog,
 } from "@sluice/broker-nats";
 import { createRedis, RedisChunkCache, RedisPartitionLeases } from "@sluice/cache-redis";
-import {
-  createInstanceName,
-  createLogger,
-  createRegistry,
-  Lifecycle,
-  loadConfig,
-  runMain,
-  serveReports,
-  startAdminServer,
-  type RenamedSetting,
-  warnRenamed,
-} from "@sluice/runtime";
+import { createInstanceName, startService } from "@sluice/runtime";
 import { ingestConfigSchema } from "./config.ts";
 import { INGEST_FIGURES } from "./figures.ts";
 import { startIngester } from "./ingester.ts";
 
-await runMain(async () => {
-  const renamed: RenamedSetting[] = [];
-  const settings = loadConfig(ingestConfigSchema, process.env, (setting) => renamed.push(setting));
-  const logger = createLogger("ingest", settings.logLevel);
-  const registry = createRegistry("ingest");
-  warnRenamed(logger, renamed);
-  const lifecycle = new Lifecycle(logger);
-  lifecycle.handleSignals();
+const CLOSE_TIMEOUT_MS = 10_000;
 
-  const link = await connectNats({ servers: settings.natsUrl, name: "sluice-ingest" });
-  lifecycle.add("nats", () => link.close());
-  const identity = await ensureLog(link, {
-    partitions: settings.partitions,
-    replicas: settings.logReplicas,
-    maxAgeMs: settings.logMaxAgeSeconds * 1000,
-    maxBytes: settings.logMaxBytes,
-    minRetentionMs: settings.chunkTtlSeconds * 1000,
-    maxChunkBytes: settings.maxChunkBytes,
-  });
-  const { partitions } = identity;
-  const redis = createRedis(settings.redisUrl, {
-    connectionName: "sluice-ingest",
-    onError: (error) => logger.warn({ err: error }, "redis connection"),
-  });
-  lifecycle.add("redis", () => redis.close());
-
-  const instance = createInstanceName();
-  const ingester = startIngester({
-    instance,
-    log: new NatsPartitionLog(link, identity),
-    streamLog: new NatsStreamLog(link, identity),
-    cache: new RedisChunkCache(redis, {
-      partitions,
-      chunkTtlSeconds: settings.chunkTtlSeconds,
-      metaTtlSeconds: settings.metaTtlSeconds,
-    }),
-    leases: new RedisPartitionLeases(redis, { partitions }),
-    liveFeed: new NatsLiveFeed(link, {
-      onMalformed: (subject) => logger.warn({ subject }, "malformed message dropped"),
-    }),
-    cancelFeed: new NatsCancelFeed(link),
-    readerPresence: new NatsReaderPresence(link),
-    pressureFeed: new NatsPressureFeed(link),
-    receiptFeed: new NatsReceiptFeed(link),
-    settings,
-    logger,
-    registry,
-  });
-  lifecycle.add("ingester", () => ingester.close(), 10_000);
-  const reporting = serveReports(new NatsServiceReports(link), {
-    service: "ingest",
-    instance,
-    registry,
-    figures: INGEST_FIGURES,
-    partitions: () => ingester.partitions(),
-  });
-  lifecycle.add("reports", () => reporting.close());
-
-  const admin = await startAdminServer({
-    host: settings.adminHost,
-    port: settings.adminPort,
-    registry,
-    readiness: {
-      nats: () => (link.isConnected ? null : "not connected"),
-      leases: () => ingester.readiness(),
-    },
-  });
-  lifecycle.add("admin", () => admin.close(1_000));
-  logger.info({ adminPort: admin.port, partitions }, "ingest runs");
-});
+await startService(
+  { name: "ingest", schema: ingestConfigSchema, figures: INGEST_FIGURES, connectNats, createRedis },
+  async ({ settings, link, redis, logger, registry, lifecycle }) => {
+    const { chunkTtlSeconds, metaTtlSeconds } = settings;
+    const identity = await ensureLog(link, {
+      partitions: settings.partitions,
+      replicas: settings.logReplicas,
+      maxAgeMs: settings.logMaxAgeSeconds * 1000,
+      maxBytes: settings.logMaxBytes,
+      minRetentionMs: chunkTtlSeconds * 1000,
+      maxChunkBytes: settings.maxChunkBytes,
+    });
+    const { partitions } = identity;
+    const instance = createInstanceName();
+    const ingester = startIngester({
+      instance,
+      log: new NatsPartitionLog(link, identity),
+      streamLog: new NatsStreamLog(link, identity),
+      cache: new RedisChunkCache(redis, { partitions, chunkTtlSeconds, metaTtlSeconds }),
+      leases: new RedisPartitionLeases(redis, { partitions }),
+      liveFeed: new NatsLiveFeed(link, {
+        onMalformed: (subject) => logger.warn({ subject }, "dropped a message that can't be read"),
+      }),
+      cancelFeed: new NatsCancelFeed(link),
+      readerPresence: new NatsReaderPresence(link),
+      pressureFeed: new NatsPressureFeed(link),
+      receiptFeed: new NatsReceiptFeed(link),
+      settings,
+      logger,
+      registry,
+    });
+    lifecycle.add("ingester", () => ingester.close(), CLOSE_TIMEOUT_MS);
+    return {
+      reports: new NatsServiceReports(link),
+      instance,
+      partitions: () => ingester.partitions(),
+      readiness: { leases: () => ingester.readiness() },
+      about: { partitions },
+    };
+  },
+);

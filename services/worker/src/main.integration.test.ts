@@ -43,7 +43,7 @@ function startWorker(settings: Record<string, string>) {
     stream.on("data", (bytes: Buffer) => (output += bytes.toString()));
   const exited = new Promise<number | null>((resolve) => child.once("exit", resolve));
   const ready = () =>
-    waitUntil("the worker", async () => output.includes("worker serves prompts"), { timeoutMs: 20_000 });
+    waitUntil("the worker", async () => output.includes("worker runs"), { timeoutMs: 20_000 });
   return { child, exited, ready, output: () => output };
 }
 

@@ -187,7 +187,7 @@ describe("an OpenAI-compatible model", () => {
       '{"error":{"message":"The server had an error","type":"server_error"}}',
       /500: The server had an error/,
     ],
-    [503, "LLM_ERROR", "<html>upstream connect error</html>", /^the model's server answered 503$/],
+    [503, "LLM_OVERLOADED", "<html>upstream connect error</html>", /^the model's server answered 503$/],
     [400, "LLM_ERROR", '{"error":"model not found"}', /400: model not found/],
   ])("tells of a %i with code %s and the server's own message", async (status, code, body, message) => {
     const heard = await listen(

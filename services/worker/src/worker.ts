@@ -48,10 +48,6 @@ export class Worker {
     return this.#running.size;
   }
 
-  get isClosing(): boolean {
-    return this.#closing !== undefined;
-  }
-
   /**
    * Takes no more prompts, lets running answers end within the drain time, then ends the rest with an Error chunk.
    * Resolves after both bounds at the latest, whatever the log does. Idempotent.

@@ -11,6 +11,7 @@
               read_after      broker sequence after which the caller has read everything
               default_ttl     seconds that chunks live where neither they nor their stream say otherwise
               meta_ttl        seconds that a stream's record lives
+              unwritten_ttl   the same while nobody has written a chunk to the stream
               max_ended       most ended streams that are listed
               json_infix      what stands between a chunk's sequence and its body
               ids             per stream: its id
@@ -20,7 +21,8 @@
                 { stream (from 1), broker sequence, timestamp, first sequence or 0 where the message proves none,
                   elements up to the first terminal one, status after them ("" where they don't end the stream),
                   longest TTL that its elements ask for or 0, 1 if some element asks for none,
-                  the stream's options or "", the TTL they ask for or 0, how often the producer beats (ms) or 0 }
+                  the stream's options or "", the TTL they ask for or 0, how often the producer beats (ms) or 0,
+                  1 if it is nothing but the end of a silent stream, else 0 }
               A tombstone is an entry with the status "deleted".
   ARGV[2]   the checkpoint after the batch, JSON
   ARGV[3…]  bodies of all elements, in order; empty: a rejected one's placeholder
@@ -39,7 +41,8 @@ local bodies, body_offset = ARGV, 2
 -- redis.call takes no more arguments than Lua's stack holds (8,000).
 local MAX_ZADD_ARGUMENTS = 4000
 
-local read_after, default_ttl, meta_ttl, infix = plan.read_after, plan.default_ttl, plan.meta_ttl, plan.json_infix
+local read_after, default_ttl, infix = plan.read_after, plan.default_ttl, plan.json_infix
+local meta_ttl, unwritten_ttl = plan.meta_ttl, plan.unwritten_ttl
 local divergences = plan.divergences
 local format = string.format
 
@@ -176,6 +179,7 @@ local function take_entry(stream, prefix, entry)
   stream.beat_ms = entry[11]
   take_options(stream, entry[9], entry[10])
   local first = math.max(stream.sequence + 1, proven_first)
+  stream.ends_unwritten = entry[12] == 1 and first == 1
   if is_tombstone then
     stream.sequence = first
     stream.is_deleted_now = true
@@ -249,6 +253,12 @@ local function write_chunks(key, stream)
   end
 end
 
+-- Whoever creates streams that nobody writes to can't fill the cache with their records: those live for minutes.
+local function record_ttl(stream)
+  local is_unwritten = stream.sequence == 0 or stream.ends_unwritten
+  return is_unwritten and unwritten_ttl or math.max(meta_ttl, stream.chunk_ttl)
+end
+
 local function write_record(key, stream)
   local fields = {
     "sequence", format("%.0f", stream.sequence),
@@ -299,7 +309,10 @@ for number, stream in pairs(streams) do
     local chunks_key, meta_key = KEYS[2 * number], KEYS[2 * number + 1]
     stream.chunk_ttl = math.max(stream.chunk_ttl, stream.ttl)
     write_record(meta_key, stream)
-    live_at_least(meta_key, math.max(meta_ttl, stream.chunk_ttl))
+    -- Not for what came after the end, which would lengthen a short life.
+    if stream.updated_ms then
+      live_at_least(meta_key, record_ttl(stream))
+    end
     if stream.is_deleted_now then
       redis.call("UNLINK", chunks_key)
     elseif stream.member_count > 0 then

@@ -8,11 +8,13 @@
              stream_id
              chunk_ttl    seconds that the chunks live
              meta_ttl     seconds that the record lives
+             unwritten_ttl  the same where nobody has written a chunk to the stream
              max_ended    most ended streams that are listed
              default_ttl  seconds that the stream's options ask for, or 0
              completion   on the last page only: snapshot (broker sequence), is_proven (0 or 1), sequence,
                           broker_sequence, status, chunk_count, byte_count, created_ms, updated_ms,
-                          ended_ms or -1, options or "", beat_ms or 0
+                          ended_ms or -1, options or "", beat_ms or 0, ends_unwritten (1 if its only chunk is
+                          the end of a silent stream, else 0)
   ARGV[2n], [2n+1]  sequence and ZSET member of the n-th chunk, ascending
 
   Returns 1, or 0 with nothing written: there is no record, and the checkpoint is past the snapshot
@@ -30,6 +32,7 @@ local format = string.format
 local found = redis.call("HMGET", meta_key, "sequence", "broker_sequence", "status", "chunk_count", "byte_count",
   "chunk_ttl", "created_ms", "updated_ms", "ended_ms", "options")
 local exists, status = found[1] ~= false, found[3] or "open"
+local sequence = tonumber(found[1] or 0)
 
 if completion and not exists then
   local checkpoint_json = redis.call("GET", checkpoint_key)
@@ -84,6 +87,7 @@ local function completed_fields()
       set("ended_ms", completion.ended_ms)
     end
     status = completion.status
+    sequence = completion.sequence
   end
   set_largest("chunk_count", found[4], completion.chunk_count)
   set_largest("byte_count", found[5], completion.byte_count)
@@ -127,7 +131,8 @@ if is_record_touched then
     redis.call("ZREMRANGEBYRANK", ended_key, 0, -page.max_ended - 1)
     live_at_least(ended_key, page.meta_ttl)
   end
-  live_at_least(meta_key, math.max(page.meta_ttl, page.chunk_ttl))
+  local is_unwritten = sequence == 0 or (completion.ends_unwritten == 1 and sequence == completion.sequence)
+  live_at_least(meta_key, is_unwritten and page.unwritten_ttl or math.max(page.meta_ttl, page.chunk_ttl))
 end
 if status == "deleted" then
   redis.call("UNLINK", chunks_key)

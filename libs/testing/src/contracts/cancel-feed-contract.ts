@@ -1,4 +1,5 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
+import { describeContract } from "./describe-contract.ts";
 import type { CancelAnswer, CancelFeed, CancelReason, Subscription } from "@sluice/core";
 import { freshStreamId } from "./log-under-test.ts";
 
@@ -19,26 +20,9 @@ const SHORT_MS = 100;
 
 /** What every CancelFeed promises. */
 export function cancelFeedContract(name: string, open: () => Promise<CancelFeedUnderTest>): void {
-  describe(`${name} keeps the contract of CancelFeed:`, () => {
-    let subject: CancelFeedUnderTest;
-    let subscriptions: Subscription[] = [];
-
-    beforeAll(async () => {
-      subject = await open();
-    });
-    afterEach(async () => {
-      for (const subscription of subscriptions) subscription.close();
-      subscriptions = [];
-      await subject.settle();
-    });
-    afterAll(async () => {
-      await subject.close();
-    });
-
+  describeContract("CancelFeed", name, open, (contract) => {
     const keep = async (subscription: Subscription): Promise<Subscription> => {
-      subscriptions.push(subscription);
-      await subject.settle();
-      return subscription;
+      return contract.settled(subscription);
     };
 
     it("carries a wish to the partition's owner, and its answer back", async () => {
@@ -51,44 +35,44 @@ export function cancelFeedContract(name: string, open: () => Promise<CancelFeedU
       ];
       const asked: string[] = [];
       await keep(
-        subject.owner.answerCancels(PARTITION, async (streamId) => {
+        contract.subject.owner.answerCancels(PARTITION, async (streamId) => {
           asked.push(streamId);
           return answers[asked.length - 1]!;
         }),
       );
       const streamIds = answers.map(() => freshStreamId());
       for (const [index, streamId] of streamIds.entries()) {
-        const answer = await subject.reader.requestCancel(PARTITION, streamId, DEADLINE_MS);
+        const answer = await contract.subject.reader.requestCancel(PARTITION, streamId, DEADLINE_MS);
         expect(answer).toEqual(answers[index]);
       }
       expect(asked).toEqual(streamIds);
     });
 
     it("answers null where the owner is missing, fails, takes too long or has gone", async () => {
-      expect(await subject.reader.requestCancel(PARTITION, "s", DEADLINE_MS)).toBeNull();
+      expect(await contract.subject.reader.requestCancel(PARTITION, "s", DEADLINE_MS)).toBeNull();
       const never = new Promise<CancelAnswer>(() => undefined);
       const answering = await keep(
-        subject.owner.answerCancels(PARTITION, (streamId) =>
+        contract.subject.owner.answerCancels(PARTITION, (streamId) =>
           streamId === "fails" ? Promise.reject(new Error("no")) : never,
         ),
       );
-      expect(await subject.reader.requestCancel(PARTITION, "fails", DEADLINE_MS)).toBeNull();
-      expect(await subject.reader.requestCancel(PARTITION, "slow", SHORT_MS)).toBeNull();
-      expect(await subject.reader.requestCancel(PARTITION + 1, "s", DEADLINE_MS)).toBeNull();
+      expect(await contract.subject.reader.requestCancel(PARTITION, "fails", DEADLINE_MS)).toBeNull();
+      expect(await contract.subject.reader.requestCancel(PARTITION, "slow", SHORT_MS)).toBeNull();
+      expect(await contract.subject.reader.requestCancel(PARTITION + 1, "s", DEADLINE_MS)).toBeNull();
       answering.close();
       answering.close();
-      await subject.settle();
-      expect(await subject.reader.requestCancel(PARTITION, "slow", DEADLINE_MS)).toBeNull();
+      await contract.subject.settle();
+      expect(await contract.subject.reader.requestCancel(PARTITION, "slow", DEADLINE_MS)).toBeNull();
     });
 
     it("tells every producer of the stream why, each time, and no other stream's", async () => {
       const [streamId, other] = [freshStreamId(), freshStreamId()];
       const told: [string, CancelReason][] = [];
       for (const handle of ["a", "b"])
-        await keep(subject.producer.onCancel(streamId, (reason) => told.push([handle, reason])));
-      await keep(subject.producer.onCancel(other, (reason) => told.push([other, reason])));
+        await keep(contract.subject.producer.onCancel(streamId, (reason) => told.push([handle, reason])));
+      await keep(contract.subject.producer.onCancel(other, (reason) => told.push([other, reason])));
       for (const reason of ["requested", "abandoned"] as const)
-        expect(await subject.owner.tellProducer(streamId, reason, DEADLINE_MS)).toBe(true);
+        expect(await contract.subject.owner.tellProducer(streamId, reason, DEADLINE_MS)).toBe(true);
       await expect.poll(() => told.length, { timeout: DEADLINE_MS }).toBe(4);
       expect(new Set(told.map(String))).toEqual(
         new Set(["a,requested", "b,requested", "a,abandoned", "b,abandoned"]),
@@ -98,19 +82,19 @@ export function cancelFeedContract(name: string, open: () => Promise<CancelFeedU
     it("says at once that no producer heard it where none is there, or none any more", async () => {
       const streamId = freshStreamId();
       let told = 0;
-      const gone = await keep(subject.producer.onCancel(streamId, () => told++));
+      const gone = await keep(contract.subject.producer.onCancel(streamId, () => told++));
       gone.close();
       gone.close();
-      await subject.settle();
+      await contract.subject.settle();
       const startedAt = performance.now();
-      expect(await subject.owner.tellProducer(streamId, "requested", 60_000)).toBe(false);
+      expect(await contract.subject.owner.tellProducer(streamId, "requested", 60_000)).toBe(false);
       expect(performance.now() - startedAt).toBeLessThan(10_000);
       expect(told).toBe(0);
     });
 
     it("doesn't say that no producer is there when it can't reach any", async () => {
-      await subject.cutOwnerOff();
-      await expect(subject.owner.tellProducer("s", "requested", SHORT_MS)).rejects.toMatchObject({
+      await contract.subject.cutOwnerOff();
+      await expect(contract.subject.owner.tellProducer("s", "requested", SHORT_MS)).rejects.toMatchObject({
         code: "CONNECTION",
       });
     });

@@ -1,4 +1,5 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
+import { describeContract } from "./describe-contract.ts";
 import {
   StreamError,
   type ConnectionPage,
@@ -22,31 +23,14 @@ const DEADLINE_MS = 5_000;
 
 /** What every EdgePeers promises. */
 export function edgePeersContract(name: string, open: () => Promise<EdgePeersUnderTest>): void {
-  describe(`${name} keeps the contract of EdgePeers:`, () => {
-    let subject: EdgePeersUnderTest;
-    let serving: Subscription[] = [];
-
-    beforeAll(async () => {
-      subject = await open();
-    });
-    afterEach(async () => {
-      for (const subscription of serving) subscription.close();
-      serving = [];
-      await subject.settle();
-    });
-    afterAll(async () => {
-      await subject.close();
-    });
-
+  describeContract("EdgePeers", name, open, (contract) => {
     const serve = async (pod: 0 | 1, podId: string, answers: Partial<EdgePod>): Promise<Subscription> => {
       const idle: EdgePod = {
         changeStreams: async () => {},
         listConnections: () => ({ connections: [], hasMore: false }),
       };
-      const subscription = subject.pods[pod].serve(podId, { ...idle, ...answers });
-      serving.push(subscription);
-      await subject.settle();
-      return subscription;
+      const subscription = contract.subject.pods[pod].serve(podId, { ...idle, ...answers });
+      return contract.settled(subscription);
     };
     const add: StreamChange = {
       kind: "add",
@@ -66,8 +50,8 @@ export function edgePeersContract(name: string, open: () => Promise<EdgePeersUnd
       });
       await serve(0, "p1", take("p1"));
       await serve(1, "p2", take("p2"));
-      await subject.asker.changeStreams("p1", add, DEADLINE_MS);
-      await subject.asker.changeStreams("p2", drop, DEADLINE_MS);
+      await contract.subject.asker.changeStreams("p1", add, DEADLINE_MS);
+      await contract.subject.asker.changeStreams("p2", drop, DEADLINE_MS);
       expect(done).toEqual([
         ["p1", add],
         ["p2", drop],
@@ -78,7 +62,7 @@ export function edgePeersContract(name: string, open: () => Promise<EdgePeersUnd
       await serve(0, "p1", {
         changeStreams: () => Promise.reject(new StreamError("ALREADY_FOLLOWED", "it has that")),
       });
-      await expect(subject.asker.changeStreams("p1", add, DEADLINE_MS)).rejects.toMatchObject({
+      await expect(contract.subject.asker.changeStreams("p1", add, DEADLINE_MS)).rejects.toMatchObject({
         code: "ALREADY_FOLLOWED",
         message: "it has that",
       });
@@ -88,10 +72,10 @@ export function edgePeersContract(name: string, open: () => Promise<EdgePeersUnd
       const stopped = await serve(0, "p1", {});
       stopped.close();
       stopped.close();
-      await subject.settle();
+      await contract.subject.settle();
       const startedAt = performance.now();
       for (const podId of ["p1", "never"]) {
-        await expect(subject.asker.changeStreams(podId, add, 60_000)).rejects.toMatchObject({
+        await expect(contract.subject.asker.changeStreams(podId, add, 60_000)).rejects.toMatchObject({
           code: "CONNECTION_NOT_FOUND",
         });
       }
@@ -100,7 +84,9 @@ export function edgePeersContract(name: string, open: () => Promise<EdgePeersUnd
 
     it("gives up with CONNECTION where the pod doesn't answer in time", async () => {
       await serve(0, "p1", { changeStreams: () => new Promise(() => undefined) });
-      await expect(subject.asker.changeStreams("p1", add, 50)).rejects.toMatchObject({ code: "CONNECTION" });
+      await expect(contract.subject.asker.changeStreams("p1", add, 50)).rejects.toMatchObject({
+        code: "CONNECTION",
+      });
     });
 
     it("gathers a page of each pod, in bounded time", async () => {
@@ -111,7 +97,7 @@ export function edgePeersContract(name: string, open: () => Promise<EdgePeersUnd
       await serve(0, "p1", { listConnections: ({ after, limit }) => pageOf("p1", after, limit) });
       await serve(1, "p2", { listConnections: ({ after, limit }) => pageOf("p2", after, limit) });
       const startedAt = performance.now();
-      const pages = await subject.asker.listConnections({ after: "x", limit: 7 }, 2_000);
+      const pages = await contract.subject.asker.listConnections({ after: "x", limit: 7 }, 2_000);
       expect(performance.now() - startedAt).toBeLessThan(DEADLINE_MS);
       const ids = pages.map(({ connections }) => connections[0]?.connectionId);
       expect(new Set(ids)).toEqual(new Set(["p1.after-x", "p2.after-x"]));
@@ -122,7 +108,7 @@ export function edgePeersContract(name: string, open: () => Promise<EdgePeersUnd
     });
 
     it("gathers nothing where there is no pod", async () => {
-      expect(await subject.asker.listConnections({ after: "", limit: 7 }, 500)).toEqual([]);
+      expect(await contract.subject.asker.listConnections({ after: "", limit: 7 }, 500)).toEqual([]);
     });
   });
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, expect, it } from "vitest";
+import { describeContract } from "./describe-contract.ts";
 import type { LiveFeed, LiveRange, RebuildAnswer, Subscription, TailAnnouncement } from "@sluice/core";
 import { freshStreamId } from "./log-under-test.ts";
 
@@ -19,27 +20,15 @@ const DEADLINE_MS = 5_000;
 
 /** What every LiveFeed promises while nothing is lost. */
 export function liveFeedContract(name: string, open: () => Promise<LiveFeedUnderTest>): void {
-  describe(`${name} keeps the contract of LiveFeed:`, () => {
-    let subject: LiveFeedUnderTest;
+  describeContract("LiveFeed", name, open, (contract) => {
     let owner: LiveFeed;
     let edge: LiveFeed;
-    let subscriptions: Subscription[] = [];
-
-    beforeAll(async () => {
-      subject = await open();
-      ({ owner, edge } = subject);
-    });
-    afterEach(() => {
-      for (const subscription of subscriptions) subscription.close();
-      subscriptions = [];
-    });
-    afterAll(async () => {
-      await subject.close();
+    beforeAll(() => {
+      ({ owner, edge } = contract.subject);
     });
 
     const keep = (subscription: Subscription): Subscription => {
-      subscriptions.push(subscription);
-      return subscription;
+      return contract.keep(subscription);
     };
 
     /** Makes the owner answer, and waits until the edge's subscriptions made so far are in force. */
@@ -206,7 +195,7 @@ export function liveFeedContract(name: string, open: () => Promise<LiveFeedUnder
       keep(edge.onReconnect(() => reconnects++));
       edge.onReconnect(() => afterClose++).close();
       expect(edge.isConnected()).toBe(true);
-      await subject.reconnectEdge();
+      await contract.subject.reconnectEdge();
       await expect.poll(() => reconnects, { timeout: DEADLINE_MS }).toBe(1);
       expect(edge.isConnected()).toBe(true);
       expect(afterClose).toBe(0);

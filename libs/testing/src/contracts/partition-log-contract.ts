@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeContract } from "./describe-contract.ts";
 import {
   partitionOf,
   type PartitionLog,
@@ -13,20 +14,16 @@ const PARTITION = 1;
 
 /** What every PartitionLog promises to ingest. */
 export function partitionLogContract(name: string, open: () => Promise<LogUnderTest>): void {
-  describe(`${name} keeps the contract of PartitionLog:`, () => {
-    let subject: LogUnderTest;
+  describeContract("PartitionLog", name, open, (contract) => {
     let log: PartitionLog;
     let streamLog: StreamLog;
     const readers: PartitionReader[] = [];
-
-    beforeAll(async () => {
-      subject = await open();
-      log = subject.partitionLog;
-      streamLog = subject.streamLog;
+    beforeAll(() => {
+      log = contract.subject.partitionLog;
+      streamLog = contract.subject.streamLog;
     });
     afterAll(async () => {
       await Promise.all(readers.map((reader) => reader.close()));
-      await subject.close();
     });
 
     const inPartition = (partition = PARTITION): string =>

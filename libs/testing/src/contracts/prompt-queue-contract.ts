@@ -1,4 +1,5 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
+import { describeContract } from "./describe-contract.ts";
 import { StreamError, type Prompt, type PromptQueue, type Subscription } from "@sluice/core";
 import { freshStreamId } from "./log-under-test.ts";
 
@@ -14,27 +15,10 @@ const DEADLINE_MS = 5_000;
 
 /** What every PromptQueue promises. */
 export function promptQueueContract(name: string, open: () => Promise<PromptQueueUnderTest>): void {
-  describe(`${name} keeps the contract of PromptQueue:`, () => {
-    let subject: PromptQueueUnderTest;
-    let serving: Subscription[] = [];
-
-    beforeAll(async () => {
-      subject = await open();
-    });
-    afterEach(async () => {
-      for (const subscription of serving) subscription.close();
-      serving = [];
-      await subject.settle();
-    });
-    afterAll(async () => {
-      await subject.close();
-    });
-
+  describeContract("PromptQueue", name, open, (contract) => {
     const serve = async (accept: (prompt: Prompt) => Promise<void>): Promise<Subscription> => {
-      const subscription = subject.worker.serve(accept);
-      serving.push(subscription);
-      await subject.settle();
-      return subscription;
+      const subscription = contract.subject.worker.serve(accept);
+      return contract.settled(subscription);
     };
     const prompt = (): Prompt => ({ streamId: freshStreamId(), prompt: "Why is the sky blue? ☂" });
 
@@ -45,7 +29,7 @@ export function promptQueueContract(name: string, open: () => Promise<PromptQueu
         steps.push(given);
       });
       const asked = prompt();
-      await subject.asker.ask(asked, DEADLINE_MS);
+      await contract.subject.asker.ask(asked, DEADLINE_MS);
       expect(steps).toEqual([asked]);
     });
 
@@ -54,13 +38,13 @@ export function promptQueueContract(name: string, open: () => Promise<PromptQueu
       for (let worker = 0; worker < 3; worker++)
         await serve(async (given) => void taken.push(given.streamId));
       const prompts = Array.from({ length: 30 }, prompt);
-      await Promise.all(prompts.map((asked) => subject.asker.ask(asked, DEADLINE_MS)));
+      await Promise.all(prompts.map((asked) => contract.subject.asker.ask(asked, DEADLINE_MS)));
       expect(taken.toSorted()).toEqual(prompts.map((asked) => asked.streamId).toSorted());
     });
 
     it("refuses with what the worker refused with", async () => {
       await serve(() => Promise.reject(new StreamError("STREAM_EXISTS", "that stream is there already")));
-      await expect(subject.asker.ask(prompt(), DEADLINE_MS)).rejects.toMatchObject({
+      await expect(contract.subject.asker.ask(prompt(), DEADLINE_MS)).rejects.toMatchObject({
         code: "STREAM_EXISTS",
         message: "that stream is there already",
       });
@@ -68,18 +52,22 @@ export function promptQueueContract(name: string, open: () => Promise<PromptQueu
 
     it("refuses with NO_WORKER where the worker broke, without telling the asker how", async () => {
       await serve(() => Promise.reject(new Error("secret: password=hunter2")));
-      const error = await subject.asker.ask(prompt(), DEADLINE_MS).catch((thrown: unknown) => thrown);
+      const error = await contract.subject.asker
+        .ask(prompt(), DEADLINE_MS)
+        .catch((thrown: unknown) => thrown);
       expect(error).toMatchObject({ name: "StreamError", code: "NO_WORKER" });
       expect(String(error)).not.toContain("hunter2");
     });
 
     it("refuses with NO_WORKER where none serves", async () => {
-      await expect(subject.asker.ask(prompt(), DEADLINE_MS)).rejects.toMatchObject({ code: "NO_WORKER" });
+      await expect(contract.subject.asker.ask(prompt(), DEADLINE_MS)).rejects.toMatchObject({
+        code: "NO_WORKER",
+      });
     });
 
     it("refuses with NO_WORKER where none accepts in time", async () => {
       await serve(() => new Promise(() => undefined));
-      await expect(subject.asker.ask(prompt(), 100)).rejects.toMatchObject({ code: "NO_WORKER" });
+      await expect(contract.subject.asker.ask(prompt(), 100)).rejects.toMatchObject({ code: "NO_WORKER" });
     });
 
     it("hands nothing to a worker that has stopped to serve", async () => {
@@ -87,8 +75,10 @@ export function promptQueueContract(name: string, open: () => Promise<PromptQueu
       const subscription = await serve(async () => void taken++);
       subscription.close();
       subscription.close();
-      await subject.settle();
-      await expect(subject.asker.ask(prompt(), DEADLINE_MS)).rejects.toMatchObject({ code: "NO_WORKER" });
+      await contract.subject.settle();
+      await expect(contract.subject.asker.ask(prompt(), DEADLINE_MS)).rejects.toMatchObject({
+        code: "NO_WORKER",
+      });
       expect(taken).toBe(0);
     });
   });

@@ -1,4 +1,5 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
+import { describeContract } from "./describe-contract.ts";
 import type { Receipt, ReceiptFeed, StreamHead, Subscription } from "@sluice/core";
 import { freshStreamId } from "./log-under-test.ts";
 
@@ -16,36 +17,20 @@ const DEADLINE = { timeout: DEADLINE_MS };
 
 /** What every ReceiptFeed promises while nothing is lost. */
 export function receiptFeedContract(name: string, open: () => Promise<ReceiptFeedUnderTest>): void {
-  describe(`${name} keeps the contract of ReceiptFeed:`, () => {
-    let subject: ReceiptFeedUnderTest;
-    let subscriptions: Subscription[] = [];
-
-    beforeAll(async () => {
-      subject = await open();
-    });
-    afterEach(async () => {
-      for (const subscription of subscriptions) subscription.close();
-      subscriptions = [];
-      await subject.settle();
-    });
-    afterAll(async () => {
-      await subject.close();
-    });
-
+  describeContract("ReceiptFeed", name, open, (contract) => {
     const keep = <S extends Subscription>(subscription: S): S => {
-      subscriptions.push(subscription);
-      return subscription;
+      return contract.keep(subscription);
     };
     const receipt = (first: number): Receipt => ({ brokerSequence: 2 ** 41 + first, first, count: 2 });
 
     it("delivers a receipt to the inbox that its address is of, with the number that was asked for", async () => {
       const [mine, others] = [[] as [number, Receipt][], [] as [number, Receipt][]];
-      const inbox = keep(subject.producer.openInbox((number, got) => mine.push([number, got])));
-      const other = keep(subject.producer.openInbox((number, got) => others.push([number, got])));
-      await subject.settle();
-      subject.owner.publishReceipt(inbox.addressOf(7), receipt(1));
-      subject.owner.publishReceipt(other.addressOf(7), receipt(5));
-      subject.owner.publishReceipt(inbox.addressOf(8), receipt(Number.MAX_SAFE_INTEGER - 2 ** 42));
+      const inbox = keep(contract.subject.producer.openInbox((number, got) => mine.push([number, got])));
+      const other = keep(contract.subject.producer.openInbox((number, got) => others.push([number, got])));
+      await contract.subject.settle();
+      contract.subject.owner.publishReceipt(inbox.addressOf(7), receipt(1));
+      contract.subject.owner.publishReceipt(other.addressOf(7), receipt(5));
+      contract.subject.owner.publishReceipt(inbox.addressOf(8), receipt(Number.MAX_SAFE_INTEGER - 2 ** 42));
       await expect.poll(() => [mine.length, others.length], DEADLINE).toEqual([2, 1]);
       expect(mine).toEqual([
         [7, receipt(1)],
@@ -56,37 +41,37 @@ export function receiptFeedContract(name: string, open: () => Promise<ReceiptFee
 
     it("delivers nothing to an inbox that was closed", async () => {
       let received = 0;
-      const closed = subject.producer.openInbox(() => received++);
-      const open = keep(subject.producer.openInbox(() => received++));
-      await subject.settle();
+      const closed = contract.subject.producer.openInbox(() => received++);
+      const open = keep(contract.subject.producer.openInbox(() => received++));
+      await contract.subject.settle();
       closed.close();
       closed.close();
-      await subject.settle();
-      subject.owner.publishReceipt(closed.addressOf(1), receipt(1));
-      subject.owner.publishReceipt(open.addressOf(1), receipt(1));
+      await contract.subject.settle();
+      contract.subject.owner.publishReceipt(closed.addressOf(1), receipt(1));
+      contract.subject.owner.publishReceipt(open.addressOf(1), receipt(1));
       await expect.poll(() => received, DEADLINE).toBe(1);
     });
 
     it("tells where a stream stands, as the partition's owner has it", async () => {
       const streamId = freshStreamId();
       const head: StreamHead = { sequence: 42, brokerSequence: 2 ** 41, status: "completed" };
-      keep(subject.owner.answerHeads(PARTITION, async (id) => (id === streamId ? head : null)));
-      await subject.settle();
-      expect(await subject.producer.askHead(PARTITION, streamId, DEADLINE_MS)).toEqual(head);
-      expect(await subject.producer.askHead(PARTITION, freshStreamId(), DEADLINE_MS)).toBeNull();
+      keep(contract.subject.owner.answerHeads(PARTITION, async (id) => (id === streamId ? head : null)));
+      await contract.subject.settle();
+      expect(await contract.subject.producer.askHead(PARTITION, streamId, DEADLINE_MS)).toEqual(head);
+      expect(await contract.subject.producer.askHead(PARTITION, freshStreamId(), DEADLINE_MS)).toBeNull();
     });
 
     it("knows no head where the owner is missing, fails or takes too long", async () => {
       const never = new Promise<StreamHead | null>(() => undefined);
       keep(
-        subject.owner.answerHeads(PARTITION, (streamId) =>
+        contract.subject.owner.answerHeads(PARTITION, (streamId) =>
           streamId === "fails" ? Promise.reject(new Error("no")) : never,
         ),
       );
-      await subject.settle();
-      expect(await subject.producer.askHead(PARTITION + 1, "a", 50)).toBeNull();
-      expect(await subject.producer.askHead(PARTITION, "fails", DEADLINE_MS)).toBeNull();
-      expect(await subject.producer.askHead(PARTITION, "slow", 50)).toBeNull();
+      await contract.subject.settle();
+      expect(await contract.subject.producer.askHead(PARTITION + 1, "a", 50)).toBeNull();
+      expect(await contract.subject.producer.askHead(PARTITION, "fails", DEADLINE_MS)).toBeNull();
+      expect(await contract.subject.producer.askHead(PARTITION, "slow", 50)).toBeNull();
     });
   });
 }

@@ -1,5 +1,6 @@
 import type { PartitionLog, RejectedElement, RejectedElements } from "@sluice/core";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, expect, it } from "vitest";
+import { describeContract } from "./describe-contract.ts";
 import { freshStreamId } from "./log-under-test.ts";
 
 export interface RejectedElementsUnderTest {
@@ -11,15 +12,12 @@ export interface RejectedElementsUnderTest {
 
 /** What every RejectedElements promises. */
 export function rejectedElementsContract(name: string, open: () => Promise<RejectedElementsUnderTest>): void {
-  describe(`${name} keeps the contract of RejectedElements:`, () => {
-    let subject: RejectedElementsUnderTest;
+  describeContract("RejectedElements", name, open, (contract) => {
     const streamIds = [freshStreamId(), freshStreamId()] as const;
     const texts = ["one", "two", "three", "four", "five"];
-
     beforeAll(async () => {
-      subject = await open();
       for (const [index, text] of texts.entries()) {
-        await subject.log.reject({
+        await contract.subject.log.reject({
           streamId: streamIds[index % 2]!,
           brokerSequence: Number.MAX_SAFE_INTEGER - 10 - Math.floor(Math.random() * 2 ** 40),
           index,
@@ -28,15 +26,16 @@ export function rejectedElementsContract(name: string, open: () => Promise<Rejec
         });
       }
     });
-    afterAll(async () => {
-      await subject.close();
-    });
 
     const newest = (before: number | null, limit: number): Promise<readonly RejectedElement[]> =>
-      subject.rejected.readNewest({ before, limit, maxElementBytes: 4 });
+      contract.subject.rejected.readNewest({ before, limit, maxElementBytes: 4 });
 
     it("gives back what was refused, and why", async () => {
-      const [first] = await subject.rejected.readOldest({ streamId: streamIds[0], after: 0, limit: 1 });
+      const [first] = await contract.subject.rejected.readOldest({
+        streamId: streamIds[0],
+        after: 0,
+        limit: 1,
+      });
       expect(first).toMatchObject({
         streamId: streamIds[0],
         index: 0,
@@ -47,16 +46,18 @@ export function rejectedElementsContract(name: string, open: () => Promise<Rejec
     });
 
     it("reads the oldest first, of one stream where that is asked for, page by page", async () => {
-      const page = await subject.rejected.readOldest({ streamId: streamIds[0], after: 0, limit: 2 });
+      const page = await contract.subject.rejected.readOldest({ streamId: streamIds[0], after: 0, limit: 2 });
       expect(page.map(textOf)).toEqual(["one", "three"]);
-      const rest = await subject.rejected.readOldest({
+      const rest = await contract.subject.rejected.readOldest({
         streamId: streamIds[0],
         after: page[1]!.position,
         limit: 2,
       });
       expect(rest.map(textOf)).toEqual(["five"]);
       const after = rest[0]!.position;
-      expect(await subject.rejected.readOldest({ streamId: streamIds[0], after, limit: 2 })).toEqual([]);
+      expect(await contract.subject.rejected.readOldest({ streamId: streamIds[0], after, limit: 2 })).toEqual(
+        [],
+      );
     });
 
     it("reads the newest first, page by page, and of large ones only the beginning", async () => {

@@ -1,5 +1,6 @@
 import type { OwnedPartition, ServiceReport, ServiceReports, Subscription } from "@sluice/core";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
+import { describeContract } from "./describe-contract.ts";
 
 export interface ServiceReportsUnderTest {
   asker: ServiceReports;
@@ -19,38 +20,23 @@ const OWNED = [
 
 /** What every ServiceReports promises. */
 export function serviceReportsContract(name: string, open: () => Promise<ServiceReportsUnderTest>): void {
-  describe(`${name} keeps the contract of ServiceReports:`, () => {
-    let subject: ServiceReportsUnderTest;
-    let serving: Subscription[] = [];
-
-    beforeAll(async () => {
-      subject = await open();
-    });
-    afterEach(async () => {
-      for (const subscription of serving) subscription.close();
-      serving = [];
-      await subject.settle();
-    });
-    afterAll(async () => {
-      await subject.close();
-    });
-
+  describeContract("ServiceReports", name, open, (contract) => {
     const serve = async (which: 0 | 1, answer: () => Promise<ServiceReport>): Promise<Subscription> => {
-      const subscription = subject.processes[which].serve(answer);
-      serving.push(subscription);
-      await subject.settle();
-      return subscription;
+      const subscription = contract.subject.processes[which].serve(answer);
+      return contract.settled(subscription);
     };
 
     it("gathers what each process says of itself at that time", async () => {
       let connections = 1;
       await serve(0, async () => report("edge", "e1", { connections: connections++ }));
       await serve(1, async () => report("ingest", "☂", { lag_ms: 0.5 }, OWNED));
-      expect(byInstance(await subject.asker.gather(DEADLINE_MS))).toEqual([
+      expect(byInstance(await contract.subject.asker.gather(DEADLINE_MS))).toEqual([
         report("edge", "e1", { connections: 1 }),
         report("ingest", "☂", { lag_ms: 0.5 }, OWNED),
       ]);
-      expect(byInstance(await subject.asker.gather(DEADLINE_MS))[0]?.figures).toEqual({ connections: 2 });
+      expect(byInstance(await contract.subject.asker.gather(DEADLINE_MS))[0]?.figures).toEqual({
+        connections: 2,
+      });
     });
 
     it("leaves out those that fail to describe themselves, or take too long, in bounded time", async () => {
@@ -58,7 +44,7 @@ export function serviceReportsContract(name: string, open: () => Promise<Service
       await serve(0, () => new Promise(() => undefined));
       await serve(1, async () => report("worker", "w1"));
       const startedAt = performance.now();
-      expect(await subject.asker.gather(1_000)).toEqual([report("worker", "w1")]);
+      expect(await contract.subject.asker.gather(1_000)).toEqual([report("worker", "w1")]);
       expect(performance.now() - startedAt).toBeLessThan(DEADLINE_MS);
     });
 
@@ -66,8 +52,8 @@ export function serviceReportsContract(name: string, open: () => Promise<Service
       const stopped = await serve(0, async () => report("edge", "e1"));
       stopped.close();
       stopped.close();
-      await subject.settle();
-      expect(await subject.asker.gather(500)).toEqual([]);
+      await contract.subject.settle();
+      expect(await contract.subject.asker.gather(500)).toEqual([]);
     });
   });
 }

@@ -1,19 +1,14 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, expect, it } from "vitest";
+import { describeContract } from "./describe-contract.ts";
 import type { StreamLog } from "@sluice/core";
 import { appendTexts, freshStreamId, outgoing, textPayload, type LogUnderTest } from "./log-under-test.ts";
 
 /** What every StreamLog promises to producers. */
 export function streamLogContract(name: string, open: () => Promise<LogUnderTest>): void {
-  describe(`${name} keeps the contract of StreamLog:`, () => {
-    let subject: LogUnderTest;
+  describeContract("StreamLog", name, open, (contract) => {
     let log: StreamLog;
-
-    beforeAll(async () => {
-      subject = await open();
-      log = subject.streamLog;
-    });
-    afterAll(async () => {
-      await subject.close();
+    beforeAll(() => {
+      log = contract.subject.streamLog;
     });
 
     it("stores a message that expects nothing, whatever stands last", async () => {
@@ -88,7 +83,7 @@ export function streamLogContract(name: string, open: () => Promise<LogUnderTest
 
     it("reads a bare publish as a message without id, number and expectation", async () => {
       const streamId = freshStreamId();
-      await subject.publishBare(streamId, textPayload("bare"));
+      await contract.subject.publishBare(streamId, textPayload("bare"));
       expect(await log.lastMessage(streamId)).toMatchObject({
         messageId: null,
         producerSequence: null,

@@ -138,10 +138,10 @@ describe("a local NATS cluster", { timeout: START_TIMEOUT_MS }, () => {
       num_replicas: 3,
     });
     expect(created).toContain('"cluster"');
-    await waitUntil("the publish", answers(first.port, "r3", /"stream": ?"R3"/), { timeoutMs: 20_000 });
+    await waitUntil("the publish", answers(first.port, "r3", /"stream": ?"R3"/), { timeoutMs: 45_000 });
     await first.kill();
     const log = answers(second.port, "$JS.API.STREAM.INFO.R3", /"messages":[1-9]/);
-    await waitUntil("the log on the other nodes", log, { timeoutMs: 20_000 });
+    await waitUntil("the log on the other nodes", log, { timeoutMs: 45_000 });
     await first.restart();
     await cluster.waitReady();
   });

@@ -38,6 +38,8 @@ export class MultiConnection {
   /** The streams of the URL, in its order. */
   readonly #listed: readonly string[];
   readonly #isCompact: boolean;
+  /** Of the client. */
+  readonly #address: string;
   readonly #streams = new Map<string, Followed>();
   readonly #dropped = new Set<string>();
   /** Called for each id that nobody knows. */
@@ -56,12 +58,13 @@ export class MultiConnection {
   constructor(
     id: string,
     hub: Hub,
-    options: { listed: readonly string[]; isCompact: boolean; onUnknown: () => void },
+    options: { listed: readonly string[]; isCompact: boolean; address: string; onUnknown: () => void },
   ) {
     this.id = id;
     this.#hub = hub;
     this.#listed = options.listed;
     this.#isCompact = options.isCompact;
+    this.#address = options.address;
     this.#onUnknown = options.onUnknown;
   }
 
@@ -181,7 +184,12 @@ export class MultiConnection {
     const retryWindow = new RetryWindow(waitMs);
     this.#retryWindows.add(retryWindow);
     const isOff = (): boolean => this.#isClosed || this.#streams.get(streamId) !== followed;
-    const opening = await this.#hub.pendingStreams.find(() => subscriber.open(false), retryWindow, isOff);
+    const opening = await this.#hub.pendingStreams.find(() => subscriber.open(false), {
+      streamId,
+      address: this.#address,
+      retryWindow,
+      isOver: isOff,
+    });
     this.#retryWindows.delete(retryWindow);
     if (isOff()) return false;
     if (opening === "ready") {

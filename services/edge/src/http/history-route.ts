@@ -24,9 +24,10 @@ function serveHistory(parts: RouteParts): RequestHandler {
     const start = readHistoryStart(request);
     const limit = Math.min(Math.max(queryNumber(request, "limit", DEFAULT_CHUNKS), 1), MAX_CHUNKS);
     const waitMs = Math.min(queryNumber(request, "wait", 0) * 1000, settings.maxWaitMs);
-    parts.admission.admit(request.ip ?? "");
+    const address = request.ip ?? "";
+    parts.admission.admit(address);
     try {
-      const page = await findPage(parts, { streamId, start, response, limit, waitMs });
+      const page = await findPage(parts, { streamId, start, address, response, limit, waitMs });
       if (response.closed) return;
       if (page === null) throw new StreamError("STREAM_NOT_FOUND", `there is no stream ${streamId}`);
       if (page.status === "deleted")
@@ -49,6 +50,7 @@ function readHistoryStart(request: Request): StartPoint {
 interface Poll {
   streamId: string;
   start: StartPoint;
+  address: string;
   response: Response;
   limit: number;
   waitMs: number;
@@ -80,7 +82,12 @@ async function findPage(parts: RouteParts, poll: Poll): Promise<HistoryPage | nu
       await waiter.confirmed();
       return read();
     };
-    const found = await parts.hub.pendingStreams.find(look, retryWindow, () => over.signal.aborted);
+    const found = await parts.hub.pendingStreams.find(look, {
+      streamId,
+      address: poll.address,
+      retryWindow,
+      isOver: () => over.signal.aborted,
+    });
     if (found === null || hasNews(found.page, found.cursor)) return found?.page ?? null;
     waiter.markKnown();
     await waiter.past(found.cursor, over.signal);

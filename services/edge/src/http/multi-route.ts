@@ -26,6 +26,7 @@ export async function serveMany(parts: RouteParts, request: Request, response: R
   const multi = new MultiConnection(parts.connectionRegistry.createId(), parts.hub, {
     listed,
     isCompact,
+    address,
     onUnknown: () => parts.admission.charge(address),
   });
   const close = multi.close.bind(multi);

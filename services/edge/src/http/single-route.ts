@@ -28,14 +28,15 @@ export async function serveOne(
   const coalesceMs = readCoalesceMs(request);
   const waitMs = Math.min(queryNumber(request, "wait", 0) * 1000, settings.maxWaitMs);
   assertOpen(parts);
-  parts.admission.admit(request.ip ?? "");
+  const address = request.ip ?? "";
+  parts.admission.admit(address);
   if (position.isResumed) metrics.reconnections.inc();
 
   const subscriber = parts.hub.join(streamId, reading);
   const leave = subscriber.leave.bind(subscriber);
   response.once("close", leave);
   try {
-    const opening = await openWithin(parts.hub.pendingStreams, subscriber, waitMs, response);
+    const opening = await openWithin(parts.hub.pendingStreams, subscriber, { address, waitMs, response });
     if (response.closed) return;
     if (opening === null) throw new StreamError("STREAM_NOT_FOUND", `there is no stream ${streamId}`);
     if (opening === "deleted") throw new StreamError("STREAM_DELETED", `stream ${streamId} was deleted`);
@@ -70,14 +71,14 @@ export async function serveOne(
 function openWithin(
   pendingStreams: PendingStreams,
   subscriber: Subscriber,
-  waitMs: number,
-  response: Response,
+  { address, waitMs, response }: { address: string; waitMs: number; response: Response },
 ): Promise<Opening | null> {
   const retryWindow = new RetryWindow(waitMs);
   response.once("close", () => retryWindow.cancel());
-  return pendingStreams.find(
-    () => subscriber.open(),
+  return pendingStreams.find(() => subscriber.open(), {
+    streamId: subscriber.streamId,
+    address,
     retryWindow,
-    () => response.closed,
-  );
+    isOver: () => response.closed,
+  });
 }

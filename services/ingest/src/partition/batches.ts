@@ -7,9 +7,11 @@ export interface DecodedBatch {
   entries: readonly LogEntry[];
 }
 
-// A message has up to 1,024 elements, so messages alone don't bound a call: half a million elements in one keep Redis
-// from answering anybody for seconds.
-const MAX_BATCH_ELEMENTS = 4_096;
+// What one call to the cache may write, which Redis does in one piece: everything else waits meanwhile, so each of these
+// keeps a call below 10 ms. A message has up to 1,024 elements or a megabyte, so a number of messages bounds nothing.
+const MAX_BATCH_ELEMENTS = 1_024;
+const MAX_BATCH_BYTES = 512 * 1024;
+const MAX_BATCH_STREAMS = 128;
 
 /** Takes messages apart, in batches that one call to the cache can write. A message is never split. */
 export function* batchesOf(
@@ -19,16 +21,26 @@ export function* batchesOf(
   let first = 0;
   let entries: LogEntry[] = [];
   let elements = 0;
+  let bytes = 0;
+  const streamIds = new Set<string>();
   for (const [index, message] of messages.entries()) {
     const entry = decodeMessage(message, maxChunkBytes);
-    if (entries.length > 0 && elements + entry.elements.length > MAX_BATCH_ELEMENTS) {
+    const isFull =
+      elements + entry.elements.length > MAX_BATCH_ELEMENTS ||
+      bytes + message.payload.byteLength > MAX_BATCH_BYTES ||
+      (streamIds.size === MAX_BATCH_STREAMS && !streamIds.has(entry.streamId));
+    if (entries.length > 0 && isFull) {
       yield { messages: messages.slice(first, index), entries };
       first = index;
       entries = [];
       elements = 0;
+      bytes = 0;
+      streamIds.clear();
     }
     entries.push(entry);
     elements += entry.elements.length;
+    bytes += message.payload.byteLength;
+    streamIds.add(entry.streamId);
   }
   if (entries.length > 0) yield { messages: messages.slice(first), entries };
 }

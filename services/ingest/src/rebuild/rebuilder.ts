@@ -83,7 +83,12 @@ export class Rebuilder {
   #completionOf(scan: StreamScan, position: number, hasRecord: boolean): RestoredPage["completion"] {
     if (scan.info !== null) {
       const snapshotBrokerSequence = Math.max(position, scan.upTo);
-      return { info: scan.info, snapshotBrokerSequence, isProven: true };
+      return {
+        info: scan.info,
+        snapshotBrokerSequence,
+        isProven: true,
+        endsUnwritten: scan.endsUnwritten,
+      };
     }
     const info = hasRecord ? null : scan.jumpInfo(position);
     return info === null ? null : { info, snapshotBrokerSequence: position, isProven: false };

@@ -11,16 +11,16 @@ import {
   type StreamHead,
   type LoggedStream,
 } from "@sluice/core";
-import { chunkJsonHead, decodeMessage } from "@sluice/protocol";
+import { chunkJsonHead, decodeMessage, isIdleEnd } from "@sluice/protocol";
 import { isBeginning } from "./beginning.ts";
 
 /** Messages read at a time: bounds the memory of a rebuild, whatever the stream's length. */
 const PAGE_SIZE = 1_000;
 
-// What one call lays into the cache. A page of messages can hold a million chunks, or a gigabyte: Redis would answer
-// nobody for seconds, and not within our time limit, so that the stream never came back.
-const MAX_LAID_CHUNKS = 1_000;
-const MAX_LAID_BYTES = 4 * 1024 * 1024;
+// What one call lays into the cache, below 10 ms of Redis each. A page of messages can hold a million chunks, or a
+// gigabyte: Redis would answer nobody for seconds, and not within our time limit, so that the stream never came back.
+const MAX_LAID_CHUNKS = 512;
+const MAX_LAID_BYTES = 512 * 1024;
 
 export interface StreamScanOptions {
   partition: number;
@@ -47,6 +47,7 @@ export class StreamScan {
   upTo = 0;
   #endedAt: number | null = null;
   #isUnprovable = false;
+  #endsUnwritten = false;
 
   constructor(streamId: string, divergences: readonly Divergence[], options: StreamScanOptions) {
     this.streamId = streamId;
@@ -57,6 +58,11 @@ export class StreamScan {
   /** The stream as a whole; null where nothing was read or its numbers can't be proven. */
   get info(): LoggedStream | null {
     return this.#isUnprovable ? null : this.#info;
+  }
+
+  /** Whether its only chunk is the end that is given to a silent stream. */
+  get endsUnwritten(): boolean {
+    return this.#endsUnwritten;
   }
 
   /**
@@ -90,7 +96,8 @@ export class StreamScan {
         if (this.isEmpty) await this.#begin(entry);
         const numbered = this.#number(entry);
         for (const chunk of this.#isUnprovable ? [] : numbered) {
-          if (chunks.length === MAX_LAID_CHUNKS || bytes + chunk.json.byteLength > MAX_LAID_BYTES) {
+          const isFull = chunks.length === MAX_LAID_CHUNKS || bytes + chunk.json.byteLength > MAX_LAID_BYTES;
+          if (chunks.length > 0 && isFull) {
             await this.#lay(chunks);
             chunks = [];
             bytes = 0;
@@ -143,6 +150,7 @@ export class StreamScan {
     const numbered = this.#head === null ? { ...entry, firstSequence: this.firstAvailable ?? 1 } : entry;
     const numbering = numberEntry(this.#head, numbered, this.#divergences);
     if (numbering.kind !== "numbered") return [];
+    if (numbering.count > 0) this.#endsUnwritten = numbering.first === 1 && isIdleEnd(entry);
     this.#head = numbering.head;
     if (entry.isTombstone && this.firstAvailable !== null) this.firstAvailable = numbering.head.sequence;
     if (numbering.head.status !== "open") this.#endedAt ??= entry.brokerSequence;

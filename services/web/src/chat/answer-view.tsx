@@ -1,10 +1,10 @@
 import { useEffect, useState } from "preact/hooks";
-import { isFinal, textOf, type Piece, type Reading } from "../relay/reading.ts";
+import { isFinal, textOf, type Piece, type Reading } from "../reading/reading.ts";
 import { Icon } from "../shell/bar.tsx";
 import { formatCount } from "../shell/format.ts";
 import { killEdge, stopStream } from "./ask.ts";
-import type { Service } from "./chat-page.tsx";
 import { Markdown } from "./markdown-view.tsx";
+import type { Service } from "./service.ts";
 import { StatePill } from "./state-pill.tsx";
 import { useFollowing } from "./use-following.ts";
 
@@ -33,7 +33,7 @@ export function AnswerView(props: {
             {textOf(reading.pieces)}
           </pre>
         ) : (
-          <Pieces pieces={reading.pieces} />
+          <Pieces pieces={reading.pieces} isOver={isOver} />
         )}
         {reading !== null && <Ending reading={reading} />}
       </div>
@@ -173,11 +173,15 @@ function factsOf(sequence: number, reconnects: number): string {
     : `${chunks} · ${reconnects} ${reconnects === 1 ? "reconnect" : "reconnects"}`;
 }
 
-function Pieces(props: { pieces: readonly Piece[] }) {
+function Pieces(props: { pieces: readonly Piece[]; isOver: boolean }) {
+  const { pieces, isOver } = props;
   return (
     <>
-      {props.pieces.map((piece, index) => {
-        if (piece.kind === "text") return <Markdown key={index} text={piece.text} />;
+      {pieces.map((piece, index) => {
+        if (piece.kind === "text") {
+          const isComplete = isOver || index < pieces.length - 1;
+          return <Markdown key={index} text={piece.text} isComplete={isComplete} />;
+        }
         if (piece.kind === "gap") {
           return (
             <p key={index} class="notice">

@@ -1,4 +1,4 @@
-import { isFinal, isWorthAnother, type Piece, type ReadingStatus } from "../relay/reading.ts";
+import { isFinal, isWorthAnother, type Piece, type ReadingStatus } from "../reading/reading.ts";
 import { Store } from "../shell/store.ts";
 
 /** An answer as this browser remembers it. */

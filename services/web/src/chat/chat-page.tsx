@@ -1,22 +1,15 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
-import type { Reading } from "../relay/reading.ts";
-import type { Readings } from "../relay/readings.ts";
+import type { Reading } from "../reading/reading.ts";
 import { Bar, Icon } from "../shell/bar.tsx";
 import { Store, useStore } from "../shell/store.ts";
-import type { WebConfig } from "../shell/web-config.ts";
 import { shownStream, showStream } from "./address.ts";
 import { AnswerView } from "./answer-view.tsx";
 import { isComplete, type Answer, type Answers } from "./answers.ts";
 import { askWorker, newStreamId } from "./ask.ts";
 import { Composer } from "./composer.tsx";
+import type { Service } from "./service.ts";
 import { History } from "./history.tsx";
 import { Welcome } from "./welcome.tsx";
-
-/** What the page needs of the service, once it is known where that is. */
-export interface Service {
-  readonly config: WebConfig;
-  readonly readings: Readings;
-}
 
 const NOTHING = new Store<Reading | null>(null);
 const SAVE_EVERY_MS = 1_000;

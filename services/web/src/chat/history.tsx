@@ -1,5 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
-import { isFinal } from "../relay/reading.ts";
+import { isFinal } from "../reading/reading.ts";
 import { formatAgo } from "../shell/format.ts";
 import { Icon } from "../shell/bar.tsx";
 import { useStore } from "../shell/store.ts";

@@ -1,6 +1,6 @@
 import "./chat.css";
 import { render } from "preact";
-import { Readings } from "../relay/readings.ts";
+import { Readings } from "../reading/readings.ts";
 import { startTheme } from "../shell/theme.ts";
 import { loadWebConfig } from "../shell/web-config.ts";
 import { Answers } from "./answers.ts";
@@ -13,5 +13,5 @@ if (root !== null) {
   // What is remembered is shown while the gateway is asked.
   render(<ChatPage answers={answers} service={null} />, root);
   const config = await loadWebConfig();
-  render(<ChatPage answers={answers} service={{ config, readings: new Readings(config) }} />, root);
+  render(<ChatPage answers={answers} service={{ config, readings: new Readings(config.edgeUrl) }} />, root);
 }

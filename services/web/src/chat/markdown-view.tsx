@@ -1,54 +1,66 @@
 import type { VNode } from "preact";
 import { useMemo, useState } from "preact/hooks";
-import { GrowingMarkdown, parseSpans, type Block, type ListItem } from "./markdown.ts";
+import { parseSpans } from "./markdown-spans.ts";
+import { GrowingMarkdown, type Block, type ListItem } from "./markdown.ts";
 
-/** Text that may still grow. Blocks that are complete are not drawn anew. */
-export function Markdown(props: { text: string }) {
+/** Draws Markdown that may still grow. Blocks that are complete are not drawn anew. */
+export function Markdown(props: { text: string; isComplete: boolean }) {
   const [growing] = useState(() => new GrowingMarkdown());
-  const blocks = growing.parse(props.text);
+  const { blocks, rest } = growing.parse(props.text, props.isComplete);
   const first = blocks.find((block) => block.kind === "heading");
   const topLevel = first?.kind === "heading" ? first.level : 1;
+  const last = blocks.at(-1)?.kind;
+  const goesOnInside = last === "paragraph" || last === "heading" || last === "code";
   return (
     <>
       {blocks.map((block, index) => (
-        <BlockView key={index} block={block} topLevel={topLevel} />
+        <BlockView
+          key={index}
+          block={block}
+          topLevel={topLevel}
+          rest={goesOnInside && index === blocks.length - 1 ? rest : ""}
+        />
       ))}
+      {!goesOnInside && rest !== "" && <p class="unread">{rest}</p>}
     </>
   );
 }
 
-function BlockView(props: { block: Block; topLevel: number }) {
-  const { block, topLevel } = props;
-  return useMemo(() => drawBlock(block, topLevel), [block, topLevel]);
-}
-
-function drawBlock(block: Block, topLevel: number): VNode {
+function BlockView(props: { block: Block; topLevel: number; rest: string }) {
+  const { block, topLevel, rest } = props;
+  // What is inside of a block is only read again where the block was.
+  const inside = useMemo(() => insideOf(block, topLevel), [block, topLevel]);
   switch (block.kind) {
+    // Level 1 is the question, so an answer's first heading is of level 2, whichever it says it is of.
     case "heading":
-      return drawHeading(block.level <= topLevel, block.text);
+      return block.level <= topLevel ? <h2>{[inside, rest]}</h2> : <h3>{[inside, rest]}</h3>;
     case "paragraph":
-      return (
-        <p>
-          <Spans text={block.text} />
-        </p>
-      );
+      return <p>{[inside, rest]}</p>;
     case "code":
       return (
         <pre tabIndex={0} aria-label={block.language === "" ? "Code" : `Code, ${block.language}`}>
-          <code>{block.text}</code>
+          <code>{[inside, rest]}</code>
         </pre>
       );
+    default:
+      return inside;
+  }
+}
+
+function insideOf(block: Block, topLevel: number): VNode {
+  switch (block.kind) {
+    case "heading":
+    case "paragraph":
+      return <Spans text={block.text} />;
+    case "code":
+      return <>{block.text}</>;
     case "quote":
-      return (
-        <blockquote>
-          <Spans text={block.text} />
-        </blockquote>
-      );
+      return <blockquote>{drawBlocks(block.blocks, topLevel)}</blockquote>;
     case "list":
       return block.ordered ? (
-        <ol start={block.start}>{drawItems(block.items)}</ol>
+        <ol start={block.start}>{drawItems(block.items, topLevel)}</ol>
       ) : (
-        <ul>{drawItems(block.items)}</ul>
+        <ul>{drawItems(block.items, topLevel)}</ul>
       );
     case "table":
       return <TableView header={block.header} rows={block.rows} />;
@@ -57,18 +69,24 @@ function drawBlock(block: Block, topLevel: number): VNode {
   }
 }
 
-/** Level 1 is the question, so an answer's first heading is of level 2, whichever it says it is of. */
-function drawHeading(isTop: boolean, text: string): VNode {
-  const spans = <Spans text={text} />;
-  return isTop ? <h2>{spans}</h2> : <h3>{spans}</h3>;
+function drawBlocks(blocks: readonly Block[], topLevel: number): VNode[] {
+  return blocks.map((block, index) => <BlockView key={index} block={block} topLevel={topLevel} rest="" />);
 }
 
-function drawItems(items: readonly ListItem[]): VNode[] {
-  return items.map(({ depth, text }, index) => (
-    <li key={index} data-depth={Math.min(depth, 3)}>
-      <Spans text={text} />
-    </li>
-  ));
+function drawItems(items: readonly ListItem[], topLevel: number): VNode[] {
+  return items.map(({ checked, blocks }, index) => {
+    const [first, ...others] = blocks;
+    const isLine = first?.kind === "paragraph";
+    return (
+      <li key={index} data-task={checked !== null}>
+        {checked !== null && (
+          <input type="checkbox" checked={checked} disabled aria-label={checked ? "Done" : "Not done"} />
+        )}
+        {isLine && <Spans text={first.text} />}
+        {drawBlocks(isLine ? others : blocks, topLevel)}
+      </li>
+    );
+  });
 }
 
 function TableView(props: { header: readonly string[]; rows: readonly (readonly string[])[] }) {

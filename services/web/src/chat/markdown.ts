@@ -1,4 +1,9 @@
-/** The part of Markdown that models write, as data. Whatever it can't read is text: nothing is ever lost. */
+import { Lexer, Tokenizer, type MarkedToken, type Token, type Tokens } from "marked";
+
+/**
+ * Markdown as data: the tokens that `marked` finds, never HTML. Whatever isn't one of these blocks is shown as text, so
+ * nothing is lost.
+ */
 export type Block =
   | { readonly kind: "heading"; readonly level: number; readonly text: string }
   | { readonly kind: "paragraph"; readonly text: string }
@@ -9,7 +14,7 @@ export type Block =
       readonly start: number;
       readonly items: readonly ListItem[];
     }
-  | { readonly kind: "quote"; readonly text: string }
+  | { readonly kind: "quote"; readonly blocks: readonly Block[] }
   | {
       readonly kind: "table";
       readonly header: readonly string[];
@@ -18,218 +23,155 @@ export type Block =
   | { readonly kind: "rule" };
 
 export interface ListItem {
-  readonly depth: number;
-  readonly text: string;
+  /** Whether it is ticked; null: it has no box. */
+  readonly checked: boolean | null;
+  readonly blocks: readonly Block[];
 }
 
-// Nobody knows who wrote the text: each pattern takes a line of any kind in a time that grows with its length, no more.
-const FENCE = /^ {0,3}(`{3,}(?!`)|~{3,}(?!~))([^`]*)$/;
-const HEADING = /^ {0,3}(#{1,6})\s(.*)$/s;
-const ITEM = /^(\s*)([-*+]|\d{1,9}[.)])\s(.*)$/s;
+export interface GrownMarkdown {
+  readonly blocks: readonly Block[];
+  /** Text after the blocks that isn't read yet: the last block goes on with it. */
+  readonly rest: string;
+}
+
+// Nobody knows who wrote the text. Deeper lists and quotes are shown as text: each level is read once more by the level
+// above it, and by a call inside a call.
+const MAX_DEPTH = 8;
+// A block up to this size is read anew each time it grows, and a larger one each time it has grown by this part of itself.
+const SMALL_CHARACTERS = 10_000;
+const UNREAD_PART = 1 / 8;
 
 /** @param text may break off anywhere: an open fence is code up to the end */
-export function parseMarkdown(text: string): Block[] {
-  return new GrowingMarkdown().parse(text);
+export function parseMarkdown(text: string): readonly Block[] {
+  return new GrowingMarkdown().parse(text, true).blocks;
 }
 
-/** Parses a text that grows: what can't change any more is read once, and stays the same object. */
+/**
+ * Parses a text that grows. Blocks that can't change any more are read once, and stay the same objects. The open block is
+ * read anew only when it has grown by a part of itself, so that all readings together take a time that grows with the text.
+ */
 export class GrowingMarkdown {
+  #text = "";
   #settled: readonly Block[] = [];
-  /** What those were read from. */
-  #settledText = "";
+  #settledLength = 0;
+  #open: readonly Block[] = [];
+  /** How much of the text the blocks were read from. */
+  #readLength = 0;
 
-  /** @param text begins with that of the call before, or another text begins */
-  parse(text: string): Block[] {
-    if (!text.startsWith(this.#settledText)) {
-      this.#settled = [];
-      this.#settledText = "";
+  /**
+   * @param given begins with the text of the call before, or is another text
+   * @param isComplete the text grows no more, so all of it is read
+   */
+  parse(given: string, isComplete: boolean): GrownMarkdown {
+    const text = given.includes("\r") ? given.replaceAll(/\r\n?/g, "\n") : given;
+    if (!text.startsWith(this.#text)) {
+      this.#settled = this.#open = [];
+      this.#settledLength = this.#readLength = 0;
     }
-    const lines = text.slice(this.#settledText.length).split("\n");
-    const blocks = [...this.#settled];
-    let [settledBlocks, settledLines] = [blocks.length, 0];
-    for (let index = 0; index < lines.length;) {
-      const [block, next] = readBlock(lines, index);
-      if (block !== null) blocks.push(block);
-      index = next;
-      // The line that ended it is complete.
-      if (next < lines.length - 1) [settledBlocks, settledLines] = [blocks.length, next];
+    this.#text = text;
+    const openLength = text.length - this.#settledLength;
+    const unreadLength = text.length - this.#readLength;
+    if (
+      unreadLength > 0 &&
+      (isComplete || openLength <= SMALL_CHARACTERS || unreadLength >= openLength * UNREAD_PART)
+    )
+      this.#read(text);
+    return { blocks: [...this.#settled, ...this.#open], rest: text.slice(this.#readLength) };
+  }
+
+  #read(text: string): void {
+    const tokens = tokensOf(text.slice(this.#settledLength));
+    this.#readLength = text.length;
+    const settledCount = countSettled(tokens);
+    const settled = tokens.slice(0, settledCount);
+    for (const { raw } of settled) this.#settledLength += raw.length;
+    if (settledCount > 0) this.#settled = [...this.#settled, ...blocksOf(settled)];
+    this.#open = blocksOf(tokens.slice(settledCount));
+  }
+}
+
+/** How many of the first tokens can't change any more. */
+function countSettled(tokens: readonly Token[]): number {
+  const last = lastBlockBefore(tokens.length, tokens);
+  // The line that ended the block before the last one is complete.
+  if (tokens[last]?.raw.includes("\n") === true || last < tokens.length - 1) return Math.max(0, last);
+  const before = lastBlockBefore(last, tokens);
+  const { type, raw } = tokens[before] ?? { type: "space", raw: "" };
+  // A blank line ends all but lists and indented code, which may go on after it.
+  const isEnded = before < last - 1 || raw.endsWith("\n\n");
+  return Math.max(0, isEnded && type !== "list" && type !== "code" ? last : before);
+}
+
+function lastBlockBefore(end: number, tokens: readonly Token[]): number {
+  return tokens.slice(0, end).findLastIndex(({ type }) => type !== "space");
+}
+
+/** Reads lists and quotes up to a depth. */
+class BoundedTokenizer extends Tokenizer {
+  #depth = 0;
+
+  override list(source: string): Tokens.List | undefined {
+    return this.#within(() => super.list(source));
+  }
+
+  override blockquote(source: string): Tokens.Blockquote | undefined {
+    return this.#within(() => super.blockquote(source));
+  }
+
+  #within<T>(read: () => T | undefined): T | undefined {
+    if (this.#depth === MAX_DEPTH) return undefined;
+    this.#depth++;
+    try {
+      return read();
+    } finally {
+      this.#depth--;
     }
-    this.#settled = blocks.slice(0, settledBlocks);
-    for (const line of lines.slice(0, settledLines)) this.#settledText += `${line}\n`;
-    return blocks;
   }
 }
 
-function readBlock(lines: readonly string[], index: number): [Block | null, number] {
-  const line = lines[index] ?? "";
-  if (line.trim() === "") return [null, index + 1];
-  const fence = FENCE.exec(line);
-  if (fence !== null) return readCode(lines, index, fence[1] ?? "", fence[2]?.trim() ?? "");
-  const heading = HEADING.exec(line);
-  if (heading !== null) {
-    return [
-      { kind: "heading", level: heading[1]?.length ?? 1, text: withoutClosing(heading[2] ?? "") },
-      index + 1,
-    ];
+/** Blocks alone: what stands inside of a line is read by `parseSpans`, whose time grows with the length of any text. */
+function tokensOf(text: string): Token[] {
+  const lexer = new Lexer({ gfm: true, tokenizer: new BoundedTokenizer() });
+  return lexer.blockTokens(text, lexer.tokens);
+}
+
+const blocksOf = (tokens: readonly Token[]): Block[] =>
+  tokens.flatMap((token) => blockOf(token as MarkedToken) ?? []);
+
+function blockOf(token: MarkedToken): Block | null {
+  switch (token.type) {
+    case "space":
+    case "checkbox":
+      return null;
+    case "heading":
+      return { kind: "heading", level: token.depth, text: token.text };
+    case "code":
+      return { kind: "code", language: token.lang ?? "", text: token.text };
+    case "hr":
+      return { kind: "rule" };
+    case "blockquote":
+      return { kind: "quote", blocks: blocksOf(token.tokens) };
+    case "list":
+      return {
+        kind: "list",
+        ordered: token.ordered,
+        start: token.start === "" ? 1 : token.start,
+        items: token.items.map((item) => ({
+          checked: item.task ? item.checked === true : null,
+          blocks: blocksOf(item.tokens),
+        })),
+      };
+    case "table":
+      return {
+        kind: "table",
+        header: token.header.map(({ text }) => text),
+        rows: token.rows.map((row) => row.map(({ text }) => text)),
+      };
+    case "paragraph":
+    case "text":
+      return { kind: "paragraph", text: token.text };
+    default:
+      // HTML and definitions of links are no more than text here.
+      return { kind: "paragraph", text: token.raw.trimEnd() };
   }
-  if (isRule(line)) return [{ kind: "rule" }, index + 1];
-  if (isTableLine(line) && isTableRule(lines, index + 1)) return readTable(lines, index);
-  if (ITEM.test(line)) return readList(lines, index);
-  if (/^ {0,3}>/.test(line)) return readQuote(lines, index);
-  return readParagraph(lines, index);
-}
-
-/** A heading may end with as many `#` as it likes. */
-function withoutClosing(heading: string): string {
-  const text = heading.trim();
-  let end = text.length;
-  while (text[end - 1] === "#") end--;
-  return text.slice(0, end).trimEnd();
-}
-
-function isRule(line: string): boolean {
-  if (!/^ {0,3}[-*_]/.test(line)) return false;
-  const marks = line.replaceAll(/\s/g, "");
-  return marks.length >= 3 && marks === marks.charAt(0).repeat(marks.length);
-}
-
-function isTableLine(line: string): boolean {
-  const text = line.trim();
-  return text.length > 1 && text.startsWith("|") && text.endsWith("|");
-}
-
-/** At the end of a text that still grows it may be about to come. */
-function isTableRule(lines: readonly string[], index: number): boolean {
-  const line = lines[index] ?? "";
-  if (index >= lines.length - 1 && /^[\s|:-]*$/.test(line)) return true;
-  const cells = line.trim().replace(/^\|/, "").split("|");
-  const last = cells.pop()?.trim() ?? "";
-  return cells.length > 0 && cells.every((cell) => /^:?-+:?$/.test(cell.trim())) && /^:?-*:?$/.test(last);
-}
-
-function readCode(lines: readonly string[], index: number, mark: string, language: string): [Block, number] {
-  const text: string[] = [];
-  let next = index + 1;
-  for (; next < lines.length; next++) {
-    const line = lines[next] ?? "";
-    if (line.trim().startsWith(mark) && line.trim().replaceAll(mark[0] ?? "`", "") === "") {
-      next++;
-      break;
-    }
-    text.push(line);
-  }
-  return [{ kind: "code", language, text: text.join("\n") }, next];
-}
-
-function readTable(lines: readonly string[], index: number): [Block, number] {
-  const rows: string[][] = [];
-  let next = index + 2;
-  // A row that is still being written has no border at its end yet.
-  for (; (lines[next] ?? "").trimStart().startsWith("|"); next++) rows.push(cellsOf(lines[next] ?? ""));
-  return [{ kind: "table", header: cellsOf(lines[index] ?? ""), rows }, next];
-}
-
-/** A `|` inside of backticks or behind a backslash is no border. */
-function cellsOf(line: string): string[] {
-  const inner = line.trim().replace(/^\|/, "").replace(/\|$/, "");
-  return (inner.match(/(?:`[^`]*`|\\.|[^|`\\]+|`)+|(?<=\|)(?=\|)/g) ?? [inner]).map((cell) =>
-    cell.trim().replaceAll("\\|", "|"),
-  );
-}
-
-function readList(lines: readonly string[], index: number): [Block, number] {
-  const first = ITEM.exec(lines[index] ?? "");
-  const ordered = /\d/.test(first?.[2] ?? "");
-  const baseIndent = first?.[1]?.length ?? 0;
-  const items: ListItem[] = [];
-  let next = index;
-  for (; next < lines.length; next++) {
-    const line = lines[next] ?? "";
-    const item = ITEM.exec(line);
-    if (item !== null) {
-      const depth = Math.max(0, Math.floor(((item[1]?.length ?? 0) - baseIndent) / 2));
-      items.push({ depth, text: item[3]?.trimStart() ?? "" });
-    } else if (/^\s{2,}\S/.test(line)) {
-      const last = items.pop();
-      if (last !== undefined) items.push({ ...last, text: `${last.text}\n${line.trim()}` });
-    } else break;
-  }
-  return [
-    { kind: "list", ordered, start: ordered ? Number.parseInt(first?.[2] ?? "1", 10) : 1, items },
-    next,
-  ];
-}
-
-function readQuote(lines: readonly string[], index: number): [Block, number] {
-  const text: string[] = [];
-  let next = index;
-  for (; /^ {0,3}>/.test(lines[next] ?? ""); next++) text.push((lines[next] ?? "").replace(/^ {0,3}> ?/, ""));
-  return [{ kind: "quote", text: text.join("\n") }, next];
-}
-
-function readParagraph(lines: readonly string[], index: number): [Block, number] {
-  const text = [lines[index] ?? ""];
-  let next = index + 1;
-  for (; next < lines.length; next++) {
-    const line = lines[next] ?? "";
-    const isOther = [FENCE, HEADING, ITEM].some((pattern) => pattern.test(line));
-    if (line.trim() === "" || isOther || isRule(line) || isTableLine(line)) break;
-    text.push(line);
-  }
-  return [{ kind: "paragraph", text: text.join("\n") }, next];
-}
-
-export type Span =
-  | { readonly kind: "text" | "code" | "strong" | "emphasis"; readonly text: string }
-  | { readonly kind: "link"; readonly text: string; readonly href: string };
-
-type Marked = Exclude<Span["kind"], "text">;
-
-const OPENER = /(?<!`)`{1,3}(?!`)|\*\*(?=\S)|(?<![\w*])[*_](?=\S)|\[(?!\])/g;
-const EMPHASIS_END = /(?<=\S)[*_](?![\w*])/g;
-const ENDS: Record<string, readonly [kind: Marked, end: RegExp]> = {
-  "`": ["code", /(?<!`)`(?!`)/g],
-  "``": ["code", /(?<!`)``(?!`)/g],
-  "```": ["code", /(?<!`)```(?!`)/g],
-  "**": ["strong", /(?<=\S)\*\*/g],
-  "*": ["emphasis", EMPHASIS_END],
-  _: ["emphasis", EMPHASIS_END],
-  "[": ["link", /\](?:\(([^()\s]*)\))?/g],
-};
-
-/** What stands inside of a line. */
-export function parseSpans(text: string): Span[] {
-  const spans: Span[] = [];
-  // The last that was found of each; null: there is none any more. However many openers wait for an end, it is looked for once.
-  const ends = new Map<RegExp, RegExpExecArray | null>();
-  const endAfter = (pattern: RegExp, from: number): RegExpExecArray | null => {
-    const known = ends.get(pattern);
-    if (known === null || (known !== undefined && known.index >= from)) return known;
-    pattern.lastIndex = from;
-    const found = pattern.exec(text);
-    ends.set(pattern, found);
-    return found;
-  };
-  let shown = 0;
-  OPENER.lastIndex = 0;
-  for (let opener = OPENER.exec(text); opener !== null; opener = OPENER.exec(text)) {
-    const from = opener.index + opener[0].length;
-    const [kind, pattern] = ENDS[opener[0]] ?? [];
-    const end = pattern === undefined ? null : endAfter(pattern, from + 1);
-    if (kind === undefined || end === null) continue;
-    const span = spanOf(kind, text.slice(from, end.index), end[1]);
-    if (span === null) continue;
-    if (opener.index > shown) spans.push({ kind: "text", text: text.slice(shown, opener.index) });
-    spans.push(span);
-    shown = end.index + end[0].length;
-    OPENER.lastIndex = shown;
-  }
-  if (shown < text.length) spans.push({ kind: "text", text: text.slice(shown) });
-  return spans;
-}
-
-/** Null: brackets that are followed by no address. */
-function spanOf(kind: Marked, text: string, href: string | undefined): Span | null {
-  if (kind === "link") return href === undefined ? null : { kind, text, href };
-  return { kind, text: kind === "code" ? text.trim() : text };
 }

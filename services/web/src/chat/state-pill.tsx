@@ -1,5 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
-import type { ReadingState } from "../relay/reading.ts";
+import type { ReadingState } from "../reading/reading.ts";
 
 const LOOKS: Record<ReadingState, { label: string; tone: string; isMoving?: true }> = {
   connecting: { label: "Connecting", tone: "", isMoving: true },

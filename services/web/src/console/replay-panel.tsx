@@ -1,6 +1,6 @@
 import { createClient } from "@sluice/client";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { effectOf, pushPiece, type Piece } from "../relay/reading.ts";
+import { effectOf, pushPiece, type Piece } from "../reading/reading.ts";
 import { Icon } from "../shell/bar.tsx";
 import { formatCount } from "../shell/format.ts";
 import { playPaced } from "./play-paced.ts";

@@ -7,6 +7,7 @@ import { describeOpenStreams } from "./chunk-cache-open-contract.ts";
 import { describeRecentStreams } from "./chunk-cache-recent-contract.ts";
 import { describeReading } from "./chunk-cache-reading-contract.ts";
 import { describeRestore } from "./chunk-cache-restore-contract.ts";
+import { describeUnwritten } from "./chunk-cache-unwritten-contract.ts";
 import { describeSchedules } from "./chunk-cache-schedule-contract.ts";
 
 /** What every ChunkCache must do. The factory makes an empty cache for each test. */
@@ -15,6 +16,7 @@ export function chunkCacheContract(name: string, createHarness: () => Promise<Ch
     describeAppend(createHarness);
     describeReading(createHarness);
     describeRestore(createHarness);
+    describeUnwritten(createHarness);
     describeOpenStreams(createHarness);
     describeCancel(createHarness);
     describeRecentStreams(createHarness);

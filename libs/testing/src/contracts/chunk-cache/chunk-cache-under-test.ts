@@ -16,5 +16,7 @@ export interface ChunkCacheUnderTest extends AsyncDisposable {
   snapshot(): Promise<() => Promise<void>>;
   /** Null where the stream has no chunks. */
   chunksTtlMs(streamId: string): Promise<number | null>;
+  /** How long a stream's record still lives, ms; null where there is none. */
+  recordTtlMs(streamId: string): Promise<number | null>;
   expireChunksIn(streamId: string, ttlMs: number): Promise<void>;
 }

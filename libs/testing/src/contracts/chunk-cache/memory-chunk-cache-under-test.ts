@@ -16,6 +16,7 @@ export async function memoryChunkCacheUnderTest(): Promise<ChunkCacheUnderTest> 
       return async () => cache.rollback(snapshot);
     },
     chunksTtlMs: async (streamId) => cache.chunksTtlMs(streamId),
+    recordTtlMs: async (streamId) => cache.recordTtlMs(streamId),
     expireChunksIn: async (streamId, ttlMs) => cache.expireChunksIn(streamId, ttlMs),
     [Symbol.asyncDispose]: async () => {},
   };

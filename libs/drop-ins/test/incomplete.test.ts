@@ -1,8 +1,8 @@
 import { createClient, type Client } from "@sluice/client";
 import { chunkFrame, startHostileEdge, type HostileEdge } from "@sluice/testing";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { followChunks } from "./message-chunks.ts";
-import { readText } from "./stored-text.ts";
+import { followChunks } from "../src/message-chunks.ts";
+import { readText } from "../src/stored-text.ts";
 
 let edge: HostileEdge;
 let client: Client;

@@ -1,14 +1,12 @@
 import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
 const run = promisify(execFile);
-const require = createRequire(import.meta.url);
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 let folder: string;
 
@@ -24,16 +22,17 @@ test.each([
     peerDependencies: { ai: string };
   };
   expect(ours.peerDependencies.ai).toBe(">=5 <8");
-  const types = join(dirname(require.resolve(`${name}/package.json`)), "dist", "index.d.ts");
+  const folderOfTheirs = join(root, "node_modules", name);
+  const types = join(folderOfTheirs, "dist", "index.d.ts");
   const config = {
     extends: join(root, "tsconfig.json"),
     compilerOptions: { paths: { ai: [types] }, typeRoots: [join(root, "node_modules", "@types")] },
-    files: [fileURLToPath(new URL("ai-sdk.ts", import.meta.url))],
+    files: [fileURLToPath(new URL("../src/ai-sdk.ts", import.meta.url))],
     include: [],
   };
   const file = join(folder, `${name}.json`);
   await writeFile(file, JSON.stringify(config));
   const { stdout } = await run(join(root, "node_modules", ".bin", "tsc"), ["-p", file, "--listFiles"]);
-  expect(stdout).toContain(join("node_modules", name, "dist", "index.d.ts"));
-  expect(await readFile(require.resolve(`${name}/package.json`), "utf8")).toContain(`"version": "${major}.`);
+  expect(stdout).toContain(types);
+  expect(await readFile(join(folderOfTheirs, "package.json"), "utf8")).toContain(`"version": "${major}.`);
 });

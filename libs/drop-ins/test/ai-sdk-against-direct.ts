@@ -8,7 +8,7 @@ import { chunkFrame, startHostileEdge, type HostileEdge } from "@sluice/testing"
 import { AbstractChat, DefaultChatTransport, type ChatState, type ChatTransport, type UIMessage } from "ai";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { scenarios } from "./ai-sdk-scenarios.ts";
-import { SluiceChatTransport } from "./ai-sdk.ts";
+import { SluiceChatTransport } from "../src/ai-sdk.ts";
 
 /** What `useChat` of @ai-sdk/react is made of, without React. */
 class Chat extends AbstractChat<UIMessage> {

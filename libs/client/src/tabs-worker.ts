@@ -1,0 +1,4 @@
+/** The SharedWorker of `shareTabs()`. */
+import { serveTabs } from "./tabs-server.ts";
+
+serveTabs();
