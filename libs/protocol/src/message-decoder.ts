@@ -5,6 +5,7 @@ import {
   type LogEntry,
   type StoredMessage,
 } from "@sluice/core";
+import { escapeLineBreaks } from "./chunk-json.ts";
 import { parseChunkDraft, type ParsedChunkDraft } from "./chunk-schema.ts";
 import { keptOptions } from "./stream-options.ts";
 
@@ -155,7 +156,10 @@ function encodeChunkBody(draft: ParsedChunkDraft, timestampMs: number): string {
   const metadata = draft.metadata === undefined ? DEFAULT_METADATA : JSON.stringify(draft.metadata);
   const data = draft.data === undefined ? "null" : JSON.stringify(draft.data);
   const timestamp = draft.timestamp ?? timestampMs;
-  return `"chunk_type":${JSON.stringify(draft.chunk_type)},"data":${data},"metadata":${metadata},"timestamp":${timestamp}}`;
+  const chunkType = JSON.stringify(draft.chunk_type);
+  return escapeLineBreaks(
+    `"chunk_type":${chunkType},"data":${data},"metadata":${metadata},"timestamp":${timestamp}}`,
+  );
 }
 
 function rejected(reason: string): LogElement {
