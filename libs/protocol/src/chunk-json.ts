@@ -41,5 +41,8 @@ const LINE_BREAK_CHARACTERS = ["\u2028", "\u2029", "\u0085"];
  */
 export function escapeLineBreaks(json: string): string {
   if (!LINE_BREAK_CHARACTERS.some((character) => json.includes(character))) return json;
-  return json.replace(LINE_BREAKS, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return json.replace(
+    LINE_BREAKS,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }

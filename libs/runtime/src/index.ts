@@ -1,3 +1,4 @@
+export { createHostCheck, isLoopback } from "./allowed-hosts.ts";
 export { AddressCounts } from "./address-counts.ts";
 export { BodyBudget, type BodyLease } from "./body-budget.ts";
 export { BodyPace, type BodyPaceLimits } from "./body-pace.ts";
@@ -19,4 +20,5 @@ export { createInstanceName, serveReports } from "./serve-reports.ts";
 export { type FigureSources } from "./service-figures.ts";
 export { noSuchRoute, problemHandler } from "./problem-response.ts";
 export { sendProblem } from "./send-problem.ts";
+export { warnIfOpen } from "./warn-if-open.ts";
 export { startService, type ServiceContext, type StartedService } from "./start-service.ts";

@@ -10,6 +10,7 @@ import {
   mountedRoutes,
   noSuchRoute,
   problemHandler,
+  warnIfOpen,
   type HttpServer,
   type ListenOptions,
   type Logger,
@@ -155,6 +156,7 @@ export function createEdge(parts: EdgeParts): Edge {
         wrapConnection,
       });
       servers.push(server);
+      warnIfOpen(logger, options.host, "read and stop every stream");
       const close = async (graceMs: number): Promise<void> => {
         // What was taken over from HTTP isn't closed with what HTTP has.
         const timer = setTimeout(cutConnections, graceMs);

@@ -73,7 +73,9 @@ test("one address has only its share of the places of those who wait, on one con
   await eventually("two wait", () => bench.edge.counts().streams === 2);
   await eventually("a third is refused", async () => {
     const refused = await from("2001:db8::3", "third");
-    return refused.status === 429 && ((await refused.json()) as { code: string }).code === "TOO_MANY_REQUESTS";
+    return (
+      refused.status === 429 && ((await refused.json()) as { code: string }).code === "TOO_MANY_REQUESTS"
+    );
   });
   expect((await from("2001:db8:1::1", "other", 0)).status).toBe(404);
   const socket = connect({ port: Number(new URL(bench.url).port), host: "127.0.0.1" });
@@ -91,7 +93,9 @@ test("one address has only its share of the connections", async () => {
   const open = (address: string) => bench.open("/streams/s/events", { "x-forwarded-for": address });
   const readers = [await open("192.0.2.1"), await open("192.0.2.1")];
   for (const reader of readers) await reader.until("the opening", () => reader.retries.length === 1);
-  const refused = await fetch(`${bench.url}/streams/s/events`, { headers: { "x-forwarded-for": "192.0.2.1" } });
+  const refused = await fetch(`${bench.url}/streams/s/events`, {
+    headers: { "x-forwarded-for": "192.0.2.1" },
+  });
   expect(refused.status).toBe(429);
   expect(refused.headers.get("retry-after")).toBe("1");
   expect((await open("192.0.2.2")).status).toBe(200);

@@ -19,7 +19,13 @@ const MAX_ADDRESSES = 50_000;
 
 type PressureSettings = Pick<
   EdgeSettings,
-  "maxConnections" | "maxConnectionsPerAddress" | "connectsPerSecond" | "connectBurst" | "softRssBytes" | "hardRssBytes" | "maxLoopDelayMs"
+  | "maxConnections"
+  | "maxConnectionsPerAddress"
+  | "connectsPerSecond"
+  | "connectBurst"
+  | "softRssBytes"
+  | "hardRssBytes"
+  | "maxLoopDelayMs"
 >;
 
 /** Measured once a second. */
