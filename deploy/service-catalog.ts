@@ -23,6 +23,7 @@ export const SERVICE_CATALOG: ReadonlyMap<string, CatalogEntry> = new Map<string
         connections: () => 0,
         streams: () => 0,
         subscribers: () => ({ replay: 0, live: 0, lagging: 0, ended: 0, waiting: 0 }),
+        reads: () => ({ inFlight: 0, inFlightBytes: 0, waiting: 0 }),
         sockets: () => [],
       }),
     ),

@@ -1,11 +1,11 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { backOffMs } from "@sluice/core";
 import { LoggedProcess, logTail, OrphanGuard, waitUntil } from "@sluice/servers";
 
 const READY_TIMEOUT_MS = 30_000;
 // Past this a process that hangs on its way down is killed, so that Ctrl-C always ends.
 const STOP_TIMEOUT_MS = 8_000;
-const FIRST_RESTART_DELAY_MS = 250;
-const MAX_RESTART_DELAY_MS = 10_000;
+const RESTART_BACK_OFF = { baseMs: 250, maxMs: 10_000, jitter: 0 };
 // One that ran this long and then fell is not in a crash loop: it starts again with the shortest delay.
 const STABLE_AFTER_MS = 30_000;
 const LOG_TAIL_LINES = 12;
@@ -112,10 +112,7 @@ export class ManagedProcess {
       if (signal.aborted) return;
 
       shortRuns = Date.now() - startedAt > STABLE_AFTER_MS ? 0 : shortRuns + 1;
-      const delayMs = Math.min(
-        FIRST_RESTART_DELAY_MS * 2 ** Math.max(0, shortRuns - 1),
-        MAX_RESTART_DELAY_MS,
-      );
+      const delayMs = backOffMs(Math.max(0, shortRuns - 1), RESTART_BACK_OFF);
       const { logFile, report } = this.#options;
       report(`${this.name} ${ending}; starting it again in ${delayMs / 1000} s (log: ${logFile})`);
       try {

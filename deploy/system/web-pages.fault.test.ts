@@ -140,7 +140,7 @@ describe.skipIf(chromium === null)("in a real browser", () => {
     for (const id of ["nobody-knows", "no%20id%20at%20all"]) {
       const tab = await ChatTab.open(context, `${pages.gatewayUrl}/chat/?stream=${id}`);
       await tab.waitFor("missing");
-      expect(await tab.page.locator(".answer .notice").textContent()).toContain("doesn't know this stream");
+      expect(await tab.page.locator(".answer .notice").textContent()).toContain("doesn't exist");
     }
   });
 
@@ -206,10 +206,10 @@ describe.skipIf(chromium === null)("in a real browser", () => {
     await expect.poll(() => page.locator(".chunks tbody tr").count(), PATIENCE).toBeGreaterThan(FROM);
     await page.getByRole("spinbutton", { name: "From chunk" }).fill(String(FROM));
     await page.keyboard.press("Tab");
-    await page.getByLabel("Speed").selectOption({ label: "at once" });
+    await page.getByLabel("Speed").selectOption({ label: "Full speed" });
     await page.getByRole("button", { name: "Replay", exact: true }).click();
-    await expect.poll(() => page.getByText("Played to the end").count(), PATIENCE).toBe(1);
-    const replayed = await page.getByLabel("What was replayed").textContent();
+    await expect.poll(() => page.getByText("Finished at chunk").count(), PATIENCE).toBe(1);
+    const replayed = await page.getByLabel("Replayed text").textContent();
     expect(replayed).toBe(await pages.textOf(streamId, FROM));
 
     const reader = await pages.ask(QUESTION);

@@ -1,4 +1,5 @@
 import {
+  CHUNK_TYPES,
   endStatusOf,
   JSON_PART,
   splitJson,
@@ -33,16 +34,6 @@ export function fromIterable(
 function sourceError(error: unknown): SourceFailure {
   return new SourceFailure("SOURCE_ERROR", "the source of the stream failed", { cause: error });
 }
-
-const CHUNK_TYPES: ReadonlySet<unknown> = new Set<ChunkType["type"]>([
-  "Text",
-  "Json",
-  "Event",
-  "Progress",
-  "Error",
-  "Complete",
-  "Heartbeat",
-]);
 
 class ItemMapping implements Mapping<StreamItem> {
   readonly #chunks: AnswerChunks;
@@ -97,5 +88,6 @@ function jsonOf(item: unknown): string {
 
 function isChunk(item: StreamItem): item is ChunkType | ChunkDraft {
   if (typeof item !== "object" || item === null) return false;
-  return "chunk_type" in item || ("type" in item && CHUNK_TYPES.has(item.type));
+  if ("chunk_type" in item) return true;
+  return "type" in item && typeof item.type === "string" && Object.hasOwn(CHUNK_TYPES, item.type);
 }

@@ -11,6 +11,26 @@ export type ChunkType =
   | { type: "Complete"; summary: string | null }
   | { type: "Heartbeat" };
 
+interface ChunkTypeFacts {
+  /** False if it takes no sequence and is sent to live readers only. */
+  readonly isNumbered: boolean;
+  /** True if it carries free JSON, which may hold values that JSON can't. */
+  readonly hasJson: boolean;
+}
+
+/**
+ * The chunk types. One that is missing here doesn't compile. Its server-sent event is named after it, in lower case.
+ */
+export const CHUNK_TYPES = {
+  Text: { isNumbered: true, hasJson: false },
+  Json: { isNumbered: true, hasJson: true },
+  Event: { isNumbered: true, hasJson: true },
+  Progress: { isNumbered: true, hasJson: false },
+  Error: { isNumbered: true, hasJson: false },
+  Complete: { isNumbered: true, hasJson: false },
+  Heartbeat: { isNumbered: false, hasJson: false },
+} as const satisfies Record<ChunkType["type"], ChunkTypeFacts>;
+
 export interface ChunkMetadata {
   source: string;
   content_type: string;

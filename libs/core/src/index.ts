@@ -1,7 +1,10 @@
 export { assertAppendBatch } from "./append-batch.ts";
+export { type ClientQuotas, type QuotaAmount, type QuotaBounds } from "./client-quotas.ts";
 export { type CancelAnswer, type CancelFeed, type CancelReason } from "./cancel-feed.ts";
+export { backOffMs, type BackOffOptions } from "./back-off.ts";
 export {
   CANCELLED_CODE,
+  CHUNK_TYPES,
   endStatusOf,
   SERVICE_END_CODES,
   type Chunk,
@@ -79,8 +82,9 @@ export {
   type StreamHead,
 } from "./sequencing.ts";
 export { type OwnedPartition, type ServiceReport, type ServiceReports } from "./service-reports.ts";
+export { FULL_SHARE, shareOf, type CacheSpace, type StorageSpace } from "./storage-space.ts";
 export { isStreamErrorCode, STREAM_ERROR_CODES, StreamError, type StreamErrorCode } from "./stream-error.ts";
-export { isStreamId, partitionOf } from "./stream-id.ts";
+export { assertStreamId, isStreamId, partitionOf } from "./stream-id.ts";
 export { type LogAppendOutcome, type OutgoingMessage, type StreamLog } from "./stream-log.ts";
 export { TokenBucket } from "./token-bucket.ts";
 export { cutText, REPLACEMENT_CHARACTER, toWellFormedJson, WholeText } from "./whole-text.ts";

@@ -1,4 +1,5 @@
 import type { Divergence } from "./divergence.ts";
+import type { StorageSpace } from "./storage-space.ts";
 import type { StoredMessage } from "./log-entry.ts";
 
 /** What the log is and how far it reaches. */
@@ -14,6 +15,8 @@ export interface LogFacts {
   divergences: readonly Divergence[];
   /** How full it is, 0 to 1; 0 where it has no limit. */
   fullness: number;
+  /** The same in bytes. */
+  space: StorageSpace;
 }
 
 export interface ConsumeBounds {

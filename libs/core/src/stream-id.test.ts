@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { isStreamId, partitionOf } from "./stream-id.ts";
+import { assertStreamId, isStreamId, partitionOf } from "./stream-id.ts";
 
 describe("isStreamId", () => {
   it("takes 1 to 128 of A-Z a-z 0-9 _ -", () => {
@@ -27,6 +27,20 @@ describe("isStreamId", () => {
       "💥",
     ]) {
       expect(isStreamId(id), JSON.stringify(id)).toBe(false);
+    }
+  });
+});
+
+describe("assertStreamId", () => {
+  it("gives an id back, and refuses everything else with the rule", () => {
+    expect(assertStreamId("a-1")).toBe("a-1");
+    for (const value of ["a.b", "", undefined, null, 7, ["a"], { toString: () => "a" }]) {
+      expect(() => assertStreamId(value)).toThrow(
+        expect.objectContaining({
+          code: "INVALID_STREAM_ID",
+          message: expect.stringContaining("1 to 128 characters") as string,
+        }),
+      );
     }
   });
 });

@@ -1,8 +1,22 @@
-const STREAM_ID = /^[A-Za-z0-9_-]{1,128}$/;
+import { StreamError } from "./stream-error.ts";
+
+const STREAM_ID = /^[\w-]{1,128}$/;
 
 /** 1 to 128 of `A-Z a-z 0-9 _ -`: safe as a NATS subject token, in a Redis key, in a URL and in JSON as it is. */
 export function isStreamId(value: string): boolean {
   return STREAM_ID.test(value);
+}
+
+/**
+ * Returns the value if it is a stream id.
+ * @throws StreamError INVALID_STREAM_ID
+ */
+export function assertStreamId(value: unknown): string {
+  if (typeof value === "string" && isStreamId(value)) return value;
+  throw new StreamError(
+    "INVALID_STREAM_ID",
+    "a stream id must be 1 to 128 characters out of A-Z a-z 0-9 _ -",
+  );
 }
 
 /** FNV-1a, 32 bit, over the id's ASCII bytes. nats-server's `partition()` computes the same. */

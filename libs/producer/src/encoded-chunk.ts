@@ -1,4 +1,11 @@
-import { endStatusOf, StreamError, type ChunkDraft, type ChunkType, type EndStatus } from "@sluice/core";
+import {
+  CHUNK_TYPES,
+  endStatusOf,
+  StreamError,
+  type ChunkDraft,
+  type ChunkType,
+  type EndStatus,
+} from "@sluice/core";
 import { MAX_CHUNK_BYTES, parseChunkDraft, type ParsedChunkDraft } from "@sluice/protocol";
 
 /** A chunk that was found valid, as it will travel. */
@@ -33,7 +40,7 @@ export function encodeChunk(value: ChunkType | ChunkDraft, index: number | null 
     json,
     bytes,
     endStatus: endStatusOf(draft.chunk_type),
-    isNumbered: draft.chunk_type.type !== "Heartbeat",
+    isNumbered: CHUNK_TYPES[draft.chunk_type.type].isNumbered,
   };
 }
 
@@ -62,8 +69,7 @@ function stringify(draft: ParsedChunkDraft, index: number | null): string {
 }
 
 function carriesFreeJson(draft: ParsedChunkDraft): boolean {
-  const { type } = draft.chunk_type;
-  return draft.data !== undefined || type === "Json" || type === "Event";
+  return draft.data !== undefined || CHUNK_TYPES[draft.chunk_type.type].hasJson;
 }
 
 function invalid(reason: string, field: string, index: number | null): StreamError {

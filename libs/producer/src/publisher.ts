@@ -1,4 +1,5 @@
 import {
+  backOffMs,
   StreamError,
   type EndStatus,
   type LogAppendOutcome,
@@ -238,7 +239,7 @@ export class StreamPublisher {
   /** Jittered, so that handles which failed together don't come back together. */
   #pauseMs(failures: number): number {
     const { retryDelayMs, maxRetryDelayMs } = this.#options.settings;
-    return Math.min(maxRetryDelayMs, retryDelayMs * 2 ** failures) * (0.5 + Math.random() / 2);
+    return backOffMs(failures, { baseMs: retryDelayMs, maxMs: maxRetryDelayMs, jitter: 0.5 });
   }
 
   #givenUp(timeoutMs: number, mayBeStored: boolean, cause: unknown): StreamError {

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { isStreamId, partitionOf, StreamError, type StreamLog, type StreamStatus } from "@sluice/core";
+import { assertStreamId, partitionOf, StreamError, type StreamLog, type StreamStatus } from "@sluice/core";
 import { LogSpace } from "./log-space.ts";
 import { NOTHING, type Batch, type HandleMode } from "./publisher.ts";
 import {
@@ -48,7 +48,7 @@ export class StreamManager implements AsyncDisposable {
   /**
    * Creates a stream: readers find it from now on.
    * @throws StreamError STREAM_EXISTS, STREAM_DELETED where the id was used before, INVALID_REQUEST for bad options,
-   * LOG_FULL from 95 % on, so that the ends of other streams still fit
+   * STORAGE_FULL where the log is 90 % full, so that the ends of other streams still fit
    */
   async createStream(request: CreateOptions = {}): Promise<{ streamId: string; handle: StreamHandle }> {
     const { streamId = randomUUID(), mode = "exclusive" } = request;
@@ -208,9 +208,7 @@ export class StreamManager implements AsyncDisposable {
 
   #check(streamId: string): void {
     if (this.#closing !== undefined) throw new StreamError("CLOSED", "the stream manager is closed");
-    if (!isStreamId(streamId)) {
-      throw new StreamError("INVALID_STREAM_ID", "a stream id is 1 to 128 of A-Z a-z 0-9 _ -");
-    }
+    assertStreamId(streamId);
   }
 
   /** Where a stream stands that can be appended to. */

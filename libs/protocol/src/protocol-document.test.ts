@@ -1,4 +1,10 @@
-import { isStreamErrorCode, SERVICE_END_CODES, STREAM_ERROR_CODES, StreamError } from "@sluice/core";
+import {
+  CHUNK_TYPES,
+  isStreamErrorCode,
+  SERVICE_END_CODES,
+  STREAM_ERROR_CODES,
+  StreamError,
+} from "@sluice/core";
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
@@ -64,7 +70,10 @@ import {
 import { MAX_ABANDONED_SECONDS, MIN_ABANDONED_SECONDS, streamOptionsSchema } from "./stream-options.ts";
 import { CHUNKS_STREAM, HEADERS, PROMPT_SUBJECT, REJECTED_STREAM, WORKER_QUEUE } from "./subjects.ts";
 
-const PAGE = readFileSync(new URL("../PROTOCOL.md", import.meta.url), "utf8");
+/** INTERNALS.md holds its sections 9 and 10. */
+const PAGE = ["PROTOCOL.md", "INTERNALS.md"]
+  .map((name) => readFileSync(new URL(`../${name}`, import.meta.url), "utf8"))
+  .join("\n");
 
 const OPERATOR_ANSWERS = {
   "stream-list": streamListSchema,
@@ -91,7 +100,7 @@ function tableOf(section: string): string[][] {
   return [...rows].map(([, row]) => (row ?? "").split(" | "));
 }
 
-describe("PROTOCOL.md", () => {
+describe("PROTOCOL.md and INTERNALS.md", () => {
   it("marks its examples with kinds that are checked here, and has some of each", () => {
     const kinds = [...PAGE.matchAll(/^```(\S[^\n]*)$/gm)].map(([, kind]) => kind);
     const json = [
@@ -129,6 +138,9 @@ describe("PROTOCOL.md", () => {
     const checked = [...json, ...services, ...operators].map((kind) => `json ${kind}`);
     const others = [
       "sh",
+      // Run by deploy/system/protocol-examples.integration.test.ts.
+      "js reader",
+      "js producer",
       "sse",
       "sse gap",
       "sse deleted",
@@ -139,6 +151,14 @@ describe("PROTOCOL.md", () => {
       "text token",
     ];
     expect(new Set(kinds)).toEqual(new Set([...checked, ...others]));
+  });
+
+  it("lists every chunk type, and the event of every type that takes a number", () => {
+    const types = tableOf("2").flatMap(([cell]) => /^`([A-Z]\w+)`$/.exec(cell ?? "")?.[1] ?? []);
+    expect(types).toEqual(Object.keys(CHUNK_TYPES));
+    const numbered = Object.entries(CHUNK_TYPES).filter(([, { isNumbered }]) => isNumbered);
+    const events = numbered.map(([type]) => `\`${type.toLowerCase()}\``).join(", ");
+    expect(PAGE).toContain(`\`event\` is the chunk's type in lower case: ${events}.`);
   });
 
   it("shows drafts that are valid", () => {

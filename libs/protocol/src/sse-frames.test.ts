@@ -1,4 +1,4 @@
-import type { LogElement } from "@sluice/core";
+import type { ChunkType, LogElement } from "@sluice/core";
 import * as fc from "fast-check";
 import { bareMessage } from "@sluice/testing";
 import { describe, expect, it } from "vitest";
@@ -21,7 +21,7 @@ const EVERY_TYPE = {
   progress: { type: "Progress", current: 1 },
   error: { type: "Error", error: "e", code: "c" },
   complete: { type: "Complete" },
-};
+} satisfies Record<Lowercase<Exclude<ChunkType["type"], "Heartbeat">>, object>;
 const AWKWARD = [
   "line\nbreak\r\n",
   "\u2028 \u2029",

@@ -8,13 +8,15 @@ import { listen, type HttpServer, type ListenOptions } from "./http-server.ts";
 export type ReadinessCheck = () => string | null | Promise<string | null>;
 
 /**
- * `/healthz` (the process runs; never looks at dependencies, or one slow Redis would restart every pod at once),
+ * `/healthz` (the process runs; never says that a dependency is away, or one slow Redis would restart every pod at once),
  * `/readyz` (503 with the unmet checks) and `/metrics`. On its own port: none of it is for clients.
  */
 export function startAdminServer(
   options: ListenOptions & {
     registry: Registry;
     readiness: Readonly<Record<string, ReadinessCheck>>;
+    /** Null, or why only a restart of this process helps. Never because something is away that all replicas need. */
+    liveness?: () => string | null;
     /** More routes that only operators may reach. */
     routes?: Router;
   },
@@ -23,7 +25,10 @@ export function startAdminServer(
   app.disable("x-powered-by");
   app.use(dontStore);
   app.get("/healthz", (_request, response) => {
-    response.json({ status: "ok" });
+    const problem = options.liveness?.() ?? null;
+    response
+      .status(problem === null ? 200 : 503)
+      .json(problem === null ? { status: "ok" } : { status: "failed", problem });
   });
   app.get("/readyz", async (_request, response) => {
     const unmet: Record<string, string> = {};

@@ -1,4 +1,4 @@
-import { isStreamId, partitionOf, StreamError, type CancelAnswer, type CancelFeed } from "@sluice/core";
+import { assertStreamId, partitionOf, StreamError, type CancelAnswer, type CancelFeed } from "@sluice/core";
 import type { RequestHandler } from "express";
 
 export interface CancelRouteParts {
@@ -12,9 +12,7 @@ export interface CancelRouteParts {
 /** `POST /streams/:streamId/cancel`, the same wherever it is served. Any body is ignored. */
 export function cancelRoute({ feed, partitions, timeoutMs }: CancelRouteParts): RequestHandler {
   return async (request, response) => {
-    const streamId = String(request.params["streamId"]);
-    if (!isStreamId(streamId))
-      throw new StreamError("INVALID_STREAM_ID", "a stream id is 1 to 128 of A-Z a-z 0-9 _ -");
+    const streamId = assertStreamId(request.params["streamId"]);
     const answer = await feed.requestCancel(partitionOf(streamId, partitions), streamId, timeoutMs);
     const { code, status } = outcomeOf(streamId, answer);
     response.status(code).json({ stream_id: streamId, status });

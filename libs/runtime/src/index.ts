@@ -1,5 +1,5 @@
 export { createHostCheck, isLoopback } from "./allowed-hosts.ts";
-export { AddressCounts } from "./address-counts.ts";
+export { AddressCounts, clientOf } from "./address-counts.ts";
 export { BodyBudget, type BodyLease } from "./body-budget.ts";
 export { BodyPace, type BodyPaceLimits } from "./body-pace.ts";
 export { createBrowserAccess, type BrowserAccess, type BrowserAccessOptions } from "./browser-access.ts";
@@ -10,7 +10,7 @@ export { listen, type HttpServer, type ListenOptions } from "./http-server.ts";
 export { type HttpLimits } from "./http-limits.ts";
 export { dontStore } from "./dont-store.ts";
 export { corsOrigins, httpServerOptions, httpSettings, type HttpSettings } from "./http-settings.ts";
-export { acceptBody, assertUnpacked, hasBody, jsonBody } from "./json-body.ts";
+export { acceptBody, assertUnpacked, hasBody, jsonBody, jsonReader } from "./json-body.ts";
 export { Lifecycle } from "./lifecycle.ts";
 export { createLogger, type Logger } from "./logger.ts";
 export { createRegistry, socketGauge } from "./metrics.ts";

@@ -22,14 +22,14 @@ afterEach(async () => {
 async function serve(parts: Partial<JsonBodyParts> = {}, respond: () => Promise<void> = async () => {}) {
   const budget = parts.budget ?? new BodyBudget({ maxBytes: 1_024 * KIB, maxBytesPerAddress: 1_024 * KIB });
   const app = express();
-  app.post("/", jsonBody({ budget, pace: PACE, maxBytes: 64 * KIB, ...parts }), async (request, response) => {
-    await respond();
-    response.json({ got: request.body === undefined ? "nothing" : request.body });
+  app.post("/", jsonBody({ budget, pace: PACE, maxBytes: 64 * KIB, ...parts }), (request, response, next) => {
+    const body: unknown = request.body;
+    respond().then(() => response.json({ got: body === undefined ? "nothing" : body }), next);
   });
   app.use(problemHandler(createLogger("test", "silent")));
   const server = await listen(app, { host: "127.0.0.1", port: 0, limits: { headersTimeoutMs: 500 } });
   servers.push(server);
-  const post = async (body: NonNullable<RequestInit["body"]>, headers: Record<string, string> = {}) => {
+  const post = async (body: string | Buffer, headers: Record<string, string> = {}) => {
     const init = { method: "POST", body, headers: { "content-type": "application/json", ...headers } };
     const response = await fetch(`http://127.0.0.1:${server.port}/`, init);
     return { status: response.status, body: (await response.json()) as { got?: unknown; code?: string } };

@@ -35,6 +35,28 @@ export const edgeConfigSchema = z
         "Most chunks read from the cache at once. Pages and held chunks bound the memory of a replay of any length.",
       ),
     PAGE_BYTES: field.bytes(256 * 1024).describe("Most bytes read from the cache at once."),
+    READ_BUDGET_BYTES: field
+      .bytes(4 * MIB)
+      .describe(
+        "Most bytes of the cache that are being read at once for all readers; further reads wait for their turn. " +
+          "Redis does one thing at a time: what is in flight is what everything else waits behind.",
+      ),
+    READ_BUDGET_BYTES_PER_ADDRESS: field
+      .bytes(MIB)
+      .describe("The same for the readers of one client address, who take turns with those of others."),
+    READ_BUDGET_BYTES_PER_STREAM: field.bytes(MIB).describe("The same for one stream."),
+    READ_TIMEOUT_MS: field
+      .milliseconds(1_500)
+      .describe("Longest wait for the cache to answer a read; the client is then asked to retry."),
+    READ_STALL_MS: field
+      .milliseconds(5_000)
+      .describe("The pod is not ready when reads are wanted and none has succeeded for this long."),
+    READ_STUCK_MS: field
+      .milliseconds(30_000)
+      .describe(
+        "After this long without a successful read, the pod is not live either, if and only if Redis answers reads " +
+          "over new connections: a restart then helps.",
+      ),
     KEEP_ALIVE_INTERVAL_MS: field
       .milliseconds(30_000)
       .describe(
@@ -138,6 +160,19 @@ export const edgeConfigSchema = z
   .refine((config) => config.PAGE_BYTES <= config.MAX_HELD_BYTES, {
     path: ["PAGE_BYTES"],
     error: "must be at most MAX_HELD_BYTES: chunks that arrive while a page is sent must fit",
+  })
+  .refine(
+    (config) =>
+      Math.max(config.READ_BUDGET_BYTES_PER_ADDRESS, config.READ_BUDGET_BYTES_PER_STREAM) <=
+      config.READ_BUDGET_BYTES,
+    {
+      path: ["READ_BUDGET_BYTES"],
+      error: "must be at least the budgets of one address and of one stream",
+    },
+  )
+  .refine((config) => config.READ_STALL_MS > config.READ_TIMEOUT_MS, {
+    path: ["READ_STALL_MS"],
+    error: "must be above READ_TIMEOUT_MS: one late read is no stall",
   })
   .refine((config) => config.TAIL_GRACE_MS < config.HEAD_CHECK_INTERVAL_MS, {
     path: ["TAIL_GRACE_MS"],

@@ -28,6 +28,8 @@ import { HeadChecks } from "./stream/head-checks.ts";
 import { KeepAlive } from "./connection/keep-alive.ts";
 import { historyRoute } from "./http/history-route.ts";
 import { Hub } from "./stream/hub.ts";
+import { PageReads } from "./stream/page-reads.ts";
+import { ReadWatch } from "./stream/read-watch.ts";
 import { StreamLookup } from "./stream/stream-lookup.ts";
 import { createEdgeMetrics } from "./metrics.ts";
 import { edgePod, EdgePeerRouter } from "./http/edge-peer-router.ts";
@@ -49,6 +51,11 @@ export interface EdgeParts {
   settings: Readonly<EdgeSettings>;
   logger: Logger;
   registry: Registry;
+  /**
+   * Reads over a connection of its own; rejects where that isn't answered. Without it the edge never takes itself for
+   * one that must be restarted.
+   */
+  probeCache?: () => Promise<void>;
   /** For tests; else the process is measured. */
   measureLoad?: () => Load;
 }
@@ -65,6 +72,8 @@ export interface Edge {
   readonly adminRoutes: Router;
   /** For the readiness check: null, or what is missing in a few words. */
   problem(): string | null;
+  /** For the liveness check: null, or why only a restart helps. Never because something is away that all need. */
+  fatalProblem(): string | null;
   /**
    * Not ready from now on; after `drainNoticeMs` no stream is begun any more, and connections are closed evenly over
    * `drainTimeoutMs`, each resumable. Idempotent.
@@ -76,6 +85,8 @@ export interface Edge {
   counts(): { connections: number; subscribers: number; streams: number };
 }
 
+const neverAnswered = (): Promise<void> => Promise.reject(new Error("there is no other connection"));
+
 export function createEdge(parts: EdgeParts): Edge {
   const { cache, liveFeed, partitions, settings, logger } = parts;
   const connectionRegistry = new ConnectionRegistry();
@@ -86,8 +97,21 @@ export function createEdge(parts: EdgeParts): Edge {
     connections: () => connections.size,
     streams: () => hub.size,
     subscribers: () => hub.countListeners(),
+    reads: () => reads.counts,
   });
-  const lookup = new StreamLookup({ cache, liveFeed, partitions, settings, metrics });
+  const reads = new PageReads({
+    cache,
+    budget: {
+      total: settings.readBudgetBytes,
+      perAddress: settings.readBudgetBytesPerAddress,
+      perStream: settings.readBudgetBytesPerStream,
+    },
+    maxWaiting: settings.maxConnections,
+    timeoutMs: settings.readTimeoutMs,
+    metrics,
+  });
+  const readWatch = new ReadWatch(reads, parts.probeCache ?? neverAnswered, settings, logger);
+  const lookup = new StreamLookup({ reads, liveFeed, partitions, settings, metrics });
   const context: EdgeContext = { liveFeed, lookup, settings, metrics, logger };
   const hub = new Hub(context);
   const headChecks = new HeadChecks(() => hub.feeds(), settings.headCheckIntervalMs, logger);
@@ -170,8 +194,10 @@ export function createEdge(parts: EdgeParts): Edge {
     adminRoutes: connectionAdminRoutes(connectionRegistry, peerRouter, logger),
     problem: () => {
       if (state !== "open") return "draining";
-      return liveFeed.isConnected() ? admission.problem : "no connection to NATS";
+      if (!liveFeed.isConnected()) return "no connection to NATS";
+      return admission.problem ?? readWatch.problem;
     },
+    fatalProblem: () => readWatch.fatalProblem,
     drain: () => (draining ??= runDrain()),
     close: () => {
       state = "draining";
@@ -181,6 +207,8 @@ export function createEdge(parts: EdgeParts): Edge {
       ages.close();
       tailWatch.close();
       headChecks.close();
+      readWatch.close();
+      reads.close();
       heartbeats.close();
       admission.close();
       cutConnections();

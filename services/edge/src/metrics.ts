@@ -10,6 +10,7 @@ export interface EdgeCounts {
   streams(): number;
   /** By phase; `waiting`: long polls. */
   subscribers(): Readonly<Record<Phase | "waiting", number>>;
+  reads(): { inFlight: number; inFlightBytes: number; waiting: number };
 }
 
 /** Without labels by stream or client: the number of series must not grow with the traffic. */
@@ -33,6 +34,11 @@ export interface EdgeMetrics {
   /** Requests that came with a position. */
   reconnections: Counter;
   refusals: Counter<"code">;
+  /** Page reads that nobody waited for any more when their turn came. */
+  readsDropped: Counter;
+  /** Wishes for a page that was waited for already. */
+  readsShared: Counter;
+  readsFailed: Counter;
   cacheHits: Counter;
   cacheMisses: Counter;
   /** Heads that were found ahead of a reader who should have had them live. */
@@ -74,9 +80,16 @@ export function createEdgeMetrics(registry: Registry, counts: EdgeCounts): EdgeM
       },
     });
   };
-  socketGauge(registry, name("open_sockets"), counts.sockets);
+  socketGauge(registry, name("open_sockets"), () => counts.sockets());
   gauge("connections", "Open SSE responses", () => counts.connections());
   gauge("streams", "Streams followed", () => counts.streams());
+  gauge("reads_in_flight", "Page reads that the cache has not answered", () => counts.reads().inFlight);
+  gauge(
+    "read_bytes_in_flight",
+    "Bytes of the read budget that those take",
+    () => counts.reads().inFlightBytes,
+  );
+  gauge("reads_waiting", "Page reads that wait for their turn", () => counts.reads().waiting);
   void new Gauge({
     name: name("subscribers"),
     help: "Readers by phase",
@@ -105,6 +118,9 @@ export function createEdgeMetrics(registry: Registry, counts: EdgeCounts): EdgeM
     backpressureEvents: counter("backpressure_events_total", "Times a reader's buffer passed the threshold"),
     reconnections: counter("reconnections_total", "Connections that came with a position"),
     refusals: labelled("refusals_total", "code", "Requests refused"),
+    readsDropped: counter("reads_dropped_total", "Page reads that nobody waited for when their turn came"),
+    readsShared: counter("reads_shared_total", "Page reads that joined an equal one"),
+    readsFailed: counter("reads_failed_total", "Page reads that the cache did not answer"),
     cacheHits: counter("cache_hits_total", "Page reads that found what was asked for"),
     cacheMisses: counter("cache_misses_total", "Page reads that found a hole or nothing"),
     lostTails: counter("lost_tails_total", "Heads found ahead of a reader without a live message"),

@@ -137,6 +137,7 @@ describe("a stream of events", () => {
     await eventually("the stream", () => client.received().includes("retry: "));
     client.destroy();
     await eventually("nobody to be left", () => bench.edge.counts().connections === 0);
+    expect(await bench.metric("sluice_edge_open_sockets")).toBe(0);
   });
 
   test("keeps nothing of its request and its response while it goes on", async () => {

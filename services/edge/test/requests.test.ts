@@ -24,7 +24,7 @@ describe("a position", () => {
     ["the header", "", { "Last-Event-ID": "2" }, 3],
     ["last_event_id", "&last_event_id=3", {}, 4],
     ["lastEventId", "&lastEventId=3", {}, 4],
-    ["resume_token, as the seed's client makes it", `&resume_token=${token("s:4")}`, {}, 5],
+    ["resume_token, as a client of the original API makes it", `&resume_token=${token("s:4")}`, {}, 5],
     ["from, the first wanted", "&from=4", {}, 4],
     [
       "the header before a stale query",

@@ -57,6 +57,19 @@ export const gatewayConfigSchema = z
     MAX_UPLOADS: field
       .count(1_000)
       .describe("Most appends that may be open at once; more are refused with OVERLOADED."),
+    MAX_RECORDS_PER_CLIENT: field
+      .count(100_000, { min: 0 })
+      .describe(
+        "Most streams that one client (address; of IPv6 its /64) may create within CLIENT_QUOTA_WINDOW_SECONDS; more " +
+          "are refused with QUOTA_EXCEEDED. The same for requests with an Idempotency-Key. Behind a proxy all clients " +
+          "are one without TRUSTED_PROXIES. 0: no limit.",
+      ),
+    MAX_RECORD_BYTES_PER_CLIENT: field
+      .count(64 * 1024 ** 2, { min: 0 })
+      .describe("The same for the bytes that these records take in Redis. 0: no limit."),
+    CLIENT_QUOTA_WINDOW_SECONDS: field
+      .seconds(86_400)
+      .describe("Time within which a client that has used all of its quota gets all of it back, evenly."),
     MAX_UPLOADS_PER_ADDRESS: field
       .count(500)
       .describe("Most of them from one address (IPv6: one /64); more are refused with TOO_MANY_REQUESTS."),

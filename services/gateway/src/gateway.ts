@@ -1,4 +1,13 @@
-import type { CancelFeed, ChunkCache, LiveFeed, PromptQueue, RequestRecords, StreamLog } from "@sluice/core";
+import type {
+  CacheSpace,
+  CancelFeed,
+  ChunkCache,
+  ClientQuotas,
+  LiveFeed,
+  PromptQueue,
+  RequestRecords,
+  StreamLog,
+} from "@sluice/core";
 import { StreamManager } from "@sluice/producer";
 import { CONTROL_OPERATIONS, GATEWAY_OPERATIONS, openApiDocument, type Operation } from "@sluice/protocol";
 import {
@@ -20,6 +29,9 @@ import {
 import express, { Router, type ErrorRequestHandler } from "express";
 import type { Registry } from "prom-client";
 import type { AppendLedger } from "./idempotency/append-once.ts";
+import { CacheRoom } from "./budget/cache-room.ts";
+import { ClientBudget } from "./budget/client-budget.ts";
+import { CreationBudget } from "./budget/creation-budget.ts";
 import { appendRoutes } from "./append/append-routes.ts";
 import { creationRoutes } from "./streams/creation-routes.ts";
 import type { CreationParts } from "./streams/creations.ts";
@@ -42,6 +54,10 @@ export interface GatewayParts {
   cancelFeed: Pick<CancelFeed, "onCancel" | "requestCancel">;
   /** Of requests that carry a key. */
   records: RequestRecords;
+  /** What each client has used of its quota; absent: clients have none. */
+  quotas?: ClientQuotas;
+  /** Says how full the cache is; absent: it is never full. */
+  cacheSpace?: CacheSpace;
   promptQueue: Pick<PromptQueue, "ask">;
   settings: GatewaySettings;
   logger: Logger;
@@ -108,13 +124,21 @@ export function createGateway(parts: GatewayParts): Gateway {
   app.use(
     descriptionRoutes([...GATEWAY_OPERATIONS, ...(parts.control === undefined ? [] : CONTROL_OPERATIONS)]),
   );
-  const creationLedger: CreationParts["ledger"] = new RequestLedger(parts.records);
-  app.use(creationRoutes({ ...parts, manager, edgeUrl, bodies, ledger: creationLedger, metrics }));
-  const appendLedger: AppendLedger = new RequestLedger(parts.records);
+  const clients = new ClientBudget({
+    quotas: parts.quotas ?? null,
+    maxRecords: settings.maxRecordsPerClient,
+    maxBytes: settings.maxRecordBytesPerClient,
+    windowMs: settings.clientQuotaWindowSeconds * 1000,
+  });
+  const room = parts.cacheSpace === undefined ? null : new CacheRoom(parts.cacheSpace);
+  const budget = new CreationBudget({ room, clients });
+  const creationLedger: CreationParts["ledger"] = new RequestLedger(parts.records, clients);
+  app.use(creationRoutes({ ...parts, manager, edgeUrl, bodies, budget, ledger: creationLedger, metrics }));
+  const appendLedger: AppendLedger = new RequestLedger(parts.records, clients);
   const maxBodyBytes = log.maxMessageBytes;
   app.use(appendRoutes({ ...parts, manager, ledger: appendLedger, uploads, metrics, bodies, maxBodyBytes }));
-  const startLedger: StartLedger = new RequestLedger(parts.records);
-  const starting = { ...parts, manager, edgeUrl, ledger: startLedger, bodies };
+  const startLedger: StartLedger = new RequestLedger(parts.records, clients);
+  const starting = { ...parts, manager, edgeUrl, budget, ledger: startLedger, bodies };
   app.use(proxyRoute({ ...starting, answers, maxBodyBytes: settings.proxyMaxBodyBytes }));
   app.use(streamRoutes({ ...starting, partitions: log.partitions }));
   app.post(

@@ -11,7 +11,14 @@ import {
   NatsServiceReports,
   NatsStreamLog,
 } from "@sluice/broker-nats";
-import { createRedis, RedisChunkCache, RedisPartitionLeases, RedisRequestRecords } from "@sluice/cache-redis";
+import {
+  createRedis,
+  RedisChunkCache,
+  RedisClientQuotas,
+  RedisPartitionLeases,
+  RedisRequestRecords,
+  RedisSpace,
+} from "@sluice/cache-redis";
 import { problemHandler, startService } from "@sluice/runtime";
 import { Router } from "express";
 import { gatewayConfigSchema, modelServerOf } from "./config.ts";
@@ -43,6 +50,8 @@ await startService(
       liveFeed: new NatsLiveFeed(link),
       cancelFeed: new NatsCancelFeed(link),
       records: new RedisRequestRecords(redis),
+      quotas: new RedisClientQuotas(redis),
+      cacheSpace: new RedisSpace(redis),
       promptQueue: new NatsPromptQueue(link),
       settings,
       logger,

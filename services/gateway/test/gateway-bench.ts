@@ -1,6 +1,8 @@
 import { connect, type Socket } from "node:net";
 import type {
+  CacheSpace,
   CancelFeed,
+  ClientQuotas,
   PromptQueue,
   RequestRecords,
   StoredMessage,
@@ -27,6 +29,9 @@ export interface BenchPorts {
   promptQueue: PromptQueue;
   cancelFeed: Pick<CancelFeed, "onCancel" | "requestCancel">;
   records: RequestRecords;
+  quotas?: ClientQuotas;
+  cacheSpace?: CacheSpace;
+  settings?: Partial<GatewaySettings>;
   control?: Router;
   modelServer?: ModelServer;
   /** Holds what was answered against the description. */
@@ -81,6 +86,7 @@ export class Bench implements AsyncDisposable {
         maxUploads: 3,
         maxProxiedAnswers: 2,
         drainTimeoutMs: 50,
+        ...ports.settings,
         ...settings,
       },
       modelServer: ports.modelServer ?? null,

@@ -21,6 +21,7 @@ test("an end in the very turn in which a full socket has drained is written once
     connections: () => 0,
     streams: () => 0,
     subscribers: () => ({ replay: 0, live: 0, lagging: 0, ended: 0, waiting: 0 }),
+    reads: () => ({ inFlight: 0, inFlightBytes: 0, waiting: 0 }),
     sockets: () => [],
   });
   const settings = { ...defaultSettings(edgeConfigSchema), maxBufferBytes: 64 * 1024 * 1024 };

@@ -150,7 +150,7 @@ export class Connection {
 
   /**
    * Closes the connection after all that is queued and leaves the response unfinished: its reader is to come again.
-   * Readers that take a clean end for the end of the stream (decision 0020) come again after this one.
+   * Readers that take a clean end for the end of the stream (decision 0017) come again after this one.
    */
   breakOff(lastFrames?: Uint8Array): void {
     if (lastFrames !== undefined) this.push(lastFrames, 0);

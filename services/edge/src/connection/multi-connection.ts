@@ -146,12 +146,13 @@ export class MultiConnection {
       else this.#end(streamId, followed, endNotice(followed.subscriber));
     } catch (error) {
       followed.subscriber.leave();
-      if (this.#streams.get(streamId) === followed) {
-        if (previous === undefined) this.#streams.delete(streamId);
-        else this.#streams.set(streamId, previous);
-        // The others may have ended meanwhile, and the response not, for this one. One that carries nothing waits for more.
-        if (this.#streams.size > 0) this.#endWhenOver();
-      }
+      if (this.#isClosed) throw new StreamError("CONNECTION_NOT_FOUND", "the connection has ended");
+      // It was dropped meanwhile, and what was being read for it given up.
+      if (this.#streams.get(streamId) !== followed) return;
+      if (previous === undefined) this.#streams.delete(streamId);
+      else this.#streams.set(streamId, previous);
+      // The others may have ended meanwhile, and the response not, for this one. One that carries nothing waits for more.
+      if (this.#streams.size > 0) this.#endWhenOver();
       throw error;
     }
   }
@@ -175,7 +176,8 @@ export class MultiConnection {
   }
 
   #join(streamId: string, start: StartPoint): Followed {
-    return { subscriber: this.#hub.join(streamId, { start, isCompact: this.#isCompact }), state: "opening" };
+    const reading = { start, isCompact: this.#isCompact, address: this.#address };
+    return { subscriber: this.#hub.join(streamId, reading), state: "opening" };
   }
 
   /** @returns whether there is something to send */
@@ -184,13 +186,15 @@ export class MultiConnection {
     const retryWindow = new RetryWindow(waitMs);
     this.#retryWindows.add(retryWindow);
     const isOff = (): boolean => this.#isClosed || this.#streams.get(streamId) !== followed;
-    const opening = await this.#hub.pendingStreams.find(() => subscriber.open(false), {
-      streamId,
-      address: this.#address,
-      retryWindow,
-      isOver: isOff,
-    });
-    this.#retryWindows.delete(retryWindow);
+    // What was being read for a stream that was dropped meanwhile is given up.
+    const open = (): Promise<Opening | null> =>
+      subscriber.open(false).catch((error: unknown) => {
+        if (isOff()) return null;
+        throw error;
+      });
+    const opening = await this.#hub.pendingStreams
+      .find(open, { streamId, address: this.#address, retryWindow, isOver: isOff })
+      .finally(() => this.#retryWindows.delete(retryWindow));
     if (isOff()) return false;
     if (opening === "ready") {
       followed.state = "following";

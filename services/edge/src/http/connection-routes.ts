@@ -1,10 +1,11 @@
+import { assertStreamId } from "@sluice/core";
 import { connectionJson } from "@sluice/protocol";
 import { problemHandler, type Logger } from "@sluice/runtime";
 import { Router, type Request, type RequestHandler } from "express";
 import { queryNumber, queryValue, readPosition } from "./start-position.ts";
 import type { ConnectionRegistry } from "../connection/connection-registry.ts";
 import type { EdgePeerRouter } from "./edge-peer-router.ts";
-import { readStreamId, type RouteParts } from "./route-parts.ts";
+import type { RouteParts } from "./route-parts.ts";
 
 /** `POST` and `DELETE /connections/:connectionId/streams/:streamId`: whichever pod has the connection. */
 export function connectionRoutes(parts: RouteParts, peerRouter: EdgePeerRouter): Router {
@@ -63,6 +64,6 @@ function listConnections(connectionRegistry: ConnectionRegistry, peerRouter: Edg
 function readTarget(request: Request): { connectionId: string; streamId: string } {
   return {
     connectionId: String(request.params["connectionId"]),
-    streamId: readStreamId(request.params["streamId"]),
+    streamId: assertStreamId(request.params["streamId"]),
   };
 }

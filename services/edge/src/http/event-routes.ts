@@ -1,13 +1,13 @@
-import { StreamError } from "@sluice/core";
+import { assertStreamId, StreamError } from "@sluice/core";
 import { Router, type RequestHandler } from "express";
 import { jitteredRetryMs } from "../connection/retry-delay.ts";
 import { serveMany } from "./multi-route.ts";
 import { refuse } from "./refusal.ts";
-import { readStreamId, type RouteParts } from "./route-parts.ts";
+import type { RouteParts } from "./route-parts.ts";
 import { serveOne } from "./single-route.ts";
 
 /**
- * `GET /stream?stream_id=…`, as the seed's client calls it, and `GET /streams/:streamId/events`. With `stream_id`
+ * `GET /stream?stream_id=…`, as the original client API has it, and `GET /streams/:streamId/events`. With `stream_id`
  * repeated, and on `GET /streams/events`, one connection carries many.
  */
 export function eventRoutes(parts: RouteParts): Router {
@@ -17,7 +17,7 @@ export function eventRoutes(parts: RouteParts): Router {
     answering(parts, async (request, response) => {
       const ids = request.query["stream_id"];
       if (Array.isArray(ids)) await serveMany(parts, request, response);
-      else await serveOne(parts, request, response, readStreamId(ids));
+      else await serveOne(parts, request, response, assertStreamId(ids));
     }),
   );
   router.get(
@@ -27,7 +27,7 @@ export function eventRoutes(parts: RouteParts): Router {
   router.get(
     "/streams/:streamId/events",
     answering(parts, (request, response) =>
-      serveOne(parts, request, response, readStreamId(request.params["streamId"])),
+      serveOne(parts, request, response, assertStreamId(request.params["streamId"])),
     ),
   );
   return router;

@@ -1,9 +1,11 @@
-import { StreamError, type StartPoint } from "@sluice/core";
+import { assertStreamId, StreamError, type StartPoint } from "@sluice/core";
 import { Router, type Request, type RequestHandler, type Response } from "express";
 import { queryNumber, queryValue, readStart } from "./start-position.ts";
 import { findCursor, readHistory, type HistoryPage } from "./history.ts";
+import { clientGone } from "./client-gone.ts";
+import type { ReadingClient } from "../stream/page-reads.ts";
 import { RetryWindow } from "../stream/retry-window.ts";
-import { readStreamId, type RouteParts } from "./route-parts.ts";
+import type { RouteParts } from "./route-parts.ts";
 
 const DEFAULT_CHUNKS = 100;
 const MAX_CHUNKS = 1_000;
@@ -20,21 +22,22 @@ export function historyRoute(parts: RouteParts): Router {
 function serveHistory(parts: RouteParts): RequestHandler {
   const { metrics, settings } = parts.context;
   return async (request, response) => {
-    const streamId = readStreamId(request.params["streamId"]);
+    const streamId = assertStreamId(request.params["streamId"]);
     const start = readHistoryStart(request);
     const limit = Math.min(Math.max(queryNumber(request, "limit", DEFAULT_CHUNKS), 1), MAX_CHUNKS);
     const waitMs = Math.min(queryNumber(request, "wait", 0) * 1000, settings.maxWaitMs);
-    const address = request.ip ?? "";
-    parts.admission.admit(address);
+    const client = { address: request.ip ?? "", signal: clientGone(request, response) };
+    parts.admission.admit(client.address);
     try {
-      const page = await findPage(parts, { streamId, start, address, response, limit, waitMs });
-      if (response.closed) return;
+      const page = await findPage(parts, { streamId, start, client, limit, waitMs });
+      if (client.signal.aborted) return;
       if (page === null) throw new StreamError("STREAM_NOT_FOUND", `there is no stream ${streamId}`);
       if (page.status === "deleted")
         throw new StreamError("STREAM_DELETED", `stream ${streamId} was deleted`);
       metrics.historyPages.inc();
       sendPage(request, response, streamId, page);
     } catch (error) {
+      if (client.signal.aborted) return;
       if (error instanceof StreamError) metrics.refusals.inc({ code: error.code });
       throw error;
     }
@@ -50,8 +53,7 @@ function readHistoryStart(request: Request): StartPoint {
 interface Poll {
   streamId: string;
   start: StartPoint;
-  address: string;
-  response: Response;
+  client: ReadingClient;
   limit: number;
   waitMs: number;
 }
@@ -59,12 +61,12 @@ interface Poll {
 /** Reads until there is something to tell or the time is over; null: there is no such stream. */
 async function findPage(parts: RouteParts, poll: Poll): Promise<HistoryPage | null> {
   const { lookup } = parts.context;
-  const { streamId, start, waitMs } = poll;
+  const { streamId, start, client, waitMs } = poll;
   const bounds = { maxChunks: poll.limit, maxBytes: MAX_BYTES };
   const read = async (): Promise<{ page: HistoryPage; cursor: number } | null> => {
-    const cursor = await findCursor(lookup, streamId, start);
+    const cursor = await findCursor(lookup, streamId, start, client);
     if (cursor === null) return null;
-    const page = await readHistory(lookup, streamId, cursor, bounds);
+    const page = await readHistory(lookup, streamId, cursor, bounds, client);
     return page && { page, cursor };
   };
   if (waitMs === 0) return (await read())?.page ?? null;
@@ -76,7 +78,7 @@ async function findPage(parts: RouteParts, poll: Poll): Promise<HistoryPage | nu
   const stopWaiting = (): void => over.abort();
   const timer = setTimeout(stopWaiting, waitMs);
   parts.closing.addEventListener("abort", stopWaiting);
-  poll.response.once("close", stopWaiting);
+  client.signal.addEventListener("abort", stopWaiting, { once: true });
   try {
     const look = async (): ReturnType<typeof read> => {
       await waiter.confirmed();
@@ -84,7 +86,7 @@ async function findPage(parts: RouteParts, poll: Poll): Promise<HistoryPage | nu
     };
     const found = await parts.hub.pendingStreams.find(look, {
       streamId,
-      address: poll.address,
+      address: poll.client.address,
       retryWindow,
       isOver: () => over.signal.aborted,
     });
@@ -92,7 +94,7 @@ async function findPage(parts: RouteParts, poll: Poll): Promise<HistoryPage | nu
     waiter.markKnown();
     await waiter.past(found.cursor, over.signal);
     if (over.signal.aborted) return found.page;
-    return await readHistory(lookup, streamId, found.cursor, bounds);
+    return await readHistory(lookup, streamId, found.cursor, bounds, client);
   } finally {
     clearTimeout(timer);
     parts.closing.removeEventListener("abort", stopWaiting);

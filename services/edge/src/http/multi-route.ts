@@ -1,11 +1,12 @@
-import { StreamError } from "@sluice/core";
+import { assertStreamId, StreamError } from "@sluice/core";
 import { MAX_STREAMS_PER_CONNECTION } from "@sluice/protocol";
 import type { Request, Response } from "express";
 import { queryNumber, readMultiPosition, readsCompact } from "./start-position.ts";
 import { MultiConnection } from "../connection/multi-connection.ts";
+import { clientGone } from "./client-gone.ts";
 import { openConnection, readCoalesceMs } from "./open-connection.ts";
 import { CONNECTION_ID_HEADER, setStreamHeaders } from "./response-headers.ts";
-import { assertOpen, readStreamId, type RouteParts } from "./route-parts.ts";
+import { assertOpen, type RouteParts } from "./route-parts.ts";
 
 /**
  * Many streams on one connection. What concerns one of them only is told on the connection.
@@ -30,12 +31,13 @@ export async function serveMany(parts: RouteParts, request: Request, response: R
     onUnknown: () => parts.admission.charge(address),
   });
   const close = multi.close.bind(multi);
-  response.once("close", close);
+  const gone = clientGone(request, response);
+  gone.addEventListener("abort", close);
   try {
     for (const streamId of position.dropped) multi.leaveOut(streamId);
     for (const [streamId, start] of position.starts) multi.follow(streamId, start);
     const hasNews = await multi.opened(waitMs);
-    if (response.closed) return;
+    if (gone.aborted) return;
     assertOpen(parts);
     if (!hasNews && position.isReconnect) {
       // It was told before; this is the one answer after which EventSource doesn't come again.
@@ -49,12 +51,13 @@ export async function serveMany(parts: RouteParts, request: Request, response: R
       response.end();
       return;
     }
-    response.off("close", close);
+    gone.removeEventListener("abort", close);
     const carried = { id: multi.id, carries: multi };
     const options = { coalesceMs, trailer: multi.trailer, onClose: close };
     multi.attach(openConnection(parts, request, response, carried, options));
   } catch (error) {
     multi.close();
+    if (gone.aborted) return;
     throw error;
   }
 }
@@ -62,7 +65,7 @@ export async function serveMany(parts: RouteParts, request: Request, response: R
 /** @throws StreamError INVALID_STREAM_ID, INVALID_REQUEST */
 function readStreamIds(request: Request): string[] {
   const values: unknown = request.query["stream_id"];
-  const ids = (Array.isArray(values) ? values : [values]).map(readStreamId);
+  const ids = (Array.isArray(values) ? values : [values]).map(assertStreamId);
   const twice = ids.find((id, index) => ids.indexOf(id) !== index);
   if (twice !== undefined) throw new StreamError("INVALID_REQUEST", `stream ${twice} is named twice`);
   if (ids.length > MAX_STREAMS_PER_CONNECTION) {

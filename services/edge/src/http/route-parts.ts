@@ -1,4 +1,4 @@
-import { isStreamId, StreamError } from "@sluice/core";
+import { StreamError } from "@sluice/core";
 import type { ConnectionRegistry } from "../connection/connection-registry.ts";
 import type { EdgeContext } from "../stream/context.ts";
 import type { Hub } from "../stream/hub.ts";
@@ -15,12 +15,6 @@ export interface RouteParts {
   connectionRegistry: ConnectionRegistry;
   /** From then on no stream is begun, and long polls are answered. */
   closing: AbortSignal;
-}
-
-/** @throws StreamError INVALID_STREAM_ID */
-export function readStreamId(value: unknown): string {
-  if (typeof value === "string" && isStreamId(value)) return value;
-  throw new StreamError("INVALID_STREAM_ID", "a stream id is 1 to 128 of A-Z a-z 0-9 _ -");
 }
 
 /** @throws StreamError DRAINING */

@@ -2,6 +2,7 @@ import { StreamError } from "@sluice/core";
 import { encodeResumeToken } from "@sluice/protocol";
 import type { Request, Response } from "express";
 import { queryNumber, readPosition, readsCompact } from "./start-position.ts";
+import { clientGone } from "./client-gone.ts";
 import { ConnectionSink } from "../connection/connection-sink.ts";
 import { RetryWindow } from "../stream/retry-window.ts";
 import { openConnection, readCoalesceMs } from "./open-connection.ts";
@@ -12,7 +13,7 @@ import {
   STATUS_HEADER,
 } from "./response-headers.ts";
 import { assertOpen, type RouteParts } from "./route-parts.ts";
-import type { Opening, Subscriber } from "../stream/subscriber.ts";
+import type { Opening } from "../stream/subscriber.ts";
 import type { PendingStreams } from "../stream/pending-streams.ts";
 
 /** One stream on a connection of its own. @throws StreamError before anything is sent */
@@ -24,20 +25,22 @@ export async function serveOne(
 ): Promise<void> {
   const { metrics, settings } = parts.context;
   const position = readPosition(request, streamId);
-  const reading = { start: position.start, isCompact: readsCompact(request) };
+  const address = request.ip ?? "";
+  const reading = { start: position.start, isCompact: readsCompact(request), address };
   const coalesceMs = readCoalesceMs(request);
   const waitMs = Math.min(queryNumber(request, "wait", 0) * 1000, settings.maxWaitMs);
   assertOpen(parts);
-  const address = request.ip ?? "";
   parts.admission.admit(address);
   if (position.isResumed) metrics.reconnections.inc();
 
   const subscriber = parts.hub.join(streamId, reading);
   const leave = subscriber.leave.bind(subscriber);
-  response.once("close", leave);
+  const gone = clientGone(request, response);
+  gone.addEventListener("abort", leave);
   try {
-    const opening = await openWithin(parts.hub.pendingStreams, subscriber, { address, waitMs, response });
-    if (response.closed) return;
+    const open = (): Promise<Opening | null> => subscriber.open(request.method !== "HEAD");
+    const opening = await openWithin(parts.hub.pendingStreams, open, { streamId, address, waitMs, gone });
+    if (gone.aborted) return;
     if (opening === null) throw new StreamError("STREAM_NOT_FOUND", `there is no stream ${streamId}`);
     if (opening === "deleted") throw new StreamError("STREAM_DELETED", `stream ${streamId} was deleted`);
     assertOpen(parts);
@@ -57,12 +60,13 @@ export async function serveOne(
       response.end();
       return;
     }
-    response.off("close", leave);
+    gone.removeEventListener("abort", leave);
     const carried = { id, carries: subscriber };
     const connection = openConnection(parts, request, response, carried, { coalesceMs, onClose: leave });
     subscriber.start(new ConnectionSink(connection));
   } catch (error) {
     subscriber.leave();
+    if (gone.aborted) return;
     throw error;
   }
 }
@@ -70,15 +74,15 @@ export async function serveOne(
 /** Readers of bare publishes may come before the stream: they are kept for a while, with no answer yet. */
 function openWithin(
   pendingStreams: PendingStreams,
-  subscriber: Subscriber,
-  { address, waitMs, response }: { address: string; waitMs: number; response: Response },
+  open: () => Promise<Opening | null>,
+  {
+    streamId,
+    address,
+    waitMs,
+    gone,
+  }: { streamId: string; address: string; waitMs: number; gone: AbortSignal },
 ): Promise<Opening | null> {
   const retryWindow = new RetryWindow(waitMs);
-  response.once("close", () => retryWindow.cancel());
-  return pendingStreams.find(() => subscriber.open(), {
-    streamId: subscriber.streamId,
-    address,
-    retryWindow,
-    isOver: () => response.closed,
-  });
+  gone.addEventListener("abort", () => retryWindow.cancel(), { once: true });
+  return pendingStreams.find(open, { streamId, address, retryWindow, isOver: () => gone.aborted });
 }

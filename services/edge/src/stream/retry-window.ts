@@ -1,6 +1,6 @@
-// Doubled with each try in vain, from the first to the last.
-const FIRST_PAUSE_MS = 10;
-const LONGEST_PAUSE_MS = 500;
+import { backOffMs } from "@sluice/core";
+
+const BACK_OFF = { baseMs: 10, maxMs: 500, jitter: 0.5 };
 
 /**
  * Back-off between failed attempts, with an overall deadline. `cancel` wakes the waiter at once,
@@ -9,7 +9,7 @@ const LONGEST_PAUSE_MS = 500;
 export class RetryWindow {
   readonly #limitMs: number;
   #sinceMs: number | null = null;
-  #nextMs = FIRST_PAUSE_MS;
+  #failures = 0;
   #timer: NodeJS.Timeout | undefined;
   #wake: (() => void) | undefined;
   #isCancelled = false;
@@ -25,7 +25,7 @@ export class RetryWindow {
   /** Things went on: the next try in vain is the first again. */
   renew(): void {
     this.#sinceMs = null;
-    this.#nextMs = FIRST_PAUSE_MS;
+    this.#failures = 0;
   }
 
   /** @returns false, at once, where there was no progress for longer than the limit; else true after the pause */
@@ -33,8 +33,7 @@ export class RetryWindow {
     this.#sinceMs ??= performance.now();
     if (performance.now() - this.#sinceMs > this.#limitMs) return false;
     if (this.#isCancelled) return true;
-    const ms = this.#nextMs;
-    this.#nextMs = Math.min(this.#nextMs * 2, LONGEST_PAUSE_MS);
+    const ms = backOffMs(this.#failures++, BACK_OFF);
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
       this.#timer = setTimeout(resolve, ms);
@@ -44,7 +43,7 @@ export class RetryWindow {
 
   /** Ends the pause: there is a reason to try at once. The next try in vain is the first again. */
   retryNow(): void {
-    this.#nextMs = FIRST_PAUSE_MS;
+    this.#failures = 0;
     clearTimeout(this.#timer);
     this.#wake?.();
   }

@@ -1,43 +1,16 @@
 import {
   partitionOf,
   StreamError,
-  type CachedChunk,
-  type ChunkCache,
   type LiveFeed,
-  type Page,
   type PageBounds,
   type RebuildAnswer,
-  type StreamPage,
   type StreamStatus,
 } from "@sluice/core";
-import { cachedFrames } from "@sluice/protocol";
 import type { EdgeMetrics } from "../metrics.ts";
 import type { EdgeSettings } from "../config.ts";
+import type { ChunkPage } from "./chunk-page.ts";
+import { OWN_READS, type PageReads, type ReadingClient } from "./page-reads.ts";
 import { TickBatcher } from "./tick-batcher.ts";
-
-/** A page of the cache. Its frames are made once, however many readers it is for. */
-export class ChunkPage implements Page<CachedChunk> {
-  readonly chunks: readonly CachedChunk[];
-  readonly head: number;
-  readonly hasEnded: boolean;
-  readonly status: StreamStatus;
-  readonly #streamId: string;
-  #frames: Uint8Array | undefined;
-
-  constructor(streamId: string, { chunks, head, hasEnded, status }: StreamPage) {
-    this.#streamId = streamId;
-    this.chunks = chunks;
-    this.head = head;
-    this.hasEnded = hasEnded;
-    this.status = status;
-  }
-
-  /** Of consecutive chunks of the page. */
-  framesOf(chunks: readonly CachedChunk[]): Uint8Array {
-    if (chunks.length !== this.chunks.length) return cachedFrames(this.#streamId, chunks);
-    return (this.#frames ??= cachedFrames(this.#streamId, chunks));
-  }
-}
 
 /** Where a stream stands, without its chunks. */
 export interface StreamState {
@@ -49,8 +22,8 @@ export interface StreamState {
 // Without this bound a scan over random ids fills the heap with ids that don't exist.
 const MAX_UNKNOWN_STREAMS = 10_000;
 
-/** For whom only the head and the status matter. */
-export const HEAD_ONLY: PageBounds = { maxChunks: 1, maxBytes: 1 };
+/** For whom only the head and the status matter: no chunk is touched. */
+export const HEAD_ONLY: PageBounds = { maxChunks: 0, maxBytes: 1 };
 
 type StreamLookupSettings = Pick<
   EdgeSettings,
@@ -62,26 +35,25 @@ type StreamLookupSettings = Pick<
  * Throws StreamError CACHE_UNAVAILABLE as the cache does.
  */
 export class StreamLookup {
-  readonly #cache: ChunkCache;
+  readonly #reads: PageReads;
   readonly #liveFeed: LiveFeed;
   readonly #partitions: number;
   readonly #settings: StreamLookupSettings;
   readonly #pageBounds: PageBounds;
   readonly #metrics: EdgeMetrics;
-  readonly #reads = new TickBatcher<ChunkPage | null>();
   readonly #barriers = new TickBatcher<boolean>();
   readonly #rebuilds = new Map<string, Promise<RebuildAnswer | null>>();
   /** When each unknown stream may be asked for again, ms; in the order of asking. */
   readonly #unknownUntilMs = new Map<string, number>();
 
   constructor(options: {
-    cache: ChunkCache;
+    reads: PageReads;
     liveFeed: LiveFeed;
     partitions: number;
     settings: StreamLookupSettings;
     metrics: EdgeMetrics;
   }) {
-    this.#cache = options.cache;
+    this.#reads = options.reads;
     this.#liveFeed = options.liveFeed;
     this.#partitions = options.partitions;
     this.#settings = options.settings;
@@ -95,16 +67,16 @@ export class StreamLookup {
 
   /**
    * The page after a sequence, as the cache has it; null where it knows nothing of the stream.
-   * Equal requests of one turn share a read: a lost live message makes all readers of a stream ask at once, and those
-   * of a server that is gone come to the next one together.
+   * Equal reads share one: a lost live message makes all readers of a stream ask at once, and those of a server that is
+   * gone come to the next one together. Throws as PageReads does.
    */
   readPage(
     streamId: string,
     after: number,
+    client: ReadingClient,
     bounds: PageBounds = this.#pageBounds,
   ): Promise<ChunkPage | null> {
-    const key = `${after} ${bounds.maxChunks} ${bounds.maxBytes} ${streamId}`;
-    return this.#reads.ask(key, () => this.#readCache(streamId, after, bounds));
+    return this.#reads.read(streamId, after, bounds, client);
   }
 
   /** As LiveFeed's; one for all streams of a partition that ask in the same turn. */
@@ -122,10 +94,11 @@ export class StreamLookup {
   async find(
     streamId: string,
     after: number,
+    client: ReadingClient,
     bounds: PageBounds = this.#pageBounds,
   ): Promise<ChunkPage | null> {
     const isKnownUnknown = this.#isKnownUnknown(streamId);
-    const page = await this.readPage(streamId, after, bounds);
+    const page = await this.readPage(streamId, after, client, bounds);
     if (page !== null) {
       this.forgetUnknown(streamId);
       return page;
@@ -139,7 +112,7 @@ export class StreamLookup {
       this.#rememberUnknown(streamId);
       return null;
     }
-    const rebuilt = await this.readPage(streamId, after, bounds);
+    const rebuilt = await this.readPage(streamId, after, client, bounds);
     if (rebuilt === null)
       throw new StreamError("CACHE_UNAVAILABLE", "the stream could not be brought back; try again");
     return rebuilt;
@@ -152,7 +125,7 @@ export class StreamLookup {
 
   /** Null where the cache knows nothing of the stream. */
   async readState(streamId: string): Promise<StreamState | null> {
-    return this.#cache.readPage(streamId, Number.MAX_SAFE_INTEGER, HEAD_ONLY);
+    return this.readPage(streamId, Number.MAX_SAFE_INTEGER, OWN_READS, HEAD_ONLY);
   }
 
   /**
@@ -177,15 +150,6 @@ export class StreamLookup {
     );
     this.#metrics.rebuildRequests.inc({ outcome: answer?.kind ?? "unanswered" });
     return answer;
-  }
-
-  async #readCache(streamId: string, after: number, bounds: PageBounds): Promise<ChunkPage | null> {
-    const page = await this.#cache.readPage(streamId, after, bounds);
-    if (page === null || (page.head > after && page.chunks[0]?.sequence !== after + 1))
-      this.#metrics.cacheMisses.inc();
-    else this.#metrics.cacheHits.inc();
-    if (page === null) return null;
-    return new ChunkPage(streamId, page);
   }
 
   #isKnownUnknown(streamId: string): boolean {

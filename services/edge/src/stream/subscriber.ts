@@ -11,8 +11,10 @@ import {
 import { compactFrames, deletedFrame, gapFrame, resetFrame } from "@sluice/protocol";
 import type { EdgeContext } from "./context.ts";
 import { gapReason } from "./gap-reason.ts";
-import { HEAD_ONLY, type ChunkPage } from "./stream-lookup.ts";
+import type { ChunkPage } from "./chunk-page.ts";
+import { HEAD_ONLY } from "./stream-lookup.ts";
 import type { FrameSink } from "./frame-sink.ts";
+import type { ReadingClient } from "./page-reads.ts";
 import { RetryWindow } from "./retry-window.ts";
 import { ReplayMeter } from "./replay-meter.ts";
 import type { FeedListener, StreamFeed } from "./stream-feed.ts";
@@ -25,6 +27,8 @@ export interface Reading {
   start: StartPoint;
   /** What is replayed comes with runs of Text chunks joined. */
   isCompact: boolean;
+  /** The client's, for a fair share of the reads. */
+  address: string;
 }
 
 /**
@@ -43,6 +47,9 @@ export class Subscriber implements FeedListener {
   readonly #retryWindow: RetryWindow;
   readonly #isCompact: boolean;
   readonly #meter: ReplayMeter;
+  readonly #address: string;
+  /** Aborted when it leaves: what is being read for it is wanted no more. */
+  readonly #left = new AbortController();
   /** How many of the last chunks are wanted, until it is known which those are. */
   #tailCount: number | null;
   #sink: FrameSink | null = null;
@@ -56,7 +63,7 @@ export class Subscriber implements FeedListener {
   /** The feed must call `onLive` from now on: what it says is held until `start`. */
   constructor(
     feed: StreamFeed,
-    { start, isCompact }: Reading,
+    { start, isCompact, address }: Reading,
     context: EdgeContext,
     onLeave: (subscriber: Subscriber) => void,
   ) {
@@ -64,6 +71,7 @@ export class Subscriber implements FeedListener {
     this.#context = context;
     this.#onLeave = onLeave;
     this.#isCompact = isCompact;
+    this.#address = address;
     this.#tailCount = start.kind === "tail" ? start.count : null;
     this.#meter = new ReplayMeter(context.metrics);
     const { maxHeldChunks, maxHeldBytes, replayRetryTimeoutMs } = context.settings;
@@ -102,7 +110,8 @@ export class Subscriber implements FeedListener {
     await this.#feed.confirmed();
     if (!(await this.#findStart())) return null;
     this.#merge.onPageRequested();
-    const page = await lookup.find(this.streamId, this.#merge.cursor, keepsPage ? undefined : HEAD_ONLY);
+    const bounds = keepsPage ? undefined : HEAD_ONLY;
+    const page = await lookup.find(this.streamId, this.#merge.cursor, this.#client, bounds);
     if (page === null) return null;
     this.#feed.isKnown = true;
     this.#noteStatus(page);
@@ -164,8 +173,13 @@ export class Subscriber implements FeedListener {
   leave(): void {
     if (this.#hasLeft) return;
     this.#hasLeft = true;
+    this.#left.abort();
     this.#retryWindow.cancel();
     this.#onLeave(this);
+  }
+
+  get #client(): ReadingClient {
+    return { address: this.#address, signal: this.#left.signal };
   }
 
   #finish(): void {
@@ -176,7 +190,8 @@ export class Subscriber implements FeedListener {
   /** Turns "the last so many" into a sequence. @returns false where there is no such stream */
   async #findStart(): Promise<boolean> {
     if (this.#tailCount === null) return true;
-    const state = await this.#context.lookup.find(this.streamId, Number.MAX_SAFE_INTEGER, HEAD_ONLY);
+    const { lookup } = this.#context;
+    const state = await lookup.find(this.streamId, Number.MAX_SAFE_INTEGER, this.#client, HEAD_ONLY);
     if (state === null) return false;
     this.#merge.resetTo(Math.max(0, state.head - this.#tailCount));
     this.#tailCount = null;
@@ -215,7 +230,7 @@ export class Subscriber implements FeedListener {
       const ask = await sink.inTurn(async () => {
         if (this.#hasLeft) return null;
         if (firstPage === null) this.#merge.onPageRequested();
-        const page = firstPage ?? (await lookup.readPage(this.streamId, this.#merge.cursor));
+        const page = firstPage ?? (await lookup.readPage(this.streamId, this.#merge.cursor, this.#client));
         if (this.#hasLeft) return null;
         return page === null ? () => this.#askForAll() : this.#send(sink, page);
       });

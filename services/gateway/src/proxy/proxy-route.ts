@@ -1,14 +1,16 @@
-import { StreamError, type ChunkCache } from "@sluice/core";
+import { assertStreamId, StreamError, type ChunkCache } from "@sluice/core";
 import type { StreamHandle, StreamManager } from "@sluice/producer";
 import { HTTP_HEADERS, proxyRequestSchema } from "@sluice/protocol";
 import { Router, type RequestHandler } from "express";
+import type { CreationBudget } from "../budget/creation-budget.ts";
+import { principalOf } from "../budget/principal.ts";
 import { readSequence } from "../append/append-preconditions.ts";
 import { assertModel, assertModelServer, type ModelServer } from "./model-server.ts";
 import type { ProxiedAnswers } from "./proxied-answers.ts";
 import { parseBody, readJson, type BodyParts } from "../http/request-body.ts";
 import { keyedRequest } from "../idempotency/request-ledger.ts";
 import { startOnce, type StartLedger } from "../idempotency/start-once.ts";
-import { assertStreamId, assertUnused } from "../streams/stream-ids.ts";
+import { assertUnused } from "../streams/stream-ids.ts";
 import { streamUrls } from "../streams/stream-urls.ts";
 
 export interface ProxyRouteParts {
@@ -16,6 +18,7 @@ export interface ProxyRouteParts {
   ledger: StartLedger;
   cache: Pick<ChunkCache, "readInfo">;
   answers: ProxiedAnswers;
+  budget: CreationBudget;
   /** Null: none is configured. */
   modelServer: ModelServer | null;
   edgeUrl: string;
@@ -47,7 +50,7 @@ function assertAnswerable({ modelServer, answers }: ProxyRouteParts): RequestHan
 
 function proxyAnswer(parts: ProxyRouteParts): RequestHandler {
   return async (request, response) => {
-    const streamId = assertStreamId(String(request.params["streamId"]));
+    const streamId = assertStreamId(request.params["streamId"]);
     const chat = parseBody(proxyRequestSchema, request);
     const { server } = assertModel(parts.modelServer, chat.model);
     const sequence = readSequence(request);
@@ -55,7 +58,9 @@ function proxyAnswer(parts: ProxyRouteParts): RequestHandler {
       parts.ledger,
       keyedRequest(request, () => [sequence, chat]),
       async () => {
-        await parts.answers.start(server, chat, () => openForAnswer(parts, streamId, sequence));
+        await parts.answers.start(server, chat, () =>
+          openForAnswer(parts, streamId, sequence, principalOf(request)),
+        );
         return streamId;
       },
     );
@@ -67,9 +72,10 @@ function proxyAnswer(parts: ProxyRouteParts): RequestHandler {
 
 /** Takes the stream over, or creates it: whoever else writes then ends the answer. */
 async function openForAnswer(
-  { manager, cache }: ProxyRouteParts,
+  { manager, cache, budget }: ProxyRouteParts,
   streamId: string,
   sequence: number | null,
+  principal: string,
 ): Promise<StreamHandle> {
   try {
     if (sequence !== null) return await manager.openStreamAt(streamId, sequence, { takeOver: true });
@@ -78,6 +84,6 @@ async function openForAnswer(
     const isNew = error instanceof StreamError && error.code === "STREAM_NOT_FOUND";
     if (!isNew || (sequence !== null && sequence > 1)) throw error;
     await assertUnused(cache, streamId);
-    return (await manager.createStream({ streamId })).handle;
+    return budget.spend(principal, async () => (await manager.createStream({ streamId })).handle);
   }
 }

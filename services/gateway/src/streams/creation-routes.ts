@@ -8,6 +8,7 @@ import {
   type CreationOutcome,
   type CreationParts,
 } from "./creations.ts";
+import { principalOf } from "../budget/principal.ts";
 import type { GatewayMetrics } from "../metrics.ts";
 import { parseBody, readJson, type BodyParts } from "../http/request-body.ts";
 import { keyedRequest } from "../idempotency/request-ledger.ts";
@@ -60,7 +61,7 @@ async function createFor(
     else countCreated(parts, outcomes);
     return outcomes;
   }
-  const outcomes = await createAll(parts, creations);
+  const outcomes = await createAll(parts, creations, principalOf(request));
   countCreated(parts, outcomes);
   return outcomes;
 }

@@ -1,10 +1,4 @@
-import { isStreamId, StreamError, type ChunkCache, type StreamInfo, type StreamLog } from "@sluice/core";
-
-/** @throws StreamError INVALID_STREAM_ID */
-export function assertStreamId(streamId: string): string {
-  if (isStreamId(streamId)) return streamId;
-  throw new StreamError("INVALID_STREAM_ID", "a stream id is 1 to 128 of A-Z a-z 0-9 _ -");
-}
+import { StreamError, type ChunkCache, type StreamInfo, type StreamLog } from "@sluice/core";
 
 /** @throws StreamError STREAM_EXISTS, STREAM_DELETED */
 export async function assertUnused(cache: Pick<ChunkCache, "readInfo">, streamId: string): Promise<void> {

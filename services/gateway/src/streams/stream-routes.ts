@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import {
+  assertStreamId,
   partitionOf,
   StreamError,
   type ChunkCache,
@@ -10,11 +11,13 @@ import {
 import type { StreamManager } from "@sluice/producer";
 import { HTTP_HEADERS, promptRequestSchema } from "@sluice/protocol";
 import { Router, type RequestHandler } from "express";
+import type { CreationBudget } from "../budget/creation-budget.ts";
+import { principalOf } from "../budget/principal.ts";
 import { parseBody, readJson, type BodyParts } from "../http/request-body.ts";
 import { keyedRequest } from "../idempotency/request-ledger.ts";
 import type { GatewaySettings } from "../config.ts";
 import { startOnce, type StartLedger } from "../idempotency/start-once.ts";
-import { assertStreamId, assertUnused } from "./stream-ids.ts";
+import { assertUnused } from "./stream-ids.ts";
 import { streamUrls } from "./stream-urls.ts";
 
 export interface StreamRouteParts {
@@ -24,6 +27,7 @@ export interface StreamRouteParts {
   liveFeed: Pick<LiveFeed, "requestRebuild">;
   bodies: BodyParts;
   promptQueue: Pick<PromptQueue, "ask">;
+  budget: CreationBudget;
   partitions: number;
   settings: GatewaySettings;
   edgeUrl: string;
@@ -45,7 +49,10 @@ function askPrompt(parts: StreamRouteParts): RequestHandler {
     const { streamId, isRepeat } = await startOnce(parts.ledger, keyed, async () => {
       const id = wanted === undefined ? randomUUID() : assertStreamId(wanted);
       if (wanted !== undefined) await assertUnused(parts.cache, id);
-      await parts.promptQueue.ask({ streamId: id, prompt }, parts.settings.promptTimeoutMs);
+      // The worker creates the stream, and knows neither who asks nor how full the cache is.
+      await parts.budget.spend(principalOf(request), () =>
+        parts.promptQueue.ask({ streamId: id, prompt }, parts.settings.promptTimeoutMs),
+      );
       return id;
     });
     if (isRepeat) response.setHeader(HTTP_HEADERS.replayed, "true");
@@ -56,7 +63,7 @@ function askPrompt(parts: StreamRouteParts): RequestHandler {
 
 function readStatus(parts: StreamRouteParts): RequestHandler {
   return async (request, response) => {
-    const streamId = assertStreamId(String(request.params["streamId"]));
+    const streamId = assertStreamId(request.params["streamId"]);
     const info = (await parts.cache.readInfo(streamId)) ?? (await rebuild(parts, streamId));
     response.json({
       stream_id: streamId,
@@ -89,7 +96,7 @@ async function rebuild(parts: StreamRouteParts, streamId: string): Promise<Strea
 
 function deleteStream(parts: StreamRouteParts): RequestHandler {
   return async (request, response) => {
-    const streamId = assertStreamId(String(request.params["streamId"]));
+    const streamId = assertStreamId(request.params["streamId"]);
     try {
       await parts.manager.deleteStream(streamId);
     } catch (error) {

@@ -1,4 +1,4 @@
-import { isStreamId, partitionOf, StreamError } from "@sluice/core";
+import { assertStreamId, isStreamId, partitionOf, StreamError } from "@sluice/core";
 
 /**
  * The streams of one partition, by their ids. Ids in requests, beats and messages are the word of whoever reached NATS:
@@ -20,7 +20,7 @@ export class PartitionAddress {
 
   /** @throws StreamError INVALID_STREAM_ID, INVALID_REQUEST */
   assertHas(streamId: string): void {
-    if (!isStreamId(streamId)) throw new StreamError("INVALID_STREAM_ID", "that is no stream id");
+    assertStreamId(streamId);
     if (!this.has(streamId)) {
       throw new StreamError("INVALID_REQUEST", `the stream is not of partition ${this.#partition}`);
     }

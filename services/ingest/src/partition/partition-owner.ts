@@ -1,4 +1,5 @@
 import {
+  backOffMs,
   Mutex,
   StreamError,
   type AppendBatch,
@@ -54,8 +55,8 @@ export interface PartitionDependencies {
   logger: Logger;
 }
 
-/** Between tries while Redis or NATS are away, ms. */
-const RETRY_DELAY_MS = 200;
+// While Redis or NATS are away. Short at most: the partition's readers wait for it.
+const BACK_OFF = { baseMs: 50, maxMs: 300, jitter: 0.5 };
 
 /**
  * One partition while this ingester owns it: reads the log in order from the checkpoint, takes all that arrived while
@@ -352,16 +353,16 @@ export class PartitionOwner {
     });
   }
 
-  /** Tries again for as long as the trouble is one that passes, and the partition is ours. */
+  /** Repeats the work while it fails in a way that may pass, and the partition is ours. */
   async #retrying<T>(work: () => Promise<T>): Promise<T> {
-    for (;;) {
+    for (let failures = 0; ; failures++) {
       try {
         return await work();
       } catch (error) {
         if (this.#isClosing || !(error instanceof StreamError) || !error.retryable) throw error;
         this.#dependencies.metrics.retries.inc({ code: error.code });
         this.#logger.warn({ err: error }, "trying again");
-        await delay(RETRY_DELAY_MS, undefined, { signal: this.#closing.signal });
+        await delay(backOffMs(failures, BACK_OFF), undefined, { signal: this.#closing.signal });
       }
     }
   }

@@ -141,6 +141,12 @@ test("a text that grows is read as if it had been there at once", () => {
   );
 });
 
+test("a row of borders that turns out to be none gives back the line before it", () => {
+  const growing = new GrowingMarkdown();
+  growing.parse("|a|\n|a|\n|-|", false);
+  expect(growing.parse("|a|\n|a|\n|-|word", false).blocks).toEqual([paragraph("|a|\n|a|\n|-|word")]);
+});
+
 test("blocks that are complete stay the same objects, and another text begins anew", () => {
   const growing = new GrowingMarkdown();
   const [first] = growing.parse("# One\n\nTwo", false).blocks;
