@@ -24,13 +24,20 @@ export const SERVICE_CATALOG: ReadonlyMap<string, CatalogEntry> = new Map<string
         connections: () => 0,
         streams: () => 0,
         subscribers: () => ({ replay: 0, live: 0, lagging: 0, ended: 0, waiting: 0 }),
+        reads: () => ({ inFlight: 0, inFlightBytes: 0, waiting: 0 }),
+        sockets: () => [],
       });
     }),
   ],
   [
     "gateway",
     entry(gatewayConfigSchema, "gateway", GATEWAY_FIGURES, (registry) =>
-      createGatewayMetrics(registry, { uploads: () => 0, proxiedAnswers: () => 0 }),
+      createGatewayMetrics(registry, {
+        uploads: () => 0,
+        proxiedAnswers: () => 0,
+        bodyBytes: () => 0,
+        sockets: () => [],
+      }),
     ),
   ],
   ["worker", entry(workerConfigSchema, "worker", WORKER_FIGURES, (registry) => new WorkerMetrics(registry))],

@@ -1,5 +1,5 @@
 import { execFile, execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join, resolve } from "node:path";
 import { promisify } from "node:util";
@@ -47,8 +47,9 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const PROGRAM = `
 import { createClient, type StreamChunk } from "@sluice/client";
+import { shareTabs } from "@sluice/client/tabs";
 
-const client = createClient({ edgeUrl: process.argv[2] ?? "" });
+const client = createClient({ edgeUrl: process.argv[2] ?? "", share: shareTabs() });
 const words: string[] = [];
 for await (const chunk of client.stream("s")) words.push(wordOf(chunk));
 console.log(words.join("|"));
@@ -78,6 +79,13 @@ test.each([
   expect(run(tsc, ["-p", folder])).toBe("");
   writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, files: ["wrong.ts"] }));
   expect(() => run(tsc, ["-p", folder])).toThrow();
+});
+
+test("the packed client's worker is where its URL says", () => {
+  const packed = join(folder, "node_modules", "@sluice", "client");
+  const [, worker = ""] =
+    /new URL\("(.+?)", import\.meta\.url\)/.exec(readFileSync(join(packed, "tabs.js"), "utf8")) ?? [];
+  expect(readFileSync(join(packed, worker), "utf8")).toContain("serveTabs()");
 });
 
 test("the packed client reads a stream in the Node that is installed here", async ({ skip }) => {

@@ -1,59 +1,23 @@
 import { execFile, spawn } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
-import { createServer, type Server } from "node:http";
+import { readdirSync, readFileSync } from "node:fs";
+import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import type { Chunk, ChunkType } from "@sluice/core";
 import { connectProducer, type StreamManager } from "@sluice/producer";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { buildGo, INSTALL_TIMEOUT_MS, noGo, noPython, pythonWith } from "./other-languages.ts";
 import { startStack, type Stack } from "./stack.ts";
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const example = (path: string): string => join(root, "libs", path);
 
-/** What the examples need is installed once, here. */
-const cache = join(root, ".sluice", "examples");
-const inVenv = (name: string): string =>
-  join(cache, "venv", process.platform === "win32" ? "Scripts" : "bin", name);
-const PYTHON_PACKAGES = ["nats-py==2.16.0", "httpx==0.28.1", "httpx-sse==0.4.3"];
-const INSTALL_TIMEOUT_MS = 300_000;
 const RUN_TIMEOUT_MS = 60_000;
-
-const has = (command: string, args: string[]): Promise<boolean> =>
-  run(command, args).then(
-    () => true,
-    () => false,
-  );
-// Anywhere else they are part of what is tested.
-const isSkippable = process.env["CI"] === undefined;
-const [noPython, noGo] = [
-  isSkippable && !(await has("python3", ["--version"])),
-  isSkippable && !(await has("go", ["version"])),
-];
-
-async function installPython(): Promise<void> {
-  const stamp = join(cache, "venv", PYTHON_PACKAGES.join("+"));
-  if (existsSync(stamp)) return;
-  await run("python3", ["-m", "venv", "--clear", join(cache, "venv")], { timeout: INSTALL_TIMEOUT_MS });
-  const quietly = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-  await run(inVenv("python"), [...quietly, ...PYTHON_PACKAGES], { timeout: INSTALL_TIMEOUT_MS });
-  await mkdir(stamp);
-}
-
-/** @returns the program */
-async function build(folder: string, file: string): Promise<string> {
-  const program = join(cache, file.replace(/\W/g, "-"));
-  await run("go", ["build", "-o", program, file], {
-    cwd: example(folder),
-    timeout: INSTALL_TIMEOUT_MS,
-    env: { ...process.env, CGO_ENABLED: "0" },
-  });
-  return program;
-}
+const PYTHON_PACKAGES = ["nats-py==2.16.0", "httpx==0.28.1", "httpx-sse==0.4.3"];
 
 let stack: Stack;
 let producer: StreamManager;
@@ -152,14 +116,9 @@ describe("the examples of workers", () => {
   });
 
   it.skipIf(noPython)("speak NATS and HTTP in Python", { timeout: INSTALL_TIMEOUT_MS }, async () => {
-    await installPython();
+    const python = await pythonWith(PYTHON_PACKAGES);
     await Promise.all([
-      runProgram(inVenv("python"), [
-        example("producer/examples/worker_nats.py"),
-        stack.natsUrl,
-        "python-nats",
-        text,
-      ]),
+      runProgram(python, [example("producer/examples/worker_nats.py"), stack.natsUrl, "python-nats", text]),
       runProgram("python3", [
         example("producer/examples/worker_http.py"),
         stack.gatewayUrl,
@@ -171,10 +130,47 @@ describe("the examples of workers", () => {
     expect(await chunksOf("python-http")).toEqual(asPublished);
   });
 
+  it.skipIf(noPython)(
+    "speak HTTP in Python through lost answers, proxies' pages and a killed gateway",
+    { timeout: 60_000 },
+    async () => {
+      await using proxy = await startFaultyProxy(() => stack.gatewayUrl);
+      const written = runProgram("python3", [
+        example("producer/examples/worker_http.py"),
+        proxy.url,
+        "python-faults",
+        text,
+      ]);
+      await expect.poll(() => proxy.faults.length, { timeout: 30_000 }).toBeLessThan(5);
+      await stack.service("gateway").kill();
+      await expect.poll(() => proxy.unreached, { timeout: 30_000 }).toBeGreaterThan(0);
+      await stack.service("gateway").restart();
+      await written;
+      expect(proxy.faults).toEqual([]);
+      expect(await chunksOf("python-faults")).toEqual(asPublished);
+    },
+  );
+
+  it.skipIf(noPython)("tell in Python why they were refused, without a traceback", async () => {
+    const program = runProgram("python3", [
+      example("producer/examples/worker_http.py"),
+      stack.gatewayUrl,
+      "no/id",
+      text,
+    ]);
+    const failed = await program.then(
+      () => expect.fail("it was not refused"),
+      (error: unknown) => error as { code: number; stderr: string },
+    );
+    expect(failed.code).toBe(1);
+    expect(failed.stderr).toMatch(/^refused with 4\d\d: \{.*INVALID/);
+    expect(failed.stderr).not.toContain("Traceback");
+  });
+
   it.skipIf(noGo)("speak NATS and HTTP in Go", { timeout: INSTALL_TIMEOUT_MS }, async () => {
     const [nats, http] = [
-      await build("producer/examples/go-nats", "main.go"),
-      await build("producer/examples", "worker_http.go"),
+      await buildGo(example("producer/examples/go-nats"), "main.go"),
+      await buildGo(example("producer/examples"), "worker_http.go"),
     ];
     await runProgram(nats, [stack.natsUrl, "go-nats", text]);
     await runProgram(http, [stack.gatewayUrl, "go-http", text]);
@@ -182,6 +178,58 @@ describe("the examples of workers", () => {
     expect(await chunksOf("go-http")).toEqual(asPublished);
   });
 });
+
+type Fault = (response: ServerResponse, forward: () => Promise<Response>) => Promise<void> | void;
+
+/** What a producer may meet between itself and a gateway. */
+const FAULTS: readonly Fault[] = [
+  (response) => void response.socket?.resetAndDestroy(),
+  // The work was done, and nobody hears of it.
+  async (response, forward) => void (await forward(), response.socket?.destroy()),
+  async (response, forward) => {
+    await forward();
+    response
+      .writeHead(201, { "content-length": 100 })
+      .write('{"stream_id"', () => response.socket?.destroy());
+  },
+  (response) => void response.writeHead(502, { "content-type": "text/html" }).end("<h1>Bad Gateway</h1>"),
+  (response) => void response.writeHead(503, { "retry-after": "0" }).end("<h1>busy</h1>"),
+  (response) => void response.writeHead(503, { "retry-after": new Date(0).toUTCString() }).end(),
+  (response) => void response.writeHead(429, { "retry-after": "1" }).end('{"code":"OVERLOADED"}'),
+];
+
+/** Treats the first requests badly, and hands the others on. */
+async function startFaultyProxy(target: () => string) {
+  const faults = [...FAULTS];
+  const server = createServer((request, response) => {
+    void (async () => {
+      const body = await new Response(Readable.toWeb(request) as ReadableStream<Uint8Array>).text();
+      const headers = Object.entries(request.headers).filter(([name]) =>
+        /^(content-type|idempotency-key)$/.test(name),
+      );
+      const forward = (): Promise<Response> =>
+        fetch(target() + request.url, { method: "POST", headers: headers as [string, string][], body });
+      const fault = faults.shift();
+      if (fault !== undefined) return fault(response, forward);
+      const answer = await forward().catch(() => null);
+      if (answer === null) proxy.unreached++;
+      // As haproxy does where it has no server left.
+      response.writeHead(answer?.status ?? 503, {
+        "content-type": answer?.headers.get("content-type") ?? "text/html",
+      });
+      response.end(await answer?.text());
+    })();
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const proxy = {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    faults,
+    /** Requests for which there was no gateway. */
+    unreached: 0,
+    [Symbol.asyncDispose]: () => new Promise<void>((resolve) => server.close(() => resolve())),
+  };
+  return proxy;
+}
 
 /** Starts one of the readers, and resolves with all that it wrote once it has ended well. */
 type Reader = (url: string) => Promise<string>;
@@ -235,14 +283,12 @@ describe("the examples of readers", () => {
   }
 
   it.skipIf(noPython)("follow a stream in Python", { timeout: INSTALL_TIMEOUT_MS }, async () => {
-    await installPython();
-    expect(await reads("python", program(inVenv("python"), [example("client/examples/reader.py")]))).toBe(
-      text,
-    );
+    const python = await pythonWith(PYTHON_PACKAGES);
+    expect(await reads("python", program(python, [example("client/examples/reader.py")]))).toBe(text);
   });
 
   it.skipIf(noGo)("follow a stream in Go", { timeout: INSTALL_TIMEOUT_MS }, async () => {
-    expect(await reads("go", program(await build("client/examples", "reader.go"), []))).toBe(text);
+    expect(await reads("go", program(await buildGo(example("client/examples"), "reader.go"), []))).toBe(text);
   });
 
   it("follow a stream with curl", { timeout: 60_000 }, async () => {

@@ -49,6 +49,7 @@ export class NatsPartitionLog implements PartitionLog {
       divergences: divergencesOf(config),
       maxAgeMs: config.max_age === 0 ? Infinity : millis(config.max_age),
       fullness: fullnessOf(info),
+      space: { usedBytes: state.bytes, limitBytes: config.max_bytes > 0 ? config.max_bytes : Infinity },
     };
   }
 

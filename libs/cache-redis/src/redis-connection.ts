@@ -121,15 +121,19 @@ export class RedisConnection {
    * @throws StreamError CACHE_UNAVAILABLE where Redis can't be reached, doesn't answer in time or refuses for a while;
    * the operation may have taken effect all the same
    */
-  async run<T>(what: string, operation: (client: Redis | Cluster) => Promise<T>): Promise<T> {
+  async run<T>(
+    what: string,
+    operation: (client: Redis | Cluster) => Promise<T>,
+    timeoutMs = this.#commandTimeoutMs,
+  ): Promise<T> {
     if (this.#closing !== null)
       throw new StreamError("CACHE_UNAVAILABLE", `could not ${what}: the connection is closed`);
     const deadline = Promise.withResolvers<never>();
     let isWanted = true;
     const timer = setTimeout(() => {
       isWanted = false;
-      deadline.reject(new Error(`no answer within ${this.#commandTimeoutMs} ms`));
-    }, this.#commandTimeoutMs);
+      deadline.reject(new Error(`no answer within ${timeoutMs} ms`));
+    }, timeoutMs);
     try {
       return await Promise.race([this.#send(operation, () => isWanted), deadline.promise]);
     } catch (error) {
@@ -189,9 +193,9 @@ export class RedisConnection {
     );
   }
 
-  /** Resolves when Redis answers. For readiness. */
-  async ping(): Promise<void> {
-    await this.run("ping", (client) => client.ping());
+  /** Resolves when Redis answers. For readiness. @param timeoutMs default: as all calls */
+  async ping(timeoutMs?: number): Promise<void> {
+    await this.run("ping", (client) => client.ping(), timeoutMs);
   }
 
   /** Drops the connection; pending calls fail. Idempotent, returns the same promise. */

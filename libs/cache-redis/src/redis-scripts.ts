@@ -18,6 +18,7 @@ const SCRIPTS = {
   "lease-release": { keys: 1 },
   "members-announce": { keys: 1 },
   "replace-record": { keys: 1 },
+  "take-quota": { keys: 1 },
 } satisfies Record<string, { keys: number | null }>;
 
 export type ScriptName = keyof typeof SCRIPTS;

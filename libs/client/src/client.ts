@@ -1,4 +1,4 @@
-import type { EndStatus } from "@sluice/core";
+import { isStreamId, type EndStatus } from "@sluice/core";
 import { createHost, type ClientHost } from "./client-host.ts";
 import { startCursor, type Follow } from "./follower.ts";
 import { createSend, refusalOf, type HeadersSource } from "./http.ts";
@@ -48,10 +48,12 @@ export interface ClientOptions {
    */
   share?: Sharing | boolean;
   /**
-   * The edge's keep-alive interval in milliseconds (its `HEARTBEAT_INTERVAL_MS`), or more. After three intervals without a
+   * The edge's keep-alive interval in milliseconds (its `KEEP_ALIVE_INTERVAL_MS`), or more. After three intervals without a
    * byte, by the wall clock, the connection is given up and opened anew.
    * @default 30000
    */
+  keepAliveMs?: number;
+  /** @deprecated the old name of `keepAliveMs` */
   heartbeatMs?: number;
 }
 
@@ -75,7 +77,7 @@ export interface Client {
   cancel(streamId: string): Promise<"open" | EndStatus>;
 }
 
-const HEARTBEAT_MS = 30_000;
+const KEEP_ALIVE_MS = 30_000;
 
 const baseOf = (url: string): string => url.replace(/\/+$/, "");
 
@@ -111,13 +113,14 @@ export function createClient(options: ClientOptions): Client {
     maxAttempts = Infinity,
     persist,
     share,
-    heartbeatMs = HEARTBEAT_MS,
+    heartbeatMs = KEEP_ALIVE_MS,
+    keepAliveMs = heartbeatMs,
   } = options;
   // Without this a missing address is asked again and again, as if it were a lost connection.
   if (typeof edge !== "string" || !(isOfPage || URL.canParse(edge)))
     throw new SluiceError("INVALID_REQUEST", 'edgeUrl must be an address: "https://edge.example.org"');
   const send = createSend(fetch, headers);
-  const host = createHost({ edgeUrl: baseOf(edge), send, maxAttempts, heartbeatMs });
+  const host = createHost({ edgeUrl: baseOf(edge), send, maxAttempts, keepAliveMs });
   const memory = openMemory(persist);
   const { followAlone, followShared } = host;
   const follow = share === true ? followShared : share ? share(host, headers) : followAlone;
@@ -130,7 +133,7 @@ export function createClient(options: ClientOptions): Client {
 
   return {
     stream(streamId, streamOptions = {}) {
-      if (!/^[\w-]{1,128}$/.test(streamId)) throw new SluiceError("INVALID_STREAM_ID", "Not a stream id");
+      if (!isStreamId(streamId)) throw new SluiceError("INVALID_STREAM_ID", "Not a stream id");
       if (streamOptions.resumeToken !== undefined && startCursor(streamOptions) === null)
         throw new SluiceError("INVALID_RESUME_TOKEN", "Not a resume token");
       return new Stream(streamId, streamOptions, { memory, follow, cancel });

@@ -1,23 +1,23 @@
 import type { EndStatus } from "@sluice/core";
-import { backOffMs } from "./back-off.ts";
+import { delayMs } from "./back-off.ts";
 import { hasType, refusalOf, unlessAborted, type Send } from "./http.ts";
 import { connectionError, SluiceError } from "./sluice-error.ts";
 import { createSseReader, type Frame } from "./sse.ts";
 import { isOffline, onWake } from "./wake.ts";
 
 export interface ConnectionSettings {
-  send: Send;
+  readonly send: Send;
   /** Attempts in a row that may fail; the next failure is final. */
-  maxAttempts: number;
-  /** The server says something at least this often. */
-  heartbeatMs: number;
+  readonly maxAttempts: number;
+  /** Interval in which the server sends at least a keep-alive. */
+  readonly keepAliveMs: number;
 }
 
 export type ConnectionState = "connecting" | "open" | "waiting";
 
-/** Who reads a connection. Nothing is called any more once it has closed it. */
+/** Reader of a connection. It isn't called any more once it has closed the connection. */
 export interface ConnectionReader {
-  /** Asked before each attempt. */
+  /** Called before each attempt. */
   readonly request: () => { url: string; lastEventId: string | null; waitMs: number };
   /**
    * Tells the connection's state.
@@ -25,30 +25,34 @@ export interface ConnectionReader {
    * @param id the edge's id of the connection that is open now; null where it gave none
    */
   readonly changed: (state: ConnectionState, error: SluiceError | null, id?: string | null) => void;
-  /** @param signal aborted as soon as what was opened is over */
+  /** Called with each answer that is an event stream. @param signal aborted as soon as that stream is over */
   readonly opened: (headers: Headers, signal: AbortSignal) => void;
-  /** @throws SluiceError what came can't be used: it comes again from the reader's position */
+  /** Takes a frame. @throws SluiceError the frame can't be used, and has to come again from the reader's position */
   readonly take: (frame: Frame) => void;
-  /** Reading waits for this while the reader has more than it can take. */
+  /** @returns a promise that reading waits for while the reader has more than it can take; null: it has room */
   readonly room: () => Promise<void> | null;
-  /** The last thing it hears. Null: a 204, there is nothing more to come. @param status how the stream ended, as the server says it */
+  /**
+   * Called last.
+   * @param error null: a 204, so there is nothing more to come
+   * @param status how the stream ended, as the server says
+   */
   readonly over: (error: SluiceError | null, status: EndStatus | null) => void;
 }
 
-// How often silence is looked at in one heartbeat interval. The clock is read, not the timer: that stands still in a sleep.
+// Checks for silence per keep-alive interval. They read the clock, since timers stand still while a computer sleeps.
 const LOOKS = 6;
 const SILENT_INTERVALS = 3;
-// The browser says when it is online again. Should it be mistaken about being offline, this is how often we ask.
+// The browser says when it is online again. Should it be mistaken about being offline, this is the interval of attempts.
 const OFFLINE_MS = 30_000;
 
 /**
- * Keeps reading, through as many requests as it takes.
+ * Reads through as many requests as it takes.
  *
  *   connecting ──200──▶ open ──ended, cut, silent, torn──▶ waiting ──delay, or woken──▶ connecting
  *       ├──failed──▶ waiting (the delay grows; after `maxAttempts` in a row: over)
  *       └──204, or refused for good──▶ over
  *
- * It never gives up an open connection because a tab is hidden, and never asks again once it is over or closed.
+ * It keeps its connection while a tab is hidden, and makes no request once it is over or closed.
  */
 export class Connection {
   readonly #settings: ConnectionSettings;
@@ -58,7 +62,7 @@ export class Connection {
   #failures = 0;
   /** The server's `retry:`. */
   #retryMs = 0;
-  /** When the present state must have brought something, by the wall clock. */
+  /** Time by the wall clock at which the present state must have brought something. */
   #silentFromMs = Infinity;
   #isSuspect = false;
   #endWait: (() => void) | null = null;
@@ -70,7 +74,7 @@ export class Connection {
     void this.#run();
   }
 
-  /** Gives up what is open and asks again at once, with what the reader then says. */
+  /** Gives up an open connection and makes the next attempt at once. */
   restart(): void {
     this.#skipsWait = true;
     this.#attempt.abort();
@@ -84,8 +88,8 @@ export class Connection {
   }
 
   async #run(): Promise<void> {
-    const { heartbeatMs, maxAttempts } = this.#settings;
-    const looking = setInterval(() => this.#look(), heartbeatMs / LOOKS);
+    const { keepAliveMs, maxAttempts } = this.#settings;
+    const looking = setInterval(() => this.#look(), keepAliveMs / LOOKS);
     const stopListening = onWake((isOnline) => {
       // An open connection of another network receives nothing any more, and isn't told so.
       if (isOnline) this.restart();
@@ -111,7 +115,7 @@ export class Connection {
     this.#reader.over(error, status);
   }
 
-  /** One request. @returns what went wrong; null: nothing, the server ended it */
+  /** Makes one request, and reads its answer. @returns what went wrong; null: the server ended the answer */
   async #read(): Promise<SluiceError | null> {
     const attempt = (this.#attempt = new AbortController());
     this.#skipsWait = false;
@@ -125,15 +129,15 @@ export class Connection {
     }
   }
 
-  /** Once it is aborted, nobody waits for it, and it changes nothing. */
+  /** Once the signal is aborted, nobody waits for this, and it changes nothing. */
   async #ask(signal: AbortSignal): Promise<SluiceError | null> {
     const reader = this.#reader;
     reader.changed("connecting", null);
     const { url, lastEventId, waitMs } = reader.request();
-    this.#expectWithin(this.#settings.heartbeatMs + waitMs);
+    this.#expectWithin(this.#settings.keepAliveMs + waitMs);
     const headers = {
       Accept: "text/event-stream",
-      // Named, we are told 503 where an EventSource must be let down gently.
+      // Tells the edge that this reader understands a 503. An EventSource would give up, so it gets a 200 instead.
       "Sluice-Client": "js",
       ...(lastEventId !== null && { "Last-Event-ID": lastEventId }),
     };
@@ -154,8 +158,8 @@ export class Connection {
   }
 
   async #readBody(body: ReadableStream<Uint8Array>, signal: AbortSignal): Promise<void> {
-    const { heartbeatMs } = this.#settings;
-    const aliveMs = Date.now() + heartbeatMs;
+    const { keepAliveMs } = this.#settings;
+    const aliveMs = Date.now() + keepAliveMs;
     const feed = createSseReader(
       (frame) => {
         this.#failures = 0;
@@ -166,10 +170,10 @@ export class Connection {
     const bytes = body.getReader();
     signal.addEventListener("abort", () => void bytes.cancel().catch(() => {}));
     while (!signal.aborted) {
-      this.#expectWithin(heartbeatMs * SILENT_INTERVALS);
+      this.#expectWithin(keepAliveMs * SILENT_INTERVALS);
       const { done, value } = await bytes.read();
       if (done || signal.aborted) return;
-      // A quiet connection has succeeded as well, once it has lasted.
+      // A connection without frames counts as a success once it has lasted.
       if (Date.now() > aliveMs) this.#failures = 0;
       feed(value);
       this.#silentFromMs = Infinity;
@@ -182,7 +186,7 @@ export class Connection {
     this.#isSuspect = false;
   }
 
-  /** Dead at the second look only: after a sleep, what arrived meanwhile is read first. */
+  /** Gives a connection up at the second look: after a sleep, bytes that arrived meanwhile are read first. */
   #look(): void {
     if (Date.now() < this.#silentFromMs) return;
     if (this.#isSuspect) this.#attempt.abort();
@@ -191,11 +195,11 @@ export class Connection {
 
   async #wait(retryAfterMs: number): Promise<void> {
     const floorMs = Math.max(retryAfterMs, isOffline() ? OFFLINE_MS : this.#retryMs);
-    const delayMs = backOffMs(this.#failures - 1, floorMs);
-    // Who asked for a pause by Retry-After gets it, whoever looks at the page.
+    const failures = Math.max(0, this.#failures - 1);
+    // A pause that the server asked for by Retry-After is kept, even if somebody looks at the page.
     const earliestMs = Date.now() + retryAfterMs;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, delayMs);
+      const timer = setTimeout(resolve, delayMs(failures, floorMs));
       this.#endWait = () => {
         if (!this.#isClosed && Date.now() < earliestMs) return;
         clearTimeout(timer);

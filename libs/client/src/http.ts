@@ -1,6 +1,9 @@
 import { connectionError, SluiceError } from "./sluice-error.ts";
 
-/** @param wasRefused what it gave for this request was answered with a 401: an application's cache must not give it again */
+/**
+ * Gives the headers of a request; called before each one.
+ * @param wasRefused the headers it gave for this request were answered with a 401, so a cache must not give them again
+ */
 export type HeadersSource = (wasRefused: boolean) => HeadersLike | Promise<HeadersLike>;
 type HeadersLike = ConstructorParameters<typeof Headers>[0];
 
@@ -21,6 +24,8 @@ export function createSend(fetch: typeof globalThis.fetch, source?: HeadersSourc
     const ask = async (wasRefused: boolean): Promise<Response> => {
       const headers = new Headers(await source?.(wasRefused));
       for (const [name, value] of Object.entries(own)) headers.set(name, value);
+      // Servers do nothing for a page that doesn't say so, also where there is no body.
+      if (method === "POST") headers.set("Content-Type", "application/json");
       return fetch(url, { method, headers, cache: "no-store", signal: signal ?? null });
     };
     const response = await ask(false);
@@ -30,7 +35,7 @@ export function createSend(fetch: typeof globalThis.fetch, source?: HeadersSourc
   };
 }
 
-/** What comes of work that may hang, deaf to its signal. @throws SluiceError CONNECTION as soon as that is aborted */
+/** Waits for work that may ignore its signal and hang. @throws SluiceError CONNECTION as soon as the signal is aborted */
 export function unlessAborted<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     signal.addEventListener("abort", () => reject(connectionError("no answer")));

@@ -1,29 +1,29 @@
 import type { EndStatus } from "@sluice/core";
 
-/** What `sessionStorage` and `localStorage` are. */
+/** Storage for `persist`, such as `sessionStorage` and `localStorage`. Its methods may throw: nothing is kept then. */
 export interface StorageLike {
   getItem(key: string): string | null;
   setItem(key: string, value: string): void;
   removeItem(key: string): void;
 }
 
-/** What a page must find again to go on after it was loaded anew. */
+/** State of a text that a page needs to go on with after a reload. */
 export interface Remembered {
   cursor: number;
-  /** The text up to there. */
+  /** The text up to the cursor. */
   text: string;
-  /** There was a gap before the cursor. */
+  /** Whether there was a gap before the cursor. */
   hasGaps: boolean;
-  /** Not undefined: it has ended, and nothing needs to be asked any more. */
+  /** How the stream ended; null: it ended, but not known how; undefined: it hasn't ended. */
   end: EndStatus | null | undefined;
 }
 
-// Pages have about 5 MB for all they store. A longer text is read again from its beginning.
+// A page can store about 5 MB in all. A longer text is read again from its beginning.
 const MAX_CHARACTERS = 1024 * 1024;
-// What a crash of the page may cost: this much is read once more.
+// After a crash of the page, at most the text of this time is read once more.
 const SAVE_EVERY_MS = 250;
 
-/** Keeps texts, and how far they were read, in a storage: from time to time, at the end, and as the page goes away. */
+/** Stores texts and their positions: every 250 ms, at the end of a stream, and when the page goes away. */
 export class Memory {
   readonly #storage: StorageLike;
   readonly #unsaved = new Map<string, Remembered>();
@@ -64,18 +64,18 @@ export class Memory {
     try {
       this.#storage.removeItem(keyOf(streamId));
     } catch {
-      // Storage that is forbidden holds nothing.
+      // A storage that may not be used holds nothing.
     }
   }
 
   #save(streamId: string, remembered: Remembered): void {
-    // An older position would go with an older text, so both must go.
+    // The older copy must go, even if the new one can't be stored: it would bring back an older end.
     this.forget(streamId);
     if (remembered.text.length > MAX_CHARACTERS) return;
     try {
       this.#storage.setItem(keyOf(streamId), JSON.stringify(remembered));
     } catch {
-      // Full: of what is stored, the other streams' texts can be had again.
+      // The storage is full. Texts of other streams can be read again, so they make room.
       const others = Object.keys(this.#storage).filter((key) => key.startsWith(keyOf("")));
       for (const key of others) this.#storage.removeItem(key);
       if (others.length > 0) this.#save(streamId, remembered);
@@ -85,13 +85,13 @@ export class Memory {
 
 const keyOf = (streamId: string): string => `sluice:${streamId}`;
 
-/** @param persist true: this tab's own storage, where it has one and may use it */
+/** @param persist true: the tab's own storage, if there is one and it may be used */
 export function openMemory(persist: StorageLike | boolean | undefined): Memory | null {
   if (typeof persist === "object") return new Memory(persist);
   if (persist !== true) return null;
   try {
     const storage = globalThis.sessionStorage;
-    // Throws where there is none, or none may be used.
+    // Throws where there is no storage, or it may not be used.
     storage.getItem("");
     return new Memory(storage);
   } catch {

@@ -12,7 +12,7 @@ let edge: HostileEdge;
 
 beforeEach(async () => {
   edge = await startHostileEdge();
-  vi.spyOn(Math, "random").mockReturnValue(0);
+  vi.spyOn(Math, "random").mockReturnValue(1);
 });
 
 afterEach(async () => {
@@ -214,7 +214,7 @@ describe("silence", () => {
     vi.spyOn(Date, "now").mockImplementation(() => nowMs);
     edge.frames = [FRAME];
     edge.treatments = [{ stays: true }, { stays: true }];
-    const { stream, states } = read({ heartbeatMs: 60 });
+    const { stream, states } = read({ keepAliveMs: 60 });
     await eventually(() => stream.cursor === 1);
     nowMs += 170;
     await looks();
@@ -242,7 +242,7 @@ describe("silence", () => {
           init?.signal?.addEventListener("abort", () => reject(new Error("aborted")));
         }),
     );
-    const { stream } = read({ heartbeatMs: 60, fetch }, { wait: 1 });
+    const { stream } = read({ keepAliveMs: 60, fetch }, { wait: 1 });
     await eventually(() => fetch.mock.calls.length === 1);
     nowMs += 1_050;
     await looks();
@@ -262,7 +262,7 @@ describe("silence", () => {
     const body = new ReadableStream({ cancel: cancelled });
     fetch.mockReturnValueOnce(never);
     fetch.mockResolvedValueOnce(new Response(body, { headers: { "Content-Type": "text/event-stream" } }));
-    const { stream } = read({ heartbeatMs: 60, headers, fetch });
+    const { stream } = read({ keepAliveMs: 60, headers, fetch });
     for (const [called, times] of [
       [headers, 1],
       [fetch, 1],

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { createClient, type ClientOptions } from "./index.ts";
 
 beforeEach(() => {
-  vi.spyOn(Math, "random").mockReturnValue(0);
+  vi.spyOn(Math, "random").mockReturnValue(1);
 });
 
 afterEach(() => {
@@ -119,7 +119,7 @@ test("a change that is never answered ends with its connection, and is no hindra
 
 test("a change that is not answered in time costs the connection", async () => {
   vi.spyOn(Date, "now").mockReturnValue(1_000_000);
-  const { edge, client } = startScriptedEdge({ heartbeatMs: 60 });
+  const { edge, client } = startScriptedEdge({ keepAliveMs: 60 });
   const [first, second] = ["a", "b"].map((id) => client.stream(id));
   first?.on("chunk", () => {});
   await eventually(() => first?.state === "open");

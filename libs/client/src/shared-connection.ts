@@ -6,28 +6,29 @@ import { refusalOf, unlessAborted } from "./http.ts";
 import { SluiceError } from "./sluice-error.ts";
 import type { Frame } from "./sse.ts";
 
-// The server's bound, and what fits the 8 KB that proxies give a request line.
+// The server allows 64 streams; proxies allow a request line of 8 KB.
 const MAX_STREAMS = 64;
 const MAX_ID_CHARACTERS = 4_000;
 
 /**
- * Many streams on one connection. Which streams it should carry may change at any time; on the open connection they are
- * added and dropped one by one, and where that fails it is opened anew with all of them.
+ * Carries many streams on one connection. Streams may come and go at any time: they are added and dropped one by one on the
+ * open connection and, where that fails, by opening it anew with all of them.
  *
- * Positions are each reader's own; who has none (a tail) can't be here. Frames count from the moment the connection says
- * that it follows the stream for this reader: what was on its way for an earlier one of the same stream is passed over.
+ * Each reader keeps its own position; a reader without one (a tail) can't be here. Its frames count from the moment the
+ * connection says that it follows the stream for this reader: frames that were on their way for an earlier reader of the
+ * same stream are ignored.
  */
 export class SharedConnection {
   readonly #host: ClientHost;
   readonly #isCompact: boolean | undefined;
-  /** What it should carry. */
+  /** Streams that the connection should carry. */
   readonly #wanted = new Map<string, Follower>();
-  /** What the server was told to send. */
+  /** Streams that the server was told to send. */
   #carried = new Map<string, Follower>();
-  /** Whose frames count. */
+  /** Streams whose frames count. */
   #heard = new Map<string, Follower>();
   #connection: Connection | null = null;
-  /** The last that was open. */
+  /** The connection that was open last. */
   #opened: Opened | null = null;
 
   constructor(host: ClientHost, isCompact: boolean | undefined) {
@@ -35,7 +36,7 @@ export class SharedConnection {
     this.#isCompact = isCompact;
   }
 
-  /** Whether this stream can be read here, beside those that are. */
+  /** Whether this stream can be read here, beside the others. */
   hasRoomFor({ id, options }: Follower): boolean {
     const ids = this.#wanted;
     if (ids.has(id) || ids.size === MAX_STREAMS || options.compact !== this.#isCompact) return false;
@@ -43,11 +44,11 @@ export class SharedConnection {
   }
 
   join(stream: Follower): Leave {
-    // Each joining is another one: who comes back is not who left, to whom the server may still be sending.
+    // A new object for each join: the server may still be sending frames for a previous join of the same reader.
     const follower = { ...stream };
     this.#wanted.set(follower.id, follower);
     follower.changed("connecting", null);
-    // In the next microtask, when all streams of this moment are here.
+    // In the next microtask, once all streams of this moment have joined.
     queueMicrotask(() => this.#settle());
     return () => this.#leave(follower);
   }
@@ -55,13 +56,13 @@ export class SharedConnection {
   #leave(follower: Follower): void {
     if (this.#wanted.get(follower.id) !== follower) return;
     this.#wanted.delete(follower.id);
-    // The server knows.
+    // The server has dropped it by itself.
     if (follower.reader.hasEnded) this.#carried.delete(follower.id);
     if (this.#heard.get(follower.id) === follower) this.#heard.delete(follower.id);
     queueMicrotask(() => this.#settle());
   }
 
-  /** Brings the connection in line with what is wanted. */
+  /** Brings the connection in line with the streams that are wanted. */
   #settle(): void {
     if (this.#wanted.size === 0) this.#close();
     else if (this.#connection === null) this.#open();
@@ -144,7 +145,7 @@ export class SharedConnection {
     }
   }
 
-  /** One change at a time, until server and wishes agree. */
+  /** Makes one change at a time, until the server sends what is wanted. */
   async #change(opened: Opened): Promise<void> {
     opened.isChanging = true;
     try {
@@ -163,7 +164,7 @@ export class SharedConnection {
     opened.isChanging = false;
   }
 
-  /** @throws SluiceError it can only be had by opening the connection anew */
+  /** Adds a stream to the open connection. @throws SluiceError it takes a new connection to carry it */
   async #add(opened: Opened, follower: Follower): Promise<void> {
     const { id, options, reader } = follower;
     this.#carried.set(id, follower);
@@ -175,11 +176,11 @@ export class SharedConnection {
     follower.over(refusal);
   }
 
-  /** One change. What hangs is taken for a connection that is dead. @throws SluiceError the connection is over */
+  /** Asks for one change. Without an answer in time, the connection is taken for dead. @throws SluiceError it is over */
   async #ask({ id, signal }: Opened, method: string, stream: string): Promise<SluiceError | null> {
-    const { send, heartbeatMs } = this.#host;
+    const { send, keepAliveMs } = this.#host;
     const url = `${this.#host.edgeUrl}/connections/${id}/streams/${stream}`;
-    const overdue = setTimeout(() => this.#connection?.restart(), heartbeatMs);
+    const overdue = setTimeout(() => this.#connection?.restart(), keepAliveMs);
     try {
       return await unlessAborted(signal, async () => {
         const response = await send(method, url, {}, signal);
@@ -190,7 +191,7 @@ export class SharedConnection {
     }
   }
 
-  /** Nobody waits for the slowest: it is taken off, and comes back where it was. */
+  /** Takes off readers that have no room, so that the others don't wait. They come back at their position. */
   #makeRoom(): null {
     for (const follower of this.#heard.values()) {
       const room = follower.room();
@@ -201,7 +202,7 @@ export class SharedConnection {
     return null;
   }
 
-  /** What concerns the connection as a whole may be different for each of its streams. */
+  /** Hands the streams on: an answer to the connection as a whole may be another for each of its streams. */
   #over(error: SluiceError | null): void {
     const followers = [...this.#wanted.values()];
     this.#wanted.clear();
@@ -215,7 +216,7 @@ export class SharedConnection {
 
 interface Opened {
   readonly id: string | null;
-  /** Aborted as soon as it is over. */
+  /** Aborted as soon as the connection is over. */
   readonly signal: AbortSignal;
   isChanging: boolean;
 }

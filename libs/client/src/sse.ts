@@ -4,21 +4,22 @@ import { SluiceError } from "./sluice-error.ts";
 /** One block of an event stream. */
 export interface Frame {
   id: string | null;
-  /** Null: the block has an id and no data. */
+  /** Name of the event; null: the block has an id and no data. */
   name: string | null;
   /** The JSON object in `data`; null where there is none, or it isn't one. */
   data: FrameData | null;
 }
 
-/** What is on the wire, before anybody has looked at it. */
+/** JSON object as it came over the wire, unchecked. */
 export type FrameData = Readonly<Record<string, unknown>>;
 
-// A chunk has at most 1 MiB; eight times that is no frame of an edge, and would fill the memory of a page.
+// A chunk has at most 1 MiB. Without this bound an endless line would fill the memory of a page.
 const MAX_FRAME_CHARACTERS = 8 * 1024 * 1024;
 
 /**
- * Bytes in, frames out, wherever the bytes were cut. What is unfinished at the end of a connection is no frame: it comes
- * again on the next.
+ * Creates a parser of one event stream: give it bytes, however they were cut, and it calls back with the frames. A frame
+ * that is unfinished at the end of a connection is dropped, since it comes again on the next.
+ * @throws SluiceError SERIALIZATION, out of the parser: a line or an event has more than 8,388,608 characters
  */
 export function createSseReader(
   onFrame: (frame: Frame) => void,

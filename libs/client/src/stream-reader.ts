@@ -1,33 +1,33 @@
-import type { EndStatus } from "@sluice/core";
-import { endOf, isChunkEvent, type Gap, type StreamChunk, type StreamEnd } from "./chunks.ts";
+import { endStatusOf, type EndStatus } from "@sluice/core";
+import { isChunkEvent, type Gap, type StreamChunk, type StreamEnd } from "./chunks.ts";
 import { isSequence } from "./sequence.ts";
 import { connectionError } from "./sluice-error.ts";
 import type { Frame, FrameData } from "./sse.ts";
 
-/** What comes of a stream's frames. */
+/** Receiver of what a stream's frames mean. */
 export interface StreamSink {
   chunk(chunk: StreamChunk): void;
   gap(gap: Gap): void;
   heartbeat(chunk: StreamChunk): void;
-  /** Nothing of the stream follows. */
+  /** Called last: no event follows. */
   end(end: StreamEnd): void;
 }
 
-// Asked for this often, what a server leaves out without a word is taken for lost.
+// After so many attempts, sequences that are left out without a word are taken for lost.
 const MAX_TEARS = 3;
 
 /**
- * Turns the frames of one stream, from whichever connection, into what the application sees: each sequence once, in order,
- * or a gap.
+ * Turns the frames of one stream, whatever connections they come from, into what the application sees: each sequence once,
+ * in order, or a gap.
  */
 export class StreamReader {
   readonly #streamId: string;
   readonly #sink: StreamSink;
-  /** The last sequence that the application has; null: the server has yet to say where it begins. */
+  /** The last sequence that the application has; null: the server has yet to say where reading begins. */
   #cursor: number | null;
-  /** Up to here each sequence came by itself; what came after in pieces can't be cut, should the stream lose its end. */
+  /** Up to this sequence each chunk came by itself. Joined chunks after it can't be cut, should the stream lose its tail. */
   #divisible = Infinity;
-  /** How often something was missing after it. */
+  /** Attempts at which something was missing after the cursor. */
   #tears = 0;
   hasEnded = false;
 
@@ -41,29 +41,29 @@ export class StreamReader {
     return this.#cursor;
   }
 
-  /** Where the server begins, if it wasn't for us to say. */
+  /** Sets where reading begins, if only the server knew. */
   beginAfter(sequence: unknown): void {
     if (this.#cursor === null && isSequence(sequence)) this.#cursor = sequence;
   }
 
-  /** What an earlier page read counts, as one piece. */
+  /** Goes on after what an earlier page read, which counts as one piece. */
   recall(cursor: number): void {
     this.#cursor = cursor;
     this.#divisible = 0;
   }
 
-  /** @throws SluiceError it must be read again from the cursor */
+  /** Takes a frame. @throws SluiceError the stream must be read again from the cursor */
   take({ id, name, data }: Frame): void {
     if (this.hasEnded) return;
     if (name === "gap") this.#takeGap(data);
     else if (name === "heartbeat") this.#sink.heartbeat(data as unknown as StreamChunk);
     else if (name === "deleted") this.#end("deleted", null);
     else if (isChunkEvent(name)) this.#takeChunk(data);
-    // Placeholders, and events that only newer servers know.
+    // Ids without an event, and events that only newer servers know.
     else this.#pass(name === "rejected" ? data?.["sequence"] : Number(id ?? NaN));
   }
 
-  /** The server has sent all there is, up to this sequence. @throws SluiceError it hasn't */
+  /** Ends the stream after this sequence. @throws SluiceError something before it is missing */
   takeEnd(sequence: unknown, status: EndStatus | null = null): void {
     if (isSequence(sequence) && sequence > (this.#cursor ?? sequence)) this.#announceHole(sequence + 1);
     this.#end(status, null);
@@ -71,13 +71,13 @@ export class StreamReader {
 
   #takeChunk(data: FrameData | null): void {
     const chunk = data as StreamChunk | null;
-    // What can't be read was not there: the next one shows the hole.
+    // A chunk that can't be read counts as missing: the next one shows the hole.
     if (!isSequence(chunk?.sequence) || !chunk.chunk_type?.type) return;
     const { first_sequence: first, sequence } = chunk;
     if (!this.#advance(first ?? sequence, sequence)) return;
     if (first !== undefined) this.#divisible = Math.min(this.#divisible, first - 1);
     this.#sink.chunk(chunk);
-    const status = endOf(chunk);
+    const status = endStatusOf(chunk.chunk_type);
     if (status !== null) this.#end(status, chunk);
   }
 
@@ -99,8 +99,8 @@ export class StreamReader {
   }
 
   /**
-   * Numbers are dense: what is missing was announced, or something went wrong.
-   * @returns whether it is new, and now counts
+   * Moves the cursor. Sequences have no holes, so a missing one was announced as a gap, or something went wrong.
+   * @returns whether the sequences are new
    */
   #advance(first: number, last: number): boolean {
     const next = (this.#cursor ?? first - 1) + 1;
@@ -114,7 +114,7 @@ export class StreamReader {
     return true;
   }
 
-  /** @throws SluiceError as long as asking again may help */
+  /** Reports missing sequences as a gap. @throws SluiceError as long as another attempt may bring them */
   #announceHole(next: number): void {
     const from = (this.#cursor ?? 0) + 1;
     if (this.#tears++ < MAX_TEARS) throw connectionError(`Chunks are missing after ${from - 1}`);

@@ -10,7 +10,7 @@ export const TABS_VERSION = 1;
 export interface TabSettings {
   readonly edgeUrl: string;
   readonly maxAttempts: number;
-  readonly heartbeatMs: number;
+  readonly keepAliveMs: number;
   /** Whether the page has to be asked for headers before each request. */
   readonly hasHeaders: boolean;
 }

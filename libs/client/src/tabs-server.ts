@@ -57,7 +57,7 @@ export class TabsServer {
     const key = JSON.stringify([
       settings.edgeUrl,
       String(settings.maxAttempts),
-      settings.heartbeatMs,
+      settings.keepAliveMs,
       settings.hasHeaders,
     ]);
     let group = this.#groups.get(key);
@@ -84,11 +84,11 @@ class TabGroup {
   readonly #questions = new Map<number, (headers: readonly [string, string][] | null) => void>();
   #lastQuestion = 0;
 
-  constructor({ edgeUrl, maxAttempts, heartbeatMs, hasHeaders }: TabSettings) {
+  constructor({ edgeUrl, maxAttempts, keepAliveMs, hasHeaders }: TabSettings) {
     const fetch: typeof globalThis.fetch = (...request) => globalThis.fetch(...request);
     const ask = (wasRefused: boolean): Promise<[string, string][]> => this.#askForHeaders(wasRefused);
     const send = createSend(fetch, hasHeaders ? ask : undefined);
-    this.#host = createHost({ edgeUrl, send, maxAttempts, heartbeatMs });
+    this.#host = createHost({ edgeUrl, send, maxAttempts, keepAliveMs });
   }
 
   add(port: TabPort): void {

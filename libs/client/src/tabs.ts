@@ -26,7 +26,7 @@ interface Page {
  * browsers open only six to a host over HTTP/1.1: the seventh tab waits. Over HTTP/2 or 3 there is no such limit, and
  * `share: true` is enough.
  *
- * Applies to tabs of one origin whose clients have the same `edgeUrl`, `maxAttempts` and `heartbeatMs`. `headers` is called
+ * Applies to tabs of one origin whose clients have the same `edgeUrl`, `maxAttempts` and `keepAliveMs`. `headers` is called
  * in one of the tabs; tabs of different users need workers of different names. Reading uses the worker's `fetch`, not the
  * client's. Where there is no SharedWorker, or its script can't be loaded within 10 seconds, streams are read as with
  * `share: true`. A stream with `tail` keeps a connection of its own.
@@ -93,8 +93,8 @@ class Tab {
       else this.#take(data);
     });
     this.#port.start();
-    const { edgeUrl, maxAttempts, heartbeatMs } = host;
-    const settings = { edgeUrl, maxAttempts, heartbeatMs, hasHeaders: headers !== undefined };
+    const { edgeUrl, maxAttempts, keepAliveMs } = host;
+    const settings = { edgeUrl, maxAttempts, keepAliveMs, hasHeaders: headers !== undefined };
     this.#send({ kind: "hello", version: TABS_VERSION, settings });
     onWake((isOnline) => this.#send({ kind: "wake", isOnline }));
     const page = globalThis as Page;

@@ -1,4 +1,5 @@
 export { assertAppendBatch } from "./append-batch.ts";
+export { type ClientQuotas, type QuotaAmount, type QuotaBounds } from "./client-quotas.ts";
 export { type CancelAnswer, type CancelFeed, type CancelReason } from "./cancel-feed.ts";
 export { backOffMs, type BackOffOptions } from "./back-off.ts";
 export {
@@ -81,6 +82,7 @@ export {
   type StreamHead,
 } from "./sequencing.ts";
 export { type OwnedPartition, type ServiceReport, type ServiceReports } from "./service-reports.ts";
+export { FULL_SHARE, shareOf, type CacheSpace, type StorageSpace } from "./storage-space.ts";
 export { isStreamErrorCode, STREAM_ERROR_CODES, StreamError, type StreamErrorCode } from "./stream-error.ts";
 export { assertStreamId, isStreamId, partitionOf } from "./stream-id.ts";
 export { type LogAppendOutcome, type OutgoingMessage, type StreamLog } from "./stream-log.ts";

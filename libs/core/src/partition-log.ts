@@ -1,4 +1,5 @@
 import type { Divergence } from "./divergence.ts";
+import type { StorageSpace } from "./storage-space.ts";
 import type { StoredMessage } from "./log-entry.ts";
 
 /** Facts about the log: its identity, its reach and its limits. */
@@ -14,6 +15,8 @@ export interface LogFacts {
   divergences: readonly Divergence[];
   /** How full it is, 0 to 1; 0 where it has no limit. */
   fullness: number;
+  /** The same in bytes. */
+  space: StorageSpace;
 }
 
 export interface ConsumeBounds {
@@ -70,7 +73,7 @@ export interface PartitionLog {
   lastMessages(partition: number): AsyncIterable<readonly StoredMessage[]>;
   /**
    * Keeps a refused element for people to look at. At least once: ids make a repeat of the same element harmless.
-   * @param element the element's JSON, or the whole payload where it can't be taken apart
+   * @param rejected.element the element's JSON, or the whole payload if that can't be taken apart
    */
   reject(rejected: {
     streamId: string;

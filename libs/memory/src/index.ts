@@ -4,6 +4,7 @@ export {
   type MemoryCacheSnapshot,
   type MemoryChunkCacheOptions,
 } from "./memory-chunk-cache.ts";
+export { MemoryClientQuotas } from "./memory-client-quotas.ts";
 export { MemoryCancelFeed } from "./memory-cancel-feed.ts";
 export { MemoryEdgePeers } from "./memory-edge-peers.ts";
 export { MemoryLiveBus, MemoryLiveFeed } from "./memory-live-feed.ts";

@@ -38,7 +38,15 @@ export class MemoryPartitionLog implements PartitionLog {
   async facts(): Promise<LogFacts> {
     this.#assertReachable();
     const { createdMs, firstSequence, lastSequence, maxAgeMs, divergences, isFull, fullness } = this.log;
-    return { createdMs, firstSequence, lastSequence, maxAgeMs, divergences, fullness: isFull ? 1 : fullness };
+    return {
+      createdMs,
+      firstSequence,
+      lastSequence,
+      maxAgeMs,
+      divergences,
+      fullness: isFull ? 1 : fullness,
+      space: { usedBytes: 0, limitBytes: Infinity },
+    };
   }
 
   async recordDivergence(

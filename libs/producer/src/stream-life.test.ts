@@ -130,12 +130,12 @@ test("a handle that was replaced closes without a word", async () => {
   expect(log.messages.at(-1)).toMatchObject({ beatIntervalMs: BEAT_INTERVAL_MS });
 });
 
-test("from 95 % on no stream is created, while those that run go on to their end", async () => {
+test("from 90 % on no stream is created, while those that run go on to their end", async () => {
   const streamLog = new MemoryStreamLog(log);
   const { handle } = await manager.createStream({ streamId: "runs" });
-  log.fullness = 0.95;
+  log.fullness = 0.9;
   const late = managerOf(streamLog);
-  await expect(late.createStream({ streamId: "new" })).rejects.toMatchObject({ code: "LOG_FULL" });
+  await expect(late.createStream({ streamId: "new" })).rejects.toMatchObject({ code: "STORAGE_FULL" });
   expect(log.lastOf("new")).toBeUndefined();
   await handle.sendText("still");
   await handle.sendComplete();

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { freeJson, stringRecord } from "./free-json.ts";
 
-/** Largest chunk, in bytes of what the producer sent for it, as compact JSON (the seed's `max_chunk_size`). */
+/** Largest chunk, in bytes of what the producer sent for it, as compact JSON (`max_chunk_size` of the original client API). */
 export const MAX_CHUNK_BYTES = 1024 * 1024;
 
 const count = z.int().nonnegative();

@@ -1,4 +1,4 @@
-/** Headers of HTTP requests and answers at the gateway that are ours or not widely known. */
+/** Headers of HTTP requests and answers that are ours or not widely known. */
 export const HTTP_HEADERS = {
   /** The number that the first chunk must take. */
   sequence: "Sluice-Sequence",
@@ -6,4 +6,6 @@ export const HTTP_HEADERS = {
   idempotencyKey: "Idempotency-Key",
   /** `true`: the answer is that of an earlier request. */
   replayed: "Idempotency-Replayed",
+  /** Names a client that understands `503` and `Retry-After`. */
+  client: "Sluice-Client",
 } as const;

@@ -72,6 +72,7 @@ export {
   MEMBERS_KEY,
   metaKey,
   openStreamsKey,
+  quotaKey,
   requestKey,
 } from "./redis-keys.ts";
 export { decodeResumeToken, encodeResumeToken, parseSequence } from "./resume-token.ts";

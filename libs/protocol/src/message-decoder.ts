@@ -1,10 +1,12 @@
 import {
   endStatusOf,
   MAX_ELEMENTS_PER_MESSAGE,
+  toWellFormedJson,
   type LogElement,
   type LogEntry,
   type StoredMessage,
 } from "@sluice/core";
+import { escapeLineBreaks } from "./chunk-json.ts";
 import { parseChunkDraft, type ParsedChunkDraft } from "./chunk-schema.ts";
 import { keptOptions } from "./stream-options.ts";
 
@@ -155,7 +157,11 @@ function encodeChunkBody(draft: ParsedChunkDraft, timestampMs: number): string {
   const metadata = draft.metadata === undefined ? DEFAULT_METADATA : JSON.stringify(draft.metadata);
   const data = draft.data === undefined ? "null" : JSON.stringify(draft.data);
   const timestamp = draft.timestamp ?? timestampMs;
-  return `"chunk_type":${JSON.stringify(draft.chunk_type)},"data":${data},"metadata":${metadata},"timestamp":${timestamp}}`;
+  const type = JSON.stringify(draft.chunk_type);
+  // Producers of any kind may write half a character, and only JavaScript can read it.
+  return escapeLineBreaks(
+    toWellFormedJson(`"chunk_type":${type},"data":${data},"metadata":${metadata},"timestamp":${timestamp}}`),
+  );
 }
 
 function rejected(reason: string): LogElement {

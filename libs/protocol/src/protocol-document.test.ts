@@ -76,7 +76,10 @@ import {
 } from "./stream-options.ts";
 import { CHUNKS_STREAM, HEADERS, PROMPT_SUBJECT, REJECTED_STREAM, WORKER_QUEUE } from "./subjects.ts";
 
-const PAGE = readFileSync(new URL("../PROTOCOL.md", import.meta.url), "utf8");
+/** INTERNALS.md holds its sections 9 and 10. */
+const PAGE = ["PROTOCOL.md", "INTERNALS.md"]
+  .map((name) => readFileSync(new URL(`../${name}`, import.meta.url), "utf8"))
+  .join("\n");
 
 const OPERATOR_ANSWERS = {
   "stream-list": streamListSchema,
@@ -103,7 +106,7 @@ function tableOf(section: string): string[][] {
   return [...rows].map(([, row]) => (row ?? "").split(" | "));
 }
 
-describe("PROTOCOL.md", () => {
+describe("PROTOCOL.md and INTERNALS.md", () => {
   it("marks its examples with kinds that are checked here, and has some of each", () => {
     const kinds = [...PAGE.matchAll(/^```(\S[^\n]*)$/gm)].map(([, kind]) => kind);
     const json = [
@@ -141,6 +144,9 @@ describe("PROTOCOL.md", () => {
     const checked = [...json, ...services, ...operators].map((kind) => `json ${kind}`);
     const others = [
       "sh",
+      // Run by deploy/system/protocol-examples.integration.test.ts.
+      "js reader",
+      "js producer",
       "sse",
       "sse gap",
       "sse deleted",

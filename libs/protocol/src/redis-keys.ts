@@ -10,3 +10,5 @@ export const leaseKey = (partition: number): string => `ingest:lease:{p${partiti
 export const MEMBERS_KEY = "ingest:members";
 /** @param hash of the request's method, path and `Idempotency-Key` */
 export const requestKey = (hash: string): string => `gateway:request:${hash}`;
+/** @param hash of a client's name and what is counted of it */
+export const quotaKey = (hash: string): string => `gateway:quota:${hash}`;

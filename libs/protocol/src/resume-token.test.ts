@@ -7,7 +7,7 @@ const streamId = fc.stringMatching(/^[A-Za-z0-9_-]{1,128}$/);
 const sequence = fc.nat(Number.MAX_SAFE_INTEGER);
 
 describe("resume tokens", () => {
-  it("are the seed's: what a browser's btoa makes of <id>:<sequence>", () => {
+  it("are those of the original client API: what a browser's btoa makes of <id>:<sequence>", () => {
     fc.assert(
       fc.property(streamId, sequence, (streamId, sequence) => {
         const token = btoa(`${streamId}:${sequence}`);

@@ -1,6 +1,6 @@
 import { isStreamId, StreamError } from "@sluice/core";
 
-/** The seed's token: base64 of `<stream id>:<sequence>`. Not a secret and not a permission, only a position. */
+/** Token of the original client API: base64 of `<stream id>:<sequence>`. A position, neither a secret nor a permission. */
 export function encodeResumeToken(streamId: string, sequence: number): string {
   return Buffer.from(`${streamId}:${sequence}`).toString("base64");
 }

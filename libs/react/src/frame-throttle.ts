@@ -6,7 +6,7 @@ interface Page {
   cancelAnimationFrame?: (handle: number) => void;
 }
 
-/** Runs `work` at the next frame, or where none comes a little later, however often it is asked for until then. */
+/** Runs `work` once at the next frame, however often it was asked for until then; where no frame comes, a little later. */
 export class FrameThrottle {
   readonly #work: () => void;
   #cancel: (() => void) | null = null;
@@ -26,7 +26,7 @@ export class FrameThrottle {
     };
   }
 
-  /** What was asked for is done now. */
+  /** Runs the work at once, if it was asked for. */
   flush(): void {
     if (this.#cancel === null) return;
     this.#cancel();

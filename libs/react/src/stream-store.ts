@@ -1,35 +1,36 @@
 import type { Client, Gap, SluiceError, Stream, StreamEnd, StreamOptions, StreamState } from "@sluice/client";
 import { FrameThrottle } from "./frame-throttle.ts";
 
-/** What a component sees of a stream, apart from what it carries. */
+/** State of a stream that both hooks return, apart from its contents. */
 export interface StreamStatus {
+  /** Phase of the reading; `idle` while the id is null. */
   state: StreamState;
-  /** Why it failed; while it waits, why the last attempt did. */
+  /** Why the stream failed or, while it is `waiting`, why the last attempt did. Null otherwise. */
   error: SluiceError | null;
-  /** How it ended; null before that. */
+  /** How the stream ended; null before that. */
   end: StreamEnd | null;
-  /** What can't be had of it. */
+  /** Gaps so far: sequences that can't be read any more. */
   gaps: readonly Gap[];
-  /** Asks the producer to stop. */
+  /** Asks the producer to stop; does nothing while the id is null. Rejects with a SluiceError if the request is refused. */
   cancel: () => Promise<unknown>;
 }
 
-/** What is kept of a stream, over as many openings of it as there are. */
+/** Contents of a stream, kept while it is closed and opened again. */
 export interface Content<Value> {
   readonly value: Value;
-  /** @param cursor up to where there is content already, which this stream goes on from */
+  /** Adds what a stream brings. @param cursor position after the content that is there already; null: there is none */
   follow(stream: Stream, cursor: number | null, changed: () => void): void;
   /**
-   * Takes off what came after `head`, and what it can't be cut out of.
-   * @returns up to where there is content then: after that it must be read again. Null: from the start
+   * Removes what came after `head`, and joined chunks that reach beyond it.
+   * @returns position up to which there is content then, and from which reading must go on; null: from the beginning
    */
   cutAfter(head: number): number | null;
 }
 
 /**
- * One stream for `useSyncExternalStore`: open while somebody is subscribed, a new snapshot a frame at most. Subscribed,
- * left and subscribed again in one go (StrictMode does so), it connects once: a stream connects in the next microtask. One
- * that comes back later (`<Activity>`) goes on at the cursor.
+ * One stream as a store for `useSyncExternalStore`. It is open while somebody is subscribed, and makes a new snapshot once a
+ * frame at most. Subscribed, left and subscribed again in one go, as StrictMode does, it connects once, since a stream
+ * connects in the next microtask. Subscribed again later (`<Activity>`), it goes on at its cursor.
  */
 export class StreamStore<Value> {
   readonly #client: Client;
@@ -40,7 +41,7 @@ export class StreamStore<Value> {
   readonly #listeners = new Set<() => void>();
   #gaps: readonly Gap[] = [];
   #stream: Stream | null = null;
-  /** Where the streams that were closed had come; null before one knew. */
+  /** Position of the stream that was closed last; null: none knew one. */
   #cursor: number | null = null;
   #snapshot: StreamStatus & { value: Value };
 
@@ -93,7 +94,7 @@ export class StreamStore<Value> {
 
   #close(): void {
     const stream = this.#stream;
-    // Later it can't be told any more how it stood.
+    // The last state before the stream is closed.
     this.#throttle.flush();
     this.#cursor = stream?.cursor ?? this.#cursor;
     this.#stream = null;
@@ -110,7 +111,7 @@ export class StreamStore<Value> {
   }
 }
 
-/** Where there is no stream. */
+/** State while there is no stream. */
 export const IDLE: StreamStatus = {
   state: "idle",
   error: null,

@@ -3,28 +3,74 @@ import { useMemo, useSyncExternalStore } from "react";
 import { useSluiceClient } from "./sluice-provider.ts";
 import { IDLE, StreamStore, type Content, type StreamStatus } from "./stream-store.ts";
 
+/** Options of the hooks. They are compared by their values, so a new object at each rendering changes nothing. */
 export interface UseStreamOptions extends Omit<StreamOptions, "signal"> {
-  /** Instead of the provider's. */
+  /**
+   * Client to use.
+   * @default the client of the SluiceProvider
+   */
   client?: Client;
 }
 
+/** Result of {@link useStream}. */
 export interface StreamView extends StreamStatus {
-  /** All that have arrived. A new array each time it grew. */
+  /** All chunks that have arrived, in order. A new array each time it has grown. */
   chunks: readonly StreamChunk[];
 }
 
+/** Result of {@link useStreamText}. */
 export interface StreamTextView extends StreamStatus {
-  /** As far as it has arrived. */
+  /** The text that has arrived so far. */
   text: string;
 }
 
-/** Follows a stream while the component is there. Null: no stream, yet. Another id: another stream, from its beginning. */
+/**
+ * Follows a stream while the component is mounted, and renders at most once a frame. It never suspends, connects once in
+ * StrictMode, and closes the stream when the component is unmounted or hidden (`<Activity>`); shown again, it goes on.
+ * @param id null: there is no stream yet. Another id begins another stream.
+ * @throws SluiceError INVALID_STREAM_ID, INVALID_RESUME_TOKEN
+ * @throws Error there is no client
+ *
+ * @example
+ * ```tsx
+ * import { useStream } from "@sluice/react";
+ *
+ * export function Steps(props: { streamId: string | null }) {
+ *   const { chunks, state } = useStream(props.streamId, { tail: 20 });
+ *   return (
+ *     <ol aria-busy={state !== "ended"}>
+ *       {chunks.map((chunk) => (
+ *         <li key={chunk.sequence}>{chunk.chunk_type.type}</li>
+ *       ))}
+ *     </ol>
+ *   );
+ * }
+ * ```
+ */
 export function useStream(id: string | null, options: UseStreamOptions = {}): StreamView {
   const { value, ...status } = useStore(id, options, chunkContent, NO_CHUNKS);
   return { ...status, chunks: value };
 }
 
-/** The same, for streams of text. */
+/**
+ * Follows a stream of text, as {@link useStream} does. With a client whose `persist` is set, the text survives a reload.
+ *
+ * @example
+ * ```tsx
+ * import { useStreamText } from "@sluice/react";
+ *
+ * export function Answer(props: { streamId: string | null }) {
+ *   const { text, state, error, cancel } = useStreamText(props.streamId);
+ *   return (
+ *     <p>
+ *       {text}
+ *       {state === "open" && <button onClick={() => cancel().catch(console.error)}>Stop</button>}
+ *       {state === "failed" && error?.message}
+ *     </p>
+ *   );
+ * }
+ * ```
+ */
 export function useStreamText(id: string | null, options: UseStreamOptions = {}): StreamTextView {
   const { value, ...status } = useStore(id, options, textContent, "");
   return { ...status, text: value };
@@ -38,7 +84,7 @@ function useStore<Value>(
 ): StreamStatus & { value: Value } {
   const client = useSluiceClient(options.client);
   const { from, tail, resumeToken, compact, wait } = options;
-  // By their values: most components pass a new object each time.
+  // Compared by their values: most components pass a new object each time.
   const store = useMemo(() => {
     if (id === null) return noStore(empty);
     const given = Object.entries({ from, tail, resumeToken, compact, wait }).filter(
@@ -77,10 +123,10 @@ function chunkContent(): Content<readonly StreamChunk[]> {
   };
 }
 
-/** The client has the text of the stream that is open, also what an earlier page had read of it. */
+/** Text of a stream. The client has the text of the open stream, including what an earlier page read of it. */
 function textContent(): Content<string> {
   let text = "";
-  /** From here on it is the client's. */
+  /** Sequence after which the text is the client's. */
   let begin = 0;
   return {
     get value() {

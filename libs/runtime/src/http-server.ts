@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { RequestListener } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { StreamError } from "@sluice/core";
+import { createHostCheck } from "./allowed-hosts.ts";
 import { DEFAULT_HTTP_LIMITS, type HttpLimits } from "./http-limits.ts";
 import { OpenSockets, type HttpConnection, type SocketState } from "./open-sockets.ts";
 import { problemBytes, sendProblem } from "./send-problem.ts";
@@ -14,6 +15,8 @@ export interface ListenOptions {
   reusePort?: boolean;
   /** Wraps a connection: HTTP reads and writes the result instead. Closing the result closes the connection. */
   wrapConnection?: (connection: Socket) => HttpConnection;
+  /** Hosts that requests may name, as `createHostCheck` takes them; default: none but addresses and this machine's names. */
+  allowedHosts?: string;
   /** Default: `DEFAULT_HTTP_LIMITS`. */
   limits?: Partial<HttpLimits>;
 }
@@ -47,13 +50,21 @@ export async function listen(app: RequestListener, options: ListenOptions): Prom
   // A client that has said all may close its half and still wait for the answer.
   (server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
   const sockets = new OpenSockets(limits);
+  const refusalOf = createHostCheck(options.allowedHosts ?? "", options.host);
   const serve = (request: IncomingMessage, response: ServerResponse): void =>
-    sockets.serve(request, response, () => app(request, response));
+    sockets.serve(request, response, () => {
+      const refusal = refusalOf(request);
+      if (refusal === null) app(request, response);
+      else refuseForGood(response, refusal);
+    });
   server.on("request", serve);
   // Whoever reads the body asks for it: a request that is refused isn't sent in vain.
   server.on("checkContinue", serve);
   server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) =>
-    sockets.serve(request, response, () => refuseExpectation(response)),
+    sockets.serve(request, response, () => {
+      const detail = `Expect: ${request.headers.expect ?? ""} is not known here`;
+      refuseForGood(response, new StreamError("EXPECTATION_FAILED", detail));
+    }),
   );
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
     if (error.code === "ECONNRESET") socket.destroy();
@@ -85,9 +96,10 @@ function unreadable(error: NodeJS.ErrnoException): StreamError {
   return new StreamError("INVALID_REQUEST", `this is no HTTP request that can be read: ${error.message}`);
 }
 
-function refuseExpectation(response: ServerResponse): void {
-  const given = response.req.headers.expect ?? "";
-  sendProblem(response, new StreamError("EXPECTATION_FAILED", `Expect: ${given} is not known here`));
+/** Whoever sends such a request doesn't speak as we do: its connection is of no use. */
+function refuseForGood(response: ServerResponse, refusal: StreamError): void {
+  response.setHeader("Connection", "close");
+  sendProblem(response, refusal);
 }
 
 function trackConnections(

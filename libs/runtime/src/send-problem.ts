@@ -2,7 +2,7 @@ import { STATUS_CODES, type ServerResponse } from "node:http";
 import { StreamError } from "@sluice/core";
 import { PROBLEM_CONTENT_TYPE, problemOf } from "@sluice/protocol";
 
-/** Seconds that a client is asked to wait after a refusal that may pass. */
+/** Seconds that a client is asked to wait after a refusal that may pass, where the refusal itself doesn't say. */
 const RETRY_AFTER_SECONDS = 1;
 
 /** Answers with problem+json; the response must not have begun. */
@@ -31,6 +31,12 @@ function problemHeaders(error: unknown, body: string): [string, string][] {
     ["Cache-Control", "no-store"],
   ];
   if (error instanceof StreamError && error.retryable)
-    headers.push(["Retry-After", String(RETRY_AFTER_SECONDS)]);
+    headers.push(["Retry-After", String(retryAfterSeconds(error))]);
   return headers;
+}
+
+/** A refusal that knows when it will have passed says so in its details. */
+function retryAfterSeconds({ details }: StreamError): number {
+  const seconds = details["retry_after_seconds"];
+  return typeof seconds === "number" ? seconds : RETRY_AFTER_SECONDS;
 }

@@ -69,6 +69,8 @@ export interface StartedService {
   readonly partitions?: () => readonly OwnedPartition[];
   /** Conditions of readiness besides NATS and shutting down. */
   readonly readiness?: Readonly<Record<string, ReadinessCheck>>;
+  /** Null, or why only a restart of this process helps. Default: always null. */
+  readonly liveness?: () => string | null;
   /** Routes that only operators may reach. */
   readonly adminRoutes?: Router;
   /** Fields of the log line that says that it runs. */
@@ -121,6 +123,7 @@ export function startService<Table extends ServiceTable, Nats extends Link, Redi
       host: adminHost,
       port: adminPort,
       registry,
+      ...(service.liveness === undefined ? {} : { liveness: service.liveness }),
       ...(service.adminRoutes === undefined ? {} : { routes: service.adminRoutes }),
       readiness: {
         draining: () => (isClosing ? "shutting down" : null),

@@ -48,6 +48,7 @@ export { memoryIngestPorts, type MemoryIngestPorts } from "./services/memory-ing
 export { partitionLogContract } from "./contracts/partition-log-contract.ts";
 export { pressureFeedContract, type PressureFeedUnderTest } from "./contracts/pressure-feed-contract.ts";
 export { promptQueueContract, type PromptQueueUnderTest } from "./contracts/prompt-queue-contract.ts";
+export { clientQuotasContract, type ClientQuotasUnderTest } from "./contracts/client-quotas-contract.ts";
 export {
   requestRecordsContract,
   type RequestRecordsUnderTest,

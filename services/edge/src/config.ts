@@ -1,4 +1,4 @@
-import { field, type Settings } from "@sluice/runtime";
+import { field, httpSettings, type Settings } from "@sluice/runtime";
 import { z } from "zod";
 
 const MIB = 1024 * 1024;
@@ -6,7 +6,7 @@ const MIB = 1024 * 1024;
 /** The edge's settings: the one place of their names, defaults and meanings. `.env.example` is printed from it. */
 export const edgeConfigSchema = z
   .object({
-    HOST: field.text("0.0.0.0").describe("Address that readers connect to."),
+    ...httpSettings({ maxSockets: 25_000 }),
     PORT: field
       .port(8080)
       .describe("Port that readers connect to. Several edges on one machine may share it."),
@@ -35,6 +35,28 @@ export const edgeConfigSchema = z
         "Most chunks read from the cache at once. Pages and held chunks bound the memory of a replay of any length.",
       ),
     PAGE_BYTES: field.bytes(256 * 1024).describe("Most bytes read from the cache at once."),
+    READ_BUDGET_BYTES: field
+      .bytes(4 * MIB)
+      .describe(
+        "Most bytes of the cache that are being read at once for all readers; further reads wait for their turn. " +
+          "Redis does one thing at a time: what is in flight is what everything else waits behind.",
+      ),
+    READ_BUDGET_BYTES_PER_ADDRESS: field
+      .bytes(MIB)
+      .describe("The same for the readers of one client address, who take turns with those of others."),
+    READ_BUDGET_BYTES_PER_STREAM: field.bytes(MIB).describe("The same for one stream."),
+    READ_TIMEOUT_MS: field
+      .milliseconds(1_500)
+      .describe("Longest wait for the cache to answer a read; the client is then asked to retry."),
+    READ_STALL_MS: field
+      .milliseconds(5_000)
+      .describe("The pod is not ready when reads are wanted and none has succeeded for this long."),
+    READ_STUCK_MS: field
+      .milliseconds(30_000)
+      .describe(
+        "After this long without a successful read, the pod is not live either, if and only if Redis answers reads " +
+          "over new connections: a restart then helps.",
+      ),
     KEEP_ALIVE_INTERVAL_MS: field
       .milliseconds(30_000)
       .describe(
@@ -100,16 +122,10 @@ export const edgeConfigSchema = z
     PEER_TIMEOUT_MS: field
       .milliseconds(5_000)
       .describe("Longest wait for other edges to answer about their connections."),
-    CORS_ORIGINS: field
-      .text("*")
-      .describe(
-        "Origins whose pages may read: *, or a comma separated list. The edge's own origin needs no mention; empty: " +
-          "no other one.",
-      ),
-    TRUSTED_PROXIES: field
-      .count(0, { min: 0 })
-      .describe("Number of reverse proxies in front whose X-Forwarded-For is believed."),
     MAX_CONNECTIONS: field.count(20_000).describe("Most open connections; more are refused and retry."),
+    MAX_CONNECTIONS_PER_ADDRESS: field
+      .count(10_000)
+      .describe("Most of them from one address (IPv6: one /64); more are refused and retry."),
     MAX_STREAMS: field
       .count(20_000)
       .describe("Most different streams followed at once; each is one NATS subscription."),
@@ -118,6 +134,9 @@ export const edgeConfigSchema = z
       .describe(
         "Most requests, long polls too, that wait for streams that nobody knows yet; more are refused.",
       ),
+    MAX_WAITING_PER_ADDRESS: field
+      .count(200)
+      .describe("Most of them from one address (IPv6: one /64); more are refused with TOO_MANY_REQUESTS."),
     CONNECTS_PER_SECOND: field
       .perSecond(0)
       .describe(
@@ -126,10 +145,13 @@ export const edgeConfigSchema = z
     CONNECT_BURST: field.count(100).describe("Connections that one address may open at once."),
     SOFT_RSS_BYTES: field
       .bytes(1_024 * MIB)
-      .describe("Memory of the process above which new connections are refused and the pod is not ready."),
+      .describe(
+        "Memory above which new connections are refused and the pod is not ready: of the process, or of its container " +
+          "(cgroup) where that is more, since socket buffers count there.",
+      ),
     HARD_RSS_BYTES: field
       .bytes(1_536 * MIB)
-      .describe("Memory of the process above which the slowest readers are disconnected. They can resume."),
+      .describe("The same memory, above which the slowest readers are disconnected. They can resume."),
     MAX_LOOP_DELAY_MS: field
       .milliseconds(500)
       .describe("Event loop delay (mean of a second) above which new connections are refused."),
@@ -141,6 +163,19 @@ export const edgeConfigSchema = z
   .refine((config) => config.PAGE_BYTES <= config.MAX_HELD_BYTES, {
     path: ["PAGE_BYTES"],
     error: "must be at most MAX_HELD_BYTES: chunks that arrive while a page is sent must fit",
+  })
+  .refine(
+    (config) =>
+      Math.max(config.READ_BUDGET_BYTES_PER_ADDRESS, config.READ_BUDGET_BYTES_PER_STREAM) <=
+      config.READ_BUDGET_BYTES,
+    {
+      path: ["READ_BUDGET_BYTES"],
+      error: "must be at least the budgets of one address and of one stream",
+    },
+  )
+  .refine((config) => config.READ_STALL_MS > config.READ_TIMEOUT_MS, {
+    path: ["READ_STALL_MS"],
+    error: "must be above READ_TIMEOUT_MS: one late read is no stall",
   })
   .refine((config) => config.TAIL_GRACE_MS < config.HEAD_CHECK_INTERVAL_MS, {
     path: ["TAIL_GRACE_MS"],

@@ -4,10 +4,13 @@ import { EDGE_OPERATIONS, openApiDocument } from "@sluice/protocol";
 import type { CancelFeed, ChunkCache, EdgePeers, LiveFeed, ReaderPresence } from "@sluice/core";
 import {
   cancelRoute,
+  createBrowserAccess,
+  httpServerOptions,
   listen,
   mountedRoutes,
   noSuchRoute,
   problemHandler,
+  warnIfOpen,
   type HttpServer,
   type ListenOptions,
   type Logger,
@@ -25,12 +28,13 @@ import { HeadChecks } from "./stream/head-checks.ts";
 import { KeepAlive } from "./connection/keep-alive.ts";
 import { historyRoute } from "./http/history-route.ts";
 import { Hub } from "./stream/hub.ts";
+import { PageReads } from "./stream/page-reads.ts";
+import { ReadWatch } from "./stream/read-watch.ts";
 import { StreamLookup } from "./stream/stream-lookup.ts";
 import { createEdgeMetrics, registerEdgeGauges } from "./metrics.ts";
 import { edgePod, EdgePeerRouter } from "./http/edge-peer-router.ts";
 import { Admission, type Load } from "./http/admission.ts";
 import { DetachableSocket } from "./connection/detachable-socket.ts";
-import { cors } from "./http/response-headers.ts";
 import type { RouteOptions } from "./http/route-options.ts";
 import type { EdgeSettings } from "./config.ts";
 import { TailWatch } from "./stream/tail-watch.ts";
@@ -47,6 +51,11 @@ export interface EdgeOptions {
   settings: Readonly<EdgeSettings>;
   logger: Logger;
   registry: Registry;
+  /**
+   * Reads over a connection of its own; rejects where that isn't answered. Without it the edge never takes itself for
+   * one that must be restarted.
+   */
+  probeCache?: () => Promise<void>;
   /** For tests; else the process is measured. */
   measureLoad?: () => Load;
 }
@@ -63,6 +72,8 @@ export interface Edge {
   readonly adminRoutes: Router;
   /** For the readiness check: null, or what is missing in a few words. */
   problem(): string | null;
+  /** For the liveness check: null, or why only a restart helps. Never because something is away that all need. */
+  fatalProblem(): string | null;
   /**
    * Not ready from now on; after `drainNoticeMs` no stream is begun any more, and connections are closed evenly over
    * `drainTimeoutMs`, each resumable. Idempotent.
@@ -74,23 +85,40 @@ export interface Edge {
   counts(): { connections: number; subscribers: number; streams: number };
 }
 
+const neverAnswered = (): Promise<void> => Promise.reject(new Error("there is no other connection"));
+
 export function createEdge(parts: EdgeOptions): Edge {
   const { cache, liveFeed, partitions, settings, logger } = parts;
   const connectionRegistry = new ConnectionRegistry();
   const { connections } = connectionRegistry;
+  const servers: HttpServer[] = [];
   const metrics = createEdgeMetrics(parts.registry);
-  const lookup = new StreamLookup({ cache, liveFeed, partitions, settings, metrics });
+  const reads = new PageReads({
+    cache,
+    budget: {
+      total: settings.readBudgetBytes,
+      perAddress: settings.readBudgetBytesPerAddress,
+      perStream: settings.readBudgetBytesPerStream,
+    },
+    maxWaiting: settings.maxConnections,
+    timeoutMs: settings.readTimeoutMs,
+    metrics,
+  });
+  const readWatch = new ReadWatch(reads, parts.probeCache ?? neverAnswered, settings, logger);
+  const lookup = new StreamLookup({ reads, liveFeed, partitions, settings, metrics });
   const context: EdgeContext = { liveFeed, lookup, settings, metrics, logger };
   const hub = new Hub(context);
   registerEdgeGauges(parts.registry, {
+    sockets: () => servers.map((server) => server.countSockets()),
     connections: () => connections.size,
     streams: () => hub.size,
     subscribers: () => hub.countListeners(),
+    reads: () => reads.counts,
   });
   const headChecks = new HeadChecks(() => hub.feeds(), settings.headCheckIntervalMs, logger);
   const tailWatch = new TailWatch(liveFeed, hub, headChecks);
   const keepAlive = new KeepAlive(connectionRegistry, settings.keepAliveIntervalMs);
-  const admission = new Admission(connections, settings, metrics, parts.measureLoad);
+  const admission = new Admission(connectionRegistry, settings, metrics, parts.measureLoad);
 
   const ages = new ConnectionAges(connectionRegistry, settings, metrics);
   const peerRouter = new EdgePeerRouter(parts.peers, connectionRegistry, settings);
@@ -113,7 +141,8 @@ export function createEdge(parts: EdgeOptions): Edge {
   app.disable("x-powered-by");
   app.disable("etag");
   app.set("trust proxy", settings.trustedProxies);
-  app.use(cors(settings.corsOrigins));
+  const access = createBrowserAccess({ origins: settings.corsOrigins, headers: settings.corsHeaders });
+  app.use(access.guard, access.readable);
   const description = openApiDocument("edge", EDGE_OPERATIONS);
   app.get("/openapi.json", (_request, response) => void response.json(description));
   app.use(eventRoutes(routeParts));
@@ -146,7 +175,13 @@ export function createEdge(parts: EdgeOptions): Edge {
   return {
     listen: async (options) => {
       const wrapConnection = (connection: Socket): DetachableSocket => new DetachableSocket(connection);
-      const server = await listen(app, { ...options, wrapConnection });
+      const server = await listen(app, {
+        ...options,
+        ...httpServerOptions(settings, settings.maxWaitMs),
+        wrapConnection,
+      });
+      servers.push(server);
+      warnIfOpen(logger, options.host, "read and stop every stream");
       const close = async (graceMs: number): Promise<void> => {
         // What was taken over from HTTP isn't closed with what HTTP has.
         const timer = setTimeout(cutConnections, graceMs);
@@ -160,8 +195,10 @@ export function createEdge(parts: EdgeOptions): Edge {
     adminRoutes: connectionAdminRoutes(connectionRegistry, peerRouter, logger),
     problem: () => {
       if (state !== "open") return "draining";
-      return liveFeed.isConnected() ? admission.problem : "no connection to NATS";
+      if (!liveFeed.isConnected()) return "no connection to NATS";
+      return admission.problem ?? readWatch.problem;
     },
+    fatalProblem: () => readWatch.fatalProblem,
     drain: () => (draining ??= runDrain()),
     close: () => {
       state = "draining";
@@ -171,6 +208,8 @@ export function createEdge(parts: EdgeOptions): Edge {
       ages.close();
       tailWatch.close();
       headChecks.close();
+      readWatch.close();
+      reads.close();
       keepAlive.close();
       admission.close();
       cutConnections();

@@ -1,12 +1,16 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import type { Phase } from "@sluice/core";
+import { socketGauge, type SocketState } from "@sluice/runtime";
 
 /** What only a scrape needs to know, asked for at the scrape. */
 export interface EdgeCounts {
   connections(): number;
+  /** Of each server that listens for readers. */
+  sockets(): readonly Record<SocketState, number>[];
   streams(): number;
   /** By phase; `waiting`: long polls. */
   subscribers(): Readonly<Record<Phase | "waiting", number>>;
+  reads(): { inFlight: number; inFlightBytes: number; waiting: number };
 }
 
 /** Without labels by stream or client: the number of series must not grow with the traffic. */
@@ -30,6 +34,11 @@ export interface EdgeMetrics {
   /** Requests that came with a position. */
   reconnections: Counter;
   refusals: Counter<"code">;
+  /** Page reads that nobody waited for any more when their turn came. */
+  readsDropped: Counter;
+  /** Wishes for a page that was waited for already. */
+  readsShared: Counter;
+  readsFailed: Counter;
   cacheHits: Counter;
   cacheMisses: Counter;
   /** Heads that were found ahead of a reader who should have had them live. */
@@ -57,8 +66,16 @@ export function registerEdgeGauges(registry: Registry, counts: EdgeCounts): void
       },
     });
   };
+  socketGauge(registry, name("open_sockets"), () => counts.sockets());
   gauge("connections", "Open SSE responses", () => counts.connections());
   gauge("streams", "Streams followed", () => counts.streams());
+  gauge("reads_in_flight", "Page reads that the cache has not answered", () => counts.reads().inFlight);
+  gauge(
+    "read_bytes_in_flight",
+    "Bytes of the read budget that those take",
+    () => counts.reads().inFlightBytes,
+  );
+  gauge("reads_waiting", "Page reads that wait for their turn", () => counts.reads().waiting);
   void new Gauge({
     name: name("subscribers"),
     help: "Readers by phase",
@@ -106,6 +123,9 @@ export function createEdgeMetrics(registry: Registry): EdgeMetrics {
     backpressureEvents: counter("backpressure_events_total", "Times a reader's buffer passed the threshold"),
     reconnections: counter("reconnections_total", "Connections that came with a position"),
     refusals: labelled("refusals_total", "code", "Requests refused"),
+    readsDropped: counter("reads_dropped_total", "Page reads that nobody waited for when their turn came"),
+    readsShared: counter("reads_shared_total", "Page reads that joined an equal one"),
+    readsFailed: counter("reads_failed_total", "Page reads that the cache did not answer"),
     cacheHits: counter("cache_hits_total", "Page reads that found what was asked for"),
     cacheMisses: counter("cache_misses_total", "Page reads that found a hole or nothing"),
     lostTails: counter("lost_tails_total", "Heads found ahead of a reader without a live message"),

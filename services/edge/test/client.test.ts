@@ -328,7 +328,7 @@ describe("streams of one client that shares connections", () => {
   });
 });
 
-describe("the seed's client, as this library has it", () => {
+describe("the original client API, as this library has it", () => {
   test("calls back for each chunk, and at the end, through cuts", async () => {
     await using bench = await start();
     await bench.ingest.create("stream-id-123");

@@ -30,6 +30,7 @@ interface BenchPorts<Cache extends ChunkCache, Feed extends LiveFeed> {
   /** Subscriptions that are open on either feed; checked at the end. */
   countSubscriptions: () => number;
   measureLoad?: () => Load;
+  probeCache?: () => Promise<void>;
 }
 
 /** An edge that listens, and what stands in for ingest. Leaving its scope fails where anything of a reader stayed behind. */
@@ -50,7 +51,7 @@ export async function startBench<Cache extends ChunkCache, Feed extends LiveFeed
   ports: BenchPorts<Cache, Feed>,
   settings: Partial<EdgeSettings> = {},
 ): Promise<Bench<Cache, Feed>> {
-  const { cache, edgeFeed, partitions, measureLoad } = ports;
+  const { cache, edgeFeed, partitions, measureLoad, probeCache } = ports;
   const registry = createRegistry("edge");
   const edge = createEdge({
     cache,
@@ -61,6 +62,7 @@ export async function startBench<Cache extends ChunkCache, Feed extends LiveFeed
     partitions,
     settings: {
       ...defaultSettings(edgeConfigSchema),
+      allowedHosts: "edge",
       drainNoticeMs: 0,
       drainTimeoutMs: 200,
       feedLingerMs: 10,
@@ -69,6 +71,7 @@ export async function startBench<Cache extends ChunkCache, Feed extends LiveFeed
     logger: createLogger("edge", "silent"),
     registry,
     ...(measureLoad === undefined ? {} : { measureLoad }),
+    ...(probeCache === undefined ? {} : { probeCache }),
   });
   const server: HttpServer = await edge.listen({ host: "127.0.0.1", port: 0 });
   const url = `http://127.0.0.1:${server.port}`;

@@ -2,6 +2,7 @@ import { memoryEdgePorts } from "@sluice/testing";
 import { createLogger, createRegistry, defaultSettings } from "@sluice/runtime";
 import { expect, test } from "vitest";
 import { Hub } from "../src/stream/hub.ts";
+import { PageReads } from "../src/stream/page-reads.ts";
 import { StreamLookup } from "../src/stream/stream-lookup.ts";
 import { createEdgeMetrics, registerEdgeGauges } from "../src/metrics.ts";
 import { edgeConfigSchema } from "../src/config.ts";
@@ -9,7 +10,7 @@ import { startBench } from "./edge-bench.ts";
 
 const start = () => startBench(memoryEdgePorts());
 
-test("the seed's numbers are there: streams, chunks, bytes, average size, hit rate, reconnections, backpressure", async () => {
+test("the numbers of the original design are there: streams, chunks, bytes, average size, hit rate, reconnections, backpressure", async () => {
   await using bench = await start();
   const metric = (name: string): Promise<number> => bench.metric(name);
   await bench.ingest.create("s");
@@ -70,12 +71,16 @@ test("a registry is as large after 100,000 streams that nobody has as after a hu
   const answers = [0, 1, 2, 3].map((partition) => liveFeed.answerBarriers(partition));
   for (const partition of [0, 1, 2, 3])
     answers.push(liveFeed.answerRebuilds(partition, async () => ({ kind: "unknown" })));
-  const lookup = new StreamLookup({ cache, liveFeed, partitions: 4, settings, metrics });
+  const budget = { total: 1e6, perAddress: 1e6, perStream: 1e6 };
+  const reads = new PageReads({ cache, budget, maxWaiting: 1e6, timeoutMs: 60_000, metrics });
+  const lookup = new StreamLookup({ reads, liveFeed, partitions: 4, settings, metrics });
   const hub = new Hub({ liveFeed, lookup, settings, metrics, logger: createLogger("edge", "silent") });
   registerEdgeGauges(registry, {
     connections: () => 0,
     streams: () => hub.size,
     subscribers: () => hub.countListeners(),
+    reads: () => reads.counts,
+    sockets: () => [],
   });
   const seriesAfter = async (streams: number, prefix: string): Promise<number> => {
     for (let at = 0; at < streams; at += 1_000) {
@@ -83,6 +88,7 @@ test("a registry is as large after 100,000 streams that nobody has as after a hu
         return hub.join(`${prefix}-${at + index}`, {
           start: { kind: "after", sequence: 0 },
           isCompact: false,
+          address: "",
         });
       });
       for (const subscriber of joined) expect(await subscriber.open(false)).toBeNull();
@@ -95,6 +101,7 @@ test("a registry is as large after 100,000 streams that nobody has as after a hu
   expect(await seriesAfter(100_000, "many")).toBe(few);
   expect(hub.size).toBe(0);
   hub.close();
+  reads.close();
   for (const answer of answers) answer.close();
   expect(bus.openSubscriptions).toBe(0);
 }, 120_000);

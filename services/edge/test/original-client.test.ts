@@ -7,16 +7,16 @@ function start() {
   return startBench(memoryEdgePorts(), { retryMs: 20 });
 }
 
-interface SeedChunk {
+interface OriginalChunk {
   sequence: number;
   chunk_type: { type: string };
 }
 
 const CHUNK_EVENTS = ["text", "json", "event", "progress"];
 
-/** The client of the seed document: a new EventSource with a token of its own making after each connection error. */
-class SeedClient {
-  readonly chunks: SeedChunk[] = [];
+/** A client of the original client API: a new EventSource with a token of its own making after each connection error. */
+class OriginalClient {
+  readonly chunks: OriginalChunk[] = [];
   isComplete = false;
   connections = 0;
   readonly #url: string;
@@ -66,18 +66,18 @@ class SeedClient {
   }
 
   #handle(data: string): void {
-    const chunk = JSON.parse(data) as SeedChunk;
+    const chunk = JSON.parse(data) as OriginalChunk;
     this.#lastSequence = chunk.sequence;
     this.chunks.push(chunk);
   }
 }
 
-describe("the seed's client", () => {
+describe("a client of the original API", () => {
   test("reads a stream to its end", async () => {
     await using bench = await start();
     await bench.ingest.create("stream-id-123");
     await bench.ingest.publish("stream-id-123", ["a", "b"]);
-    const client = new SeedClient(bench.url, "stream-id-123");
+    const client = new OriginalClient(bench.url, "stream-id-123");
     await eventually("two chunks", () => client.chunks.length === 2);
     await bench.ingest.publish("stream-id-123", ["c"], "completed");
     await eventually("the end", () => client.isComplete);
@@ -88,7 +88,7 @@ describe("the seed's client", () => {
   test("resumes with the token it makes itself, through many cuts, without a loss or a double", async () => {
     await using bench = await start();
     await bench.ingest.create("s");
-    const client = new SeedClient(bench.url, "s");
+    const client = new OriginalClient(bench.url, "s");
     for (let count = 1; count <= 60; count++) {
       await bench.ingest.publish("s", ["x"]);
       if (count % 7 === 0) client.handleConnectionError();

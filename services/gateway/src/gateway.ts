@@ -1,12 +1,38 @@
-import type { CancelFeed, ChunkCache, LiveFeed, PromptQueue, RequestRecords, StreamLog } from "@sluice/core";
+import type {
+  CacheSpace,
+  CancelFeed,
+  ChunkCache,
+  ClientQuotas,
+  LiveFeed,
+  PromptQueue,
+  RequestRecords,
+  StreamLog,
+} from "@sluice/core";
 import { StreamManager } from "@sluice/producer";
 import { CONTROL_OPERATIONS, GATEWAY_OPERATIONS, openApiDocument, type Operation } from "@sluice/protocol";
-import { cancelRoute, noSuchRoute, problemHandler, type Logger } from "@sluice/runtime";
-import express, { Router, type ErrorRequestHandler, type Express } from "express";
+import {
+  BodyBudget,
+  cancelRoute,
+  createBrowserAccess,
+  dontStore,
+  httpServerOptions,
+  listen,
+  mountedRoutes,
+  noSuchRoute,
+  problemHandler,
+  warnIfOpen,
+  type HttpServer,
+  type ListenOptions,
+  type Logger,
+  type MountedRoute,
+} from "@sluice/runtime";
+import express, { Router, type ErrorRequestHandler } from "express";
 import type { Registry } from "prom-client";
 import type { AppendLedger } from "./idempotency/append-once.ts";
+import { CacheRoom } from "./budget/cache-room.ts";
+import { ClientBudget } from "./budget/client-budget.ts";
+import { CreationBudget } from "./budget/creation-budget.ts";
 import { appendRoutes } from "./append/append-routes.ts";
-import { allowAnyOrigin } from "./http/cors.ts";
 import { creationRoutes } from "./streams/creation-routes.ts";
 import type { CreationOptions } from "./streams/creations.ts";
 import { countRefusal, createGatewayMetrics, type GatewayMetrics } from "./metrics.ts";
@@ -18,6 +44,7 @@ import type { GatewaySettings } from "./config.ts";
 import type { StartLedger } from "./idempotency/start-once.ts";
 import { streamRoutes } from "./streams/stream-routes.ts";
 import { Uploads } from "./append/in-flight-appends.ts";
+import type { BodyParts } from "./http/request-body.ts";
 import { webPages } from "./http/static-pages.ts";
 
 export interface GatewayOptions {
@@ -27,6 +54,10 @@ export interface GatewayOptions {
   cancelFeed: Pick<CancelFeed, "onCancel" | "requestCancel">;
   /** Of requests that carry a key. */
   records: RequestRecords;
+  /** What each client has used of its quota; absent: clients have none. */
+  quotas?: ClientQuotas;
+  /** Says how full the cache is; absent: it is never full. */
+  cacheSpace?: CacheSpace;
   promptQueue: Pick<PromptQueue, "ask">;
   settings: GatewaySettings;
   logger: Logger;
@@ -38,8 +69,10 @@ export interface GatewayOptions {
 }
 
 export interface Gateway {
-  /** Its server must not limit the time of a request: an upload may last as long as the answer that it carries. */
-  readonly app: Express;
+  /** For producers and pages. The server is the caller's to close. */
+  listen(options: Pick<ListenOptions, "host" | "port">): Promise<HttpServer>;
+  /** What may be asked for; its description is held against it. */
+  readonly routes: readonly MountedRoute[];
   /**
    * Stops uploads with DRAINING and what they have stored so far, refuses new ones, lets proxied answers end in their
    * time, and resolves when all that was sent is settled. Idempotent.
@@ -50,12 +83,22 @@ export interface Gateway {
 /** HTTP for producers that can't speak NATS, and for whoever looks after streams. Stateless: any gateway serves any stream. */
 export function createGateway(parts: GatewayOptions): Gateway {
   const { log, settings, registry, logger } = parts;
-  const uploads = new Uploads(settings.maxUploads);
-  const answers = new ProxiedAnswers(settings.maxProxiedAnswers, logger);
+  const uploads = new Uploads(settings.maxUploads, settings.maxUploadsPerAddress);
+  const bodies: BodyParts = {
+    budget: new BodyBudget({
+      maxBytes: settings.maxHeldBodyBytes,
+      maxBytesPerAddress: settings.maxHeldBodyBytesPerAddress,
+    }),
+    pace: { timeoutMs: settings.bodyTimeoutMs, minBytesPerSecond: settings.minBodyBytesPerSecond },
+  };
+  const servers: HttpServer[] = [];
   const metrics = createGatewayMetrics(registry, {
+    sockets: () => servers.map((server) => server.countSockets()),
     uploads: () => uploads.open,
+    bodyBytes: () => bodies.budget.bytes,
     proxiedAnswers: () => answers.open,
   });
+  const answers = new ProxiedAnswers(settings.maxProxiedAnswers, logger, () => metrics.unknownParts.inc());
   const manager = new StreamManager({
     log,
     liveFeed: parts.liveFeed,
@@ -68,23 +111,36 @@ export function createGateway(parts: GatewayOptions): Gateway {
 
   const app = express();
   app.disable("x-powered-by");
+  app.set("trust proxy", settings.trustedProxies);
+  const access = createBrowserAccess({ origins: settings.corsOrigins, headers: settings.corsHeaders });
+  app.use(access.guard);
   // Before what lets pages of other origins read: the console is of this one.
   const { control } = parts;
   const { edgeUrl } = settings;
   app.use(webPages(settings));
+  app.use(dontStore);
   if (control !== undefined) app.use(control);
-  if (settings.corsAnyOrigin) app.use(allowAnyOrigin);
+  app.use(access.readable);
   app.use(
     descriptionRoutes([...GATEWAY_OPERATIONS, ...(parts.control === undefined ? [] : CONTROL_OPERATIONS)]),
   );
-  const creationLedger: CreationOptions["ledger"] = new RequestLedger(parts.records);
-  app.use(creationRoutes({ ...parts, manager, edgeUrl, ledger: creationLedger, metrics }));
-  const appendLedger: AppendLedger = new RequestLedger(parts.records);
+  const clients = new ClientBudget({
+    quotas: parts.quotas ?? null,
+    maxRecords: settings.maxRecordsPerClient,
+    maxBytes: settings.maxRecordBytesPerClient,
+    windowMs: settings.clientQuotaWindowSeconds * 1000,
+  });
+  const room = parts.cacheSpace === undefined ? null : new CacheRoom(parts.cacheSpace);
+  const budget = new CreationBudget({ room, clients });
+  const creationLedger: CreationOptions["ledger"] = new RequestLedger(parts.records, clients);
+  app.use(creationRoutes({ ...parts, manager, edgeUrl, bodies, budget, ledger: creationLedger, metrics }));
+  const appendLedger: AppendLedger = new RequestLedger(parts.records, clients);
   const maxBodyBytes = log.maxMessageBytes;
-  app.use(appendRoutes({ ...parts, manager, ledger: appendLedger, uploads, metrics, maxBodyBytes }));
-  const startLedger: StartLedger = new RequestLedger(parts.records);
-  app.use(proxyRoute({ ...parts, manager, edgeUrl, ledger: startLedger, answers }));
-  app.use(streamRoutes({ ...parts, manager, edgeUrl, ledger: startLedger, partitions: log.partitions }));
+  app.use(appendRoutes({ ...parts, manager, ledger: appendLedger, uploads, metrics, bodies, maxBodyBytes }));
+  const startLedger: StartLedger = new RequestLedger(parts.records, clients);
+  const starting = { ...parts, manager, edgeUrl, budget, ledger: startLedger, bodies };
+  app.use(proxyRoute({ ...starting, answers, maxBodyBytes: settings.proxyMaxBodyBytes }));
+  app.use(streamRoutes({ ...starting, partitions: log.partitions }));
   app.post(
     "/streams/:streamId/cancel",
     cancelRoute({
@@ -103,7 +159,23 @@ export function createGateway(parts: GatewayOptions): Gateway {
     await manager.close();
   };
   let closing: Promise<void> | undefined;
-  return { app, close: () => (closing ??= close()) };
+  return {
+    listen: async (options) => {
+      const server = await listen(app, {
+        ...options,
+        ...httpServerOptions(settings, settings.promptTimeoutMs),
+      });
+      servers.push(server);
+      warnIfOpen(
+        logger,
+        options.host,
+        "write, stop and delete every stream, and ask workers and the model server",
+      );
+      return server;
+    },
+    routes: mountedRoutes(app),
+    close: () => (closing ??= close()),
+  };
 }
 
 /** What this service is, for people and for programs. */

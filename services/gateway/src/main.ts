@@ -11,8 +11,15 @@ import {
   NatsServiceReports,
   NatsStreamLog,
 } from "@sluice/broker-nats";
-import { createRedis, RedisChunkCache, RedisPartitionLeases, RedisRequestRecords } from "@sluice/cache-redis";
-import { listen, problemHandler, startService } from "@sluice/runtime";
+import {
+  createRedis,
+  RedisChunkCache,
+  RedisClientQuotas,
+  RedisPartitionLeases,
+  RedisRequestRecords,
+  RedisSpace,
+} from "@sluice/cache-redis";
+import { problemHandler, startService } from "@sluice/runtime";
 import { Router } from "express";
 import { gatewayConfigSchema, modelServerOf } from "./config.ts";
 import { controlRoutes } from "./control/control-routes.ts";
@@ -43,6 +50,8 @@ await startService(
       liveFeed: new NatsLiveFeed(link),
       cancelFeed: new NatsCancelFeed(link),
       records: new RedisRequestRecords(redis),
+      quotas: new RedisClientQuotas(redis),
+      cacheSpace: new RedisSpace(redis),
       promptQueue: new NatsPromptQueue(link),
       settings,
       logger,
@@ -50,9 +59,7 @@ await startService(
       modelServer: modelServerOf(settings),
       ...(settings.controlEnabled ? { control } : {}),
     });
-    const http = await listen(gateway.app, { host: settings.host, port: settings.port });
-    // An upload may last as long as the answer that it carries; idle ones are cut by their own time limit.
-    http.server.requestTimeout = 0;
+    const http = await gateway.listen({ host: settings.host, port: settings.port });
     const { drainTimeoutMs } = settings;
     lifecycle.add("http", () => http.close(drainTimeoutMs), drainTimeoutMs + 1_000);
     lifecycle.add("gateway", () => gateway.close(), drainTimeoutMs + 5_000);

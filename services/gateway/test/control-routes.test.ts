@@ -41,6 +41,7 @@ let reports: MemoryServiceReports;
 let peers: MemoryEdgePeers;
 let presence: MemoryReaderPresence;
 let bench: Bench;
+const ORIGIN = "https://a.example";
 
 async function startWith(partitionLog: MemoryPartitionLog): Promise<void> {
   const control = controlRoutes({
@@ -53,7 +54,8 @@ async function startWith(partitionLog: MemoryPartitionLog): Promise<void> {
     presence,
   });
   const streamLog = new MemoryStreamLog(log.log);
-  bench = await new Bench({ ...memoryGatewayPorts(), log: streamLog, control }).listen();
+  const ports = { ...memoryGatewayPorts(), log: streamLog, control };
+  bench = await new Bench(ports, { corsOrigins: `*,${ORIGIN}` }).listen();
 }
 
 beforeEach(async () => {
@@ -241,10 +243,20 @@ test("what was refused is shown newest first, in pages, with the beginning of wh
 });
 
 test("pages of other origins can't read what is for operators, and producers' routes stay as they are", async () => {
-  const listing = await bench.call("GET", "/streams");
-  expect(listing.headers.get("access-control-allow-origin")).toBeNull();
-  const created = await bench.call("POST", "/streams", { stream_id: "s" });
-  expect(created.headers.get("access-control-allow-origin")).toBe("*");
+  for (const path of ["/streams", "/control/services", "/control/connections"]) {
+    const listing = await bench.call("GET", path);
+    expect(listing.status).toBe(200);
+    expect(listing.headers.get("access-control-allow-origin")).toBeNull();
+    expect(listing.headers.get("cache-control")).toBe("no-store");
+  }
+  const index = await bench.call("GET", "/");
+  expect(index.headers.get("access-control-allow-origin")).toBe("*");
+  const preflight = await fetch(`http://127.0.0.1:${bench.port}/streams`, {
+    method: "OPTIONS",
+    headers: { origin: ORIGIN, "access-control-request-method": "POST" },
+  });
+  expect(preflight.status).toBe(204);
+  expect(preflight.headers.get("access-control-allow-origin")).toBe(ORIGIN);
 });
 
 test("without them a gateway has no routes for operators", async () => {

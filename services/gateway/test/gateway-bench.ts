@@ -1,15 +1,17 @@
 import { connect, type Socket } from "node:net";
 import type {
+  CacheSpace,
   CancelFeed,
+  ClientQuotas,
   PromptQueue,
   RequestRecords,
   StoredMessage,
   StreamInfo,
   StreamLog,
 } from "@sluice/core";
-import { createLogger, createRegistry, defaultSettings, listen, type HttpServer } from "@sluice/runtime";
+import { createLogger, createRegistry, defaultSettings, type HttpServer } from "@sluice/runtime";
 import type { Router } from "express";
-import { gatewayConfigSchema } from "../src/config.ts";
+import { gatewayConfigSchema, type GatewaySettings } from "../src/config.ts";
 import { createGateway, type Gateway } from "../src/gateway.ts";
 import type { ModelServer } from "../src/proxy/model-server.ts";
 
@@ -27,6 +29,9 @@ export interface BenchPorts {
   promptQueue: PromptQueue;
   cancelFeed: Pick<CancelFeed, "onCancel" | "requestCancel">;
   records: RequestRecords;
+  quotas?: ClientQuotas;
+  cacheSpace?: CacheSpace;
+  settings?: Partial<GatewaySettings>;
   control?: Router;
   modelServer?: ModelServer;
   /** Holds what was answered against the description. */
@@ -54,7 +59,7 @@ export class Bench implements AsyncDisposable {
   #http: HttpServer | null = null;
 
   /** Use `startBench`. */
-  constructor(ports: BenchPorts) {
+  constructor(ports: BenchPorts, settings: Partial<GatewaySettings> = {}) {
     this.#ports = ports;
     this.gateway = createGateway({
       ...ports,
@@ -72,6 +77,7 @@ export class Bench implements AsyncDisposable {
       },
       settings: {
         ...defaultSettings(gatewayConfigSchema),
+        allowedHosts: "x",
         edgeUrl: "http://edge.test/",
         logTimeoutMs: 300,
         promptTimeoutMs: 300,
@@ -80,6 +86,8 @@ export class Bench implements AsyncDisposable {
         maxUploads: 3,
         maxProxiedAnswers: 2,
         drainTimeoutMs: 50,
+        ...ports.settings,
+        ...settings,
       },
       modelServer: ports.modelServer ?? null,
       logger: createLogger("gateway", "silent"),
@@ -92,7 +100,7 @@ export class Bench implements AsyncDisposable {
   }
 
   async listen(): Promise<this> {
-    this.#http = await listen(this.gateway.app, { host: "127.0.0.1", port: 0 });
+    this.#http = await this.gateway.listen({ host: "127.0.0.1", port: 0 });
     return this;
   }
 

@@ -11,7 +11,7 @@ import {
 } from "@sluice/broker-nats";
 import { createRedis, RedisChunkCache, RedisRequestRecords } from "@sluice/cache-redis";
 import { splitPayload } from "@sluice/protocol";
-import { createLogger, createRegistry, defaultSettings, listen } from "@sluice/runtime";
+import { createLogger, createRegistry, defaultSettings } from "@sluice/runtime";
 import { startNats, startRedis } from "@sluice/testing";
 import type { ServerHandle } from "@sluice/servers";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
@@ -67,7 +67,7 @@ async function startGateway(): Promise<string> {
     modelServer: null,
   });
   opened.push(() => gateway.close());
-  const http = await listen(gateway.app, { host: "127.0.0.1", port: 0 });
+  const http = await gateway.listen({ host: "127.0.0.1", port: 0 });
   opened.push(() => http.close(0));
   return `http://127.0.0.1:${http.port}`;
 }

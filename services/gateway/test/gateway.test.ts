@@ -173,14 +173,38 @@ test("what the HTTP parser or the body parser refuses is a problem too", async (
     expect(headers.get("content-type")).toContain("application/problem+json");
 });
 
-test("pages of any origin may call and read the headers", async () => {
-  const preflight = await fetch(`http://127.0.0.1:${bench.port}/streams`, { method: "OPTIONS" });
-  expect(preflight.status).toBe(204);
-  expect(preflight.headers.get("access-control-allow-headers")).toBe(
-    "Content-Type, Sluice-Sequence, Idempotency-Key",
-  );
-  const answer = await bench.call("GET", "/");
-  expect(answer.headers.get("access-control-allow-origin")).toBe("*");
+test("pages of other origins may read, and write only where their origin is listed", async () => {
+  const write = (origin: string, method: string, path: string) =>
+    bench.call(method, path, undefined, "application/json", { origin });
+  await bench.create("s");
+  for (const [method, path] of [
+    ["POST", "/streams"],
+    ["POST", "/streams/batch"],
+    ["POST", "/streams/s/chunks"],
+    ["POST", "/streams/s/complete"],
+    ["POST", "/streams/s/heartbeat"],
+    ["POST", "/streams/s/cancel"],
+    ["POST", "/streams/s/proxy"],
+    ["POST", "/prompts"],
+    ["DELETE", "/streams/s"],
+  ] as const) {
+    const refused = await write("https://evil.example", method, path);
+    expect(refused).toMatchObject({ status: 403, body: { code: "CROSS_SITE" } });
+  }
+  expect(log.messages).toHaveLength(1);
+  expect((await bench.call("GET", "/", undefined)).headers.get("access-control-allow-origin")).toBe("*");
+  await using other = await new Bench(memoryGatewayPorts(), { corsOrigins: "https://a.example" }).listen();
+  const headers = { origin: "https://a.example" };
+  const created = await other.call("POST", "/streams", {}, "application/json", headers);
+  expect(created.status).toBe(201);
+  expect(created.headers.get("access-control-allow-origin")).toBe("https://a.example");
+});
+
+test("a host that is not served gets 421, on every path", async () => {
+  for (const path of ["/", "/streams/s", "/chat/", "/nothing"]) {
+    const answer = await bench.sendBytes(`GET ${path} HTTP/1.1\r\nHost: evil.example\r\n\r\n`);
+    expect(answer).toMatch(/^HTTP\/1\.1 421 [^]*application\/problem\+json[^]*"code":"MISDIRECTED"/);
+  }
 });
 
 function info(streamId: string, status: StreamInfo["head"]["status"]): StreamInfo {

@@ -1,4 +1,3 @@
-import { mountedRoutes } from "@sluice/runtime";
 import {
   MemoryChunkCache,
   MemoryEdgePeers,
@@ -39,7 +38,7 @@ test.each([
     const described = Object.entries(body["paths"] as Record<string, object>).flatMap(([path, methods]) =>
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
     );
-    const mounted = mountedRoutes(bench.gateway.app)
+    const mounted = bench.gateway.routes
       .filter(({ path }) => !PAGES.includes(path))
       .map(({ method, path }) => `${method} ${path.replace(/:(\w+)/g, "{$1}")}`);
     expect(described.toSorted()).toEqual(mounted.toSorted());

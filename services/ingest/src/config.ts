@@ -38,6 +38,12 @@ export const ingestConfigSchema = z
     META_TTL_SECONDS: field
       .seconds(7 * 24 * 3600)
       .describe("Time that Redis remembers that a stream existed and how it ended."),
+    UNWRITTEN_TTL_SECONDS: field
+      .seconds(600)
+      .describe(
+        "The same for a stream to which nobody has written a chunk. The log brings it back when it is asked for or " +
+          "written to.",
+      ),
     IDLE_LIMIT_SECONDS: field
       .seconds(3600)
       .describe(
@@ -56,8 +62,11 @@ export const ingestConfigSchema = z
       ),
     MAX_STREAM_CHUNKS: field.count(1_000_000).describe("A stream with more chunks is ended (STREAM_LIMIT)."),
     MAX_STREAM_BYTES: field
-      .bytes(1024 ** 3)
-      .describe("A stream with more bytes of chunk JSON is ended (STREAM_LIMIT)."),
+      .bytes(256 * 1024 ** 2)
+      .describe(
+        "A stream with more bytes of chunk JSON is ended (STREAM_LIMIT). At most half of Redis' maxmemory: ingest logs " +
+          "an error at boot where it is more, since one stream could fill Redis for all.",
+      ),
     MAX_STREAM_AGE_SECONDS: field
       .seconds(12 * 3600)
       .describe("A stream with more time between its first and last message is ended (STREAM_LIMIT)."),

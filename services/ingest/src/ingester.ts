@@ -1,5 +1,6 @@
 import {
   partitionOf,
+  type CacheSpace,
   type CancelFeed,
   type ChunkCache,
   type LiveFeed,
@@ -21,6 +22,7 @@ import { PressureAnnouncer } from "./partition/pressure-announcer.ts";
 import { RebuildGate } from "./rebuild/rebuild-gate.ts";
 import { SharedCall } from "./partition/shared-call.ts";
 import type { IngestSettings } from "./config.ts";
+import { StorageWatch } from "./storage-watch.ts";
 import { StreamEnder } from "./endings/stream-ender.ts";
 
 export interface IngesterOptions {
@@ -28,6 +30,8 @@ export interface IngesterOptions {
   /** The same log, for the ends of streams that their producers don't end. */
   streamLog: StreamLog;
   cache: ChunkCache;
+  /** Says how full the cache is; absent: it has no bound that is known. */
+  cacheSpace?: CacheSpace;
   leases: PartitionLeases;
   liveFeed: LiveFeed;
   cancelFeed: Pick<CancelFeed, "answerCancels" | "tellProducer">;
@@ -59,7 +63,17 @@ export interface Ingester {
 /** Materialises the log: gives every chunk its sequence, writes it to the cache and tells the readers. */
 export function startIngester(options: IngesterOptions): Ingester {
   const { log, streamLog, cache, liveFeed, settings, logger } = options;
-  const metrics = createIngestMetrics(options.registry, () => ownership.lags());
+  const storage = new StorageWatch({
+    log,
+    cacheSpace: options.cacheSpace ?? null,
+    maxStreamBytes: settings.maxStreamBytes,
+    logger,
+  });
+  const metrics = createIngestMetrics(
+    options.registry,
+    () => ownership.lags(),
+    () => storage.spaces,
+  );
   const ender = new StreamEnder({ log: streamLog, cache, metrics, logger });
   const rebuilds = new RebuildGate(settings.maxConcurrentRebuilds);
   const logState = new SharedCall(() => lookAtLog(log, cache));
@@ -100,6 +114,7 @@ export function startIngester(options: IngesterOptions): Ingester {
     close: () => {
       beats.close();
       pressure.close();
+      storage.close();
       return ownership.close();
     },
   };

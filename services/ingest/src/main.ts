@@ -10,7 +10,7 @@ import {
   NatsServiceReports,
   NatsStreamLog,
 } from "@sluice/broker-nats";
-import { createRedis, RedisChunkCache, RedisPartitionLeases } from "@sluice/cache-redis";
+import { createRedis, RedisChunkCache, RedisPartitionLeases, RedisSpace } from "@sluice/cache-redis";
 import { createInstanceName, startService } from "@sluice/runtime";
 import { ingestConfigSchema } from "./config.ts";
 import { INGEST_FIGURES } from "./figures.ts";
@@ -21,7 +21,7 @@ const CLOSE_TIMEOUT_MS = 10_000;
 await startService(
   { name: "ingest", schema: ingestConfigSchema, figures: INGEST_FIGURES, connectNats, createRedis },
   async ({ settings, link, redis, logger, registry, lifecycle }) => {
-    const { chunkTtlSeconds, metaTtlSeconds } = settings;
+    const { chunkTtlSeconds, metaTtlSeconds, unwrittenTtlSeconds } = settings;
     const identity = await ensureLog(link, {
       partitions: settings.partitions,
       replicas: settings.logReplicas,
@@ -36,7 +36,8 @@ await startService(
       instance,
       log: new NatsPartitionLog(link, identity),
       streamLog: new NatsStreamLog(link, identity),
-      cache: new RedisChunkCache(redis, { partitions, chunkTtlSeconds, metaTtlSeconds }),
+      cache: new RedisChunkCache(redis, { partitions, chunkTtlSeconds, metaTtlSeconds, unwrittenTtlSeconds }),
+      cacheSpace: new RedisSpace(redis),
       leases: new RedisPartitionLeases(redis, { partitions }),
       liveFeed: new NatsLiveFeed(link, {
         onMalformed: (subject) => logger.warn({ subject }, "dropped a message that can't be read"),

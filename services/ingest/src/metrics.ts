@@ -1,3 +1,4 @@
+import type { StorageSpace } from "@sluice/core";
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 
 export type IngestMetrics = ReturnType<typeof createIngestMetrics>;
@@ -12,11 +13,17 @@ export interface PartitionLag {
 /**
  * No label names a stream: a registry that grows with the streams is a leak.
  * @param lags of the partitions that are owned at the time of the call
+ * @param spaces of log and cache, as they were seen last
  */
-export function createIngestMetrics(registry: Registry, lags: () => readonly PartitionLag[] = () => []) {
+export function createIngestMetrics(
+  registry: Registry,
+  lags: () => readonly PartitionLag[] = () => [],
+  spaces: () => ReadonlyMap<string, StorageSpace> = () => new Map(),
+) {
   const registers = [registry];
   return {
     ...lagGauges(registers, lags),
+    ...storageGauges(registers, spaces),
     chunks: new Counter({
       name: "sluice_ingest_chunks_total",
       help: "Elements numbered and written",
@@ -104,6 +111,31 @@ export function createIngestMetrics(registry: Registry, lags: () => readonly Par
       name: "sluice_ingest_leases_lost_total",
       help: "Leases that expired or went to another",
       registers,
+    }),
+  };
+}
+
+/** The same at every replica: all look at one log and one cache. */
+function storageGauges(registers: Registry[], spaces: () => ReadonlyMap<string, StorageSpace>) {
+  const labelNames = ["store"] as const;
+  return {
+    storageUsedBytes: new Gauge({
+      name: "sluice_ingest_storage_used_bytes",
+      help: "Bytes used of the log and of the cache (Redis memory, of the fullest server)",
+      labelNames,
+      registers,
+      collect() {
+        for (const [store, { usedBytes }] of spaces()) this.set({ store }, usedBytes);
+      },
+    }),
+    storageLimitBytes: new Gauge({
+      name: "sluice_ingest_storage_limit_bytes",
+      help: "Most bytes that the log and the cache may use (max_bytes, maxmemory); +Inf without a limit",
+      labelNames,
+      registers,
+      collect() {
+        for (const [store, { limitBytes }] of spaces()) this.set({ store }, limitBytes);
+      },
     }),
   };
 }

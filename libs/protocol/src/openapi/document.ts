@@ -1,6 +1,7 @@
 import { STREAM_ERROR_CODES, StreamError, type StreamErrorCode } from "@sluice/core";
 import { PROBLEM_CONTENT_TYPE } from "../problem.ts";
 import type { Answer, Operation, Parameter } from "./operation.ts";
+import { STREAM_ID } from "../stream-id-schema.ts";
 import { namedSchemas, refTo } from "./schemas.ts";
 
 const DESCRIPTIONS = {
@@ -9,7 +10,16 @@ const DESCRIPTIONS = {
 };
 
 // What stands in front of every route refuses with these.
-const EVERYWHERE: readonly StreamErrorCode[] = ["INVALID_REQUEST", "INVALID_STREAM_ID"];
+const EVERYWHERE: readonly StreamErrorCode[] = [
+  "INVALID_REQUEST",
+  "INVALID_STREAM_ID",
+  "REQUEST_TIMEOUT",
+  "EXPECTATION_FAILED",
+  "HEADERS_TOO_LARGE",
+  "TOO_MANY_REQUESTS",
+  "MISDIRECTED",
+  "CROSS_SITE",
+];
 
 export interface OpenApiDocument {
   readonly openapi: string;
@@ -69,17 +79,18 @@ function pathParameters(path: string): object[] {
     name,
     in: "path",
     required: true,
-    schema: name === "streamId" ? { type: "string", pattern: "^[A-Za-z0-9_-]{1,128}$" } : { type: "string" },
+    schema: name === "streamId" ? STREAM_ID : { type: "string" },
   }));
 }
 
 function describeParameter(place: "query" | "header", parameter: Parameter): object {
-  const { name, description, schema, isRepeated } = parameter;
+  const { name, description, schema, isRepeated, isRequired } = parameter;
   return {
     name,
     in: place,
     description,
-    schema: isRepeated === true ? { type: "array", items: schema } : schema,
+    ...(isRequired === true ? { required: true } : {}),
+    schema: isRepeated === true ? { type: "array", items: schema, minItems: 1 } : schema,
     ...(isRepeated === true ? { style: "form", explode: true } : {}),
   };
 }

@@ -2,6 +2,7 @@ import { CONTROL_OPERATIONS, GATEWAY_OPERATIONS, openApiDocument } from "@sluice
 import { DescribedAnswers } from "./described-answers.ts";
 import {
   MemoryCancelFeed,
+  MemoryClientQuotas,
   MemoryLog,
   MemoryPromptQueue,
   MemoryRequestRecords,
@@ -21,6 +22,7 @@ export function memoryGatewayPorts() {
     promptQueue: new MemoryPromptQueue(),
     cancelFeed: new MemoryCancelFeed(),
     records: new MemoryRequestRecords(),
+    quotas: new MemoryClientQuotas(),
     answers,
   };
 }

@@ -38,6 +38,8 @@ export class MultiConnection {
   /** The streams of the URL, in its order. */
   readonly #listed: readonly string[];
   readonly #isCompact: boolean;
+  /** Of the client. */
+  readonly #address: string;
   readonly #streams = new Map<string, Followed>();
   readonly #dropped = new Set<string>();
   /** Called for each id that nobody knows. */
@@ -56,12 +58,13 @@ export class MultiConnection {
   constructor(
     id: string,
     hub: Hub,
-    options: { listed: readonly string[]; isCompact: boolean; onUnknown: () => void },
+    options: { listed: readonly string[]; isCompact: boolean; address: string; onUnknown: () => void },
   ) {
     this.id = id;
     this.#hub = hub;
     this.#listed = options.listed;
     this.#isCompact = options.isCompact;
+    this.#address = options.address;
     this.#onUnknown = options.onUnknown;
   }
 
@@ -151,12 +154,13 @@ export class MultiConnection {
       else this.#end(streamId, followed, endNotice(followed.subscriber));
     } catch (error) {
       followed.subscriber.leave();
-      if (this.#streams.get(streamId) === followed) {
-        if (previous === undefined) this.#streams.delete(streamId);
-        else this.#streams.set(streamId, previous);
-        // The others may have ended meanwhile, and the response not, for this one. One that carries nothing waits for more.
-        if (this.#streams.size > 0) this.#endWhenOver();
-      }
+      if (this.#isClosed) throw new StreamError("CONNECTION_NOT_FOUND", "the connection has ended");
+      // It was dropped meanwhile, and what was being read for it given up.
+      if (this.#streams.get(streamId) !== followed) return;
+      if (previous === undefined) this.#streams.delete(streamId);
+      else this.#streams.set(streamId, previous);
+      // The others may have ended meanwhile, and the response not, for this one. One that carries nothing waits for more.
+      if (this.#streams.size > 0) this.#endWhenOver();
       throw error;
     }
   }
@@ -180,7 +184,8 @@ export class MultiConnection {
   }
 
   #join(streamId: string, start: StartPoint): Followed {
-    return { subscriber: this.#hub.join(streamId, { start, isCompact: this.#isCompact }), state: "opening" };
+    const reading = { start, isCompact: this.#isCompact, address: this.#address };
+    return { subscriber: this.#hub.join(streamId, reading), state: "opening" };
   }
 
   /** @returns whether there is something to send */
@@ -189,8 +194,15 @@ export class MultiConnection {
     const retryWindow = new RetryWindow(waitMs);
     this.#retryWindows.add(retryWindow);
     const isOff = (): boolean => this.#isClosed || this.#streams.get(streamId) !== followed;
-    const opening = await this.#hub.pendingStreams.find(() => subscriber.open(false), retryWindow, isOff);
-    this.#retryWindows.delete(retryWindow);
+    // What was being read for a stream that was dropped meanwhile is given up.
+    const open = (): Promise<Opening | null> =>
+      subscriber.open(false).catch((error: unknown) => {
+        if (isOff()) return null;
+        throw error;
+      });
+    const opening = await this.#hub.pendingStreams
+      .find(open, { streamId, address: this.#address, retryWindow, isOver: isOff })
+      .finally(() => this.#retryWindows.delete(retryWindow));
     if (isOff()) return false;
     if (opening === "ready") {
       followed.state = "following";

@@ -7,7 +7,7 @@ import type { RouteOptions } from "./route-options.ts";
 import { serveOne } from "./single-route.ts";
 
 /**
- * `GET /stream?stream_id=…`, as the seed's client calls it, and `GET /streams/:streamId/events`. With `stream_id`
+ * `GET /stream?stream_id=…`, as the original client API has it, and `GET /streams/:streamId/events`. With `stream_id`
  * repeated, and on `GET /streams/events`, one connection carries many.
  */
 export function eventRoutes(parts: RouteOptions): Router {

@@ -2,6 +2,8 @@ import { assertStreamId, StreamError, type StartPoint } from "@sluice/core";
 import { Router, type Request, type RequestHandler, type Response } from "express";
 import { queryNumber, queryValue, readStart } from "./start-position.ts";
 import { findCursor, readHistory, type HistoryPage } from "./history.ts";
+import { clientGone } from "./client-gone.ts";
+import type { ReadingClient } from "../stream/page-reads.ts";
 import { RetryWindow } from "../stream/retry-window.ts";
 import type { RouteOptions } from "./route-options.ts";
 
@@ -24,16 +26,18 @@ function serveHistory(parts: RouteOptions): RequestHandler {
     const start = readHistoryStart(request);
     const limit = Math.min(Math.max(queryNumber(request, "limit", DEFAULT_CHUNKS), 1), MAX_CHUNKS);
     const waitMs = Math.min(queryNumber(request, "wait", 0) * 1000, settings.maxWaitMs);
-    parts.admission.admit(request.ip ?? "");
+    const client = { address: request.ip ?? "", signal: clientGone(request, response) };
+    parts.admission.admit(client.address);
     try {
-      const page = await findPage(parts, { streamId, start, response, limit, waitMs });
-      if (response.closed) return;
+      const page = await findPage(parts, { streamId, start, client, limit, waitMs });
+      if (client.signal.aborted) return;
       if (page === null) throw new StreamError("STREAM_NOT_FOUND", `there is no stream ${streamId}`);
       if (page.status === "deleted")
         throw new StreamError("STREAM_DELETED", `stream ${streamId} was deleted`);
       metrics.historyPages.inc();
       sendPage(request, response, streamId, page);
     } catch (error) {
+      if (client.signal.aborted) return;
       if (error instanceof StreamError) metrics.refusals.inc({ code: error.code });
       throw error;
     }
@@ -49,7 +53,7 @@ function readHistoryStart(request: Request): StartPoint {
 interface Poll {
   streamId: string;
   start: StartPoint;
-  response: Response;
+  client: ReadingClient;
   limit: number;
   waitMs: number;
 }
@@ -57,12 +61,12 @@ interface Poll {
 /** Reads until there is something to tell or the time is over; null: there is no such stream. */
 async function findPage(parts: RouteOptions, poll: Poll): Promise<HistoryPage | null> {
   const { lookup } = parts.context;
-  const { streamId, start, waitMs } = poll;
+  const { streamId, start, client, waitMs } = poll;
   const bounds = { maxChunks: poll.limit, maxBytes: MAX_BYTES };
   const read = async (): Promise<{ page: HistoryPage; cursor: number } | null> => {
-    const cursor = await findCursor(lookup, streamId, start);
+    const cursor = await findCursor(lookup, streamId, start, client);
     if (cursor === null) return null;
-    const page = await readHistory(lookup, streamId, cursor, bounds);
+    const page = await readHistory(lookup, streamId, cursor, bounds, client);
     return page && { page, cursor };
   };
   if (waitMs === 0) return (await read())?.page ?? null;
@@ -74,18 +78,23 @@ async function findPage(parts: RouteOptions, poll: Poll): Promise<HistoryPage | 
   const stopWaiting = (): void => over.abort();
   const timer = setTimeout(stopWaiting, waitMs);
   parts.closing.addEventListener("abort", stopWaiting);
-  poll.response.once("close", stopWaiting);
+  client.signal.addEventListener("abort", stopWaiting, { once: true });
   try {
     const look = async (): ReturnType<typeof read> => {
       await waiter.confirmed();
       return read();
     };
-    const found = await parts.hub.pendingStreams.find(look, retryWindow, () => over.signal.aborted);
+    const found = await parts.hub.pendingStreams.find(look, {
+      streamId,
+      address: poll.client.address,
+      retryWindow,
+      isOver: () => over.signal.aborted,
+    });
     if (found === null || hasNews(found.page, found.cursor)) return found?.page ?? null;
     waiter.markKnown();
     await waiter.past(found.cursor, over.signal);
     if (over.signal.aborted) return found.page;
-    return await readHistory(lookup, streamId, found.cursor, bounds);
+    return await readHistory(lookup, streamId, found.cursor, bounds, client);
   } finally {
     clearTimeout(timer);
     parts.closing.removeEventListener("abort", stopWaiting);

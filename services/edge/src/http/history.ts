@@ -8,7 +8,9 @@ import {
 } from "@sluice/core";
 import type { GapReason } from "@sluice/protocol";
 import { gapReason } from "../stream/gap-reason.ts";
-import { HEAD_ONLY, type ChunkPage, type StreamLookup } from "../stream/stream-lookup.ts";
+import type { ChunkPage } from "../stream/chunk-page.ts";
+import type { ReadingClient } from "../stream/page-reads.ts";
+import { HEAD_ONLY, type StreamLookup } from "../stream/stream-lookup.ts";
 
 /** A range that can't be had, or a position that never was: `reset` goes on after `head`. */
 export type HistoryGap =
@@ -31,9 +33,10 @@ export async function findCursor(
   lookup: StreamLookup,
   streamId: string,
   start: StartPoint,
+  client: ReadingClient,
 ): Promise<number | null> {
   if (start.kind === "after") return start.sequence;
-  const state = await lookup.find(streamId, Number.MAX_SAFE_INTEGER, HEAD_ONLY);
+  const state = await lookup.find(streamId, Number.MAX_SAFE_INTEGER, client, HEAD_ONLY);
   return state === null ? null : Math.max(0, state.head - start.count);
 }
 
@@ -48,14 +51,15 @@ export async function readHistory(
   streamId: string,
   after: number,
   bounds: PageBounds,
+  client: ReadingClient,
 ): Promise<HistoryPage | null> {
-  const page = await lookup.find(streamId, after, bounds);
+  const page = await lookup.find(streamId, after, client, bounds);
   if (page === null) return null;
   if (page.status === "deleted") return pageAfter(page, after, []);
   if (page.head >= after && (page.head === after || isNext(page, after))) return pageAfter(page, after, []);
-  const answer = await lookup.rebuild(streamId);
+  const answer = await lookup.rebuild(streamId, client);
   if (answer === null) throw new StreamError("CONNECTION", "the stream can't be brought back now; try again");
-  const rebuilt = await lookup.readPage(streamId, after, bounds);
+  const rebuilt = await lookup.readPage(streamId, after, client, bounds);
   if (rebuilt === null) throw new StreamError("CACHE_UNAVAILABLE", "the stream could not be brought back");
   if (rebuilt.head < after) {
     const { head } = rebuilt;

@@ -4,6 +4,7 @@ import type { Request, Response } from "express";
 import { readRequest } from "./read-request.ts";
 import { readMultiPosition } from "./start-position.ts";
 import { MultiConnection } from "../connection/multi-connection.ts";
+import { clientGone } from "./client-gone.ts";
 import { openConnection } from "./open-connection.ts";
 import { CONNECTION_ID_HEADER, setStreamHeaders } from "./response-headers.ts";
 import { assertOpen, type RouteOptions } from "./route-options.ts";
@@ -25,15 +26,17 @@ export async function serveMany(parts: RouteOptions, request: Request, response:
   const multi = new MultiConnection(parts.connectionRegistry.createId(), parts.hub, {
     listed,
     isCompact,
+    address,
     onUnknown: () => parts.admission.charge(address),
   });
   const close = multi.close.bind(multi);
-  response.once("close", close);
+  const gone = clientGone(request, response);
+  gone.addEventListener("abort", close);
   try {
     for (const streamId of asked.dropped) multi.leaveOut(streamId);
     for (const [streamId, start] of asked.starts) multi.follow(streamId, start);
     const hasNews = await multi.opened(waitMs);
-    if (response.closed) return;
+    if (gone.aborted) return;
     assertOpen(parts);
     if (!hasNews && asked.isReconnect) {
       // It was told before; this is the one answer after which EventSource doesn't come again.
@@ -47,12 +50,13 @@ export async function serveMany(parts: RouteOptions, request: Request, response:
       response.end();
       return;
     }
-    response.off("close", close);
+    gone.removeEventListener("abort", close);
     const carried = { id: multi.id, carries: multi };
     const options = { coalesceMs, trailer: multi.trailer, onClose: close };
     multi.attach(openConnection(parts, request, response, carried, options));
   } catch (error) {
     multi.close();
+    if (gone.aborted) return;
     throw error;
   }
 }

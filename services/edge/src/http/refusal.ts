@@ -1,11 +1,8 @@
 import { StreamError } from "@sluice/core";
-import { commentFrame, retryFrame } from "@sluice/protocol";
+import { commentFrame, HTTP_HEADERS, retryFrame } from "@sluice/protocol";
 import { sendProblem } from "@sluice/runtime";
 import type { Request, Response } from "express";
 import { setStreamHeaders } from "./response-headers.ts";
-
-/** Our own clients name themselves in this header; they understand 503 and Retry-After. */
-const CLIENT_HEADER = "sluice-client";
 
 /**
  * Refuses in the way the client survives. A browser's EventSource gives up for good on a 503, so where the reason
@@ -29,6 +26,7 @@ export function refuse(request: Request, response: Response, error: unknown, ret
 /** Browsers' EventSource sends exactly this, fetch and curl send what they are told to, or any. */
 function isEventSource(request: Request): boolean {
   return (
-    request.get(CLIENT_HEADER) === undefined && (request.get("accept") ?? "").includes("text/event-stream")
+    request.get(HTTP_HEADERS.client) === undefined &&
+    (request.get("accept") ?? "").includes("text/event-stream")
   );
 }

@@ -3,6 +3,7 @@ import { encodeResumeToken } from "@sluice/protocol";
 import type { Request, Response } from "express";
 import { readRequest } from "./read-request.ts";
 import { readPosition } from "./start-position.ts";
+import { clientGone } from "./client-gone.ts";
 import { ConnectionSink } from "../connection/connection-sink.ts";
 import { RetryWindow } from "../stream/retry-window.ts";
 import { openConnection } from "./open-connection.ts";
@@ -13,7 +14,7 @@ import {
   STATUS_HEADER,
 } from "./response-headers.ts";
 import { assertOpen, type RouteOptions } from "./route-options.ts";
-import type { Opening, Subscriber } from "../stream/subscriber.ts";
+import type { Opening } from "../stream/subscriber.ts";
 import type { PendingStreams } from "../stream/pending-streams.ts";
 
 /** One stream on a connection of its own. @throws StreamError before anything is sent */
@@ -26,16 +27,19 @@ export async function serveOne(
   const { metrics, settings } = parts.context;
   const asked = readRequest(request, settings, () => readPosition(request, streamId));
   const { coalesceMs, waitMs } = asked;
+  const address = request.ip ?? "";
   assertOpen(parts);
-  parts.admission.admit(request.ip ?? "");
+  parts.admission.admit(address);
   if (asked.isResumed) metrics.reconnections.inc();
 
-  const subscriber = parts.hub.join(streamId, asked);
+  const subscriber = parts.hub.join(streamId, { ...asked, address });
   const leave = subscriber.leave.bind(subscriber);
-  response.once("close", leave);
+  const gone = clientGone(request, response);
+  gone.addEventListener("abort", leave);
   try {
-    const opening = await openWithin(parts.hub.pendingStreams, subscriber, waitMs, response);
-    if (response.closed) return;
+    const open = (): Promise<Opening | null> => subscriber.open(request.method !== "HEAD");
+    const opening = await openWithin(parts.hub.pendingStreams, open, { streamId, address, waitMs, gone });
+    if (gone.aborted) return;
     if (opening === null) throw new StreamError("STREAM_NOT_FOUND", `there is no stream ${streamId}`);
     if (opening === "deleted") throw new StreamError("STREAM_DELETED", `stream ${streamId} was deleted`);
     assertOpen(parts);
@@ -55,12 +59,13 @@ export async function serveOne(
       response.end();
       return;
     }
-    response.off("close", leave);
+    gone.removeEventListener("abort", leave);
     const carried = { id, carries: subscriber };
     const connection = openConnection(parts, request, response, carried, { coalesceMs, onClose: leave });
     subscriber.start(new ConnectionSink(connection));
   } catch (error) {
     subscriber.leave();
+    if (gone.aborted) return;
     throw error;
   }
 }
@@ -68,15 +73,15 @@ export async function serveOne(
 /** Readers of bare publishes may come before the stream: they are kept for a while, with no answer yet. */
 function openWithin(
   pendingStreams: PendingStreams,
-  subscriber: Subscriber,
-  waitMs: number,
-  response: Response,
+  open: () => Promise<Opening | null>,
+  {
+    streamId,
+    address,
+    waitMs,
+    gone,
+  }: { streamId: string; address: string; waitMs: number; gone: AbortSignal },
 ): Promise<Opening | null> {
   const retryWindow = new RetryWindow(waitMs);
-  response.once("close", () => retryWindow.cancel());
-  return pendingStreams.find(
-    () => subscriber.open(),
-    retryWindow,
-    () => response.closed,
-  );
+  gone.addEventListener("abort", () => retryWindow.cancel(), { once: true });
+  return pendingStreams.find(open, { streamId, address, retryWindow, isOver: () => gone.aborted });
 }

@@ -16,7 +16,10 @@ export class Hub {
 
   constructor(context: EdgeContext) {
     this.#context = context;
-    this.pendingStreams = new PendingStreams(context.settings.maxWaiting);
+    this.pendingStreams = new PendingStreams(
+      context.settings.maxWaiting,
+      context.settings.maxWaitingPerAddress,
+    );
   }
 
   get size(): number {
@@ -57,6 +60,12 @@ export class Hub {
     return this.#attach(streamId, (feed, onLeave) => new HeadWaiter(feed, onLeave));
   }
 
+  /** Something was heard of a stream: it exists, whatever was known of it before. */
+  onSign(streamId: string): void {
+    this.#context.lookup.forgetUnknown(streamId);
+    this.pendingStreams.wake(streamId);
+  }
+
   /** Drops everything; readers are to be disconnected before. */
   close(): void {
     for (const feed of this.#feeds.values()) this.#drop(feed);
@@ -80,7 +89,10 @@ export class Hub {
       throw new StreamError("OVERLOADED", "too many streams are followed here; try again");
     }
     const partition = lookup.partitionOf(streamId);
-    const feed = new StreamFeed(streamId, partition, this.#context, () => this.#barrier(partition));
+    const feed = new StreamFeed(streamId, partition, this.#context, {
+      barrier: () => this.#barrier(partition),
+      onSign: () => this.onSign(streamId),
+    });
     this.#feeds.set(streamId, feed);
     return feed;
   }

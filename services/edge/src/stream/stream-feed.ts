@@ -1,4 +1,5 @@
 import type { LiveRange, Phase, Subscription } from "@sluice/core";
+import { OWN_READS } from "./page-reads.ts";
 import type { EdgeContext } from "./context.ts";
 
 // One live range in so many has its age measured: enough for a histogram, too few to cost anything.
@@ -15,6 +16,13 @@ export interface FeedListener {
   catchUp(head: number): void;
   /** The stream can't be followed here any more. */
   disconnect(): void;
+}
+
+export interface StreamFeedOptions {
+  /** Asks the partition's owner whether what it publishes from now on arrives here. */
+  readonly barrier: () => Promise<boolean>;
+  /** Called with each sign of a stream that isn't known. */
+  readonly onSign: () => void;
 }
 
 /**
@@ -42,17 +50,19 @@ export class StreamFeed {
   #isClosed = false;
   /** The stream exists, or did. A feed of a stream that doesn't isn't kept. */
   isKnown = false;
+  readonly #onSign: () => void;
 
-  /** @param barrier asks the partition's owner whether what it publishes from now on arrives here */
-  constructor(streamId: string, partition: number, context: EdgeContext, barrier: () => Promise<boolean>) {
+  constructor(streamId: string, partition: number, context: EdgeContext, options: StreamFeedOptions) {
+    this.#onSign = options.onSign;
     this.streamId = streamId;
     this.partition = partition;
     this.#context = context;
-    this.#barrier = barrier;
+    this.#barrier = options.barrier;
     this.#subscription = context.liveFeed.subscribeRanges(
       streamId,
       (range) => this.#dispatch(range),
       (frame) => {
+        if (!this.isKnown) this.#onSign();
         for (const listener of this.listeners) listener.onHeartbeat(frame);
       },
     );
@@ -98,7 +108,7 @@ export class StreamFeed {
     metrics.headChecks.inc();
     const state = await lookup.readState(this.streamId);
     if (state === null) {
-      const answer = await lookup.rebuild(this.streamId);
+      const answer = await lookup.rebuild(this.streamId, OWN_READS);
       if (answer?.kind === "restored") this.#catchUp(answer.head);
       if (answer?.kind === "unknown" && this.isKnown)
         for (const listener of this.listeners) listener.disconnect();
@@ -116,6 +126,7 @@ export class StreamFeed {
   }
 
   #dispatch(range: LiveRange): void {
+    if (!this.isKnown) this.#onSign();
     if (range.last > this.#newestLive) this.#newestLive = range.last;
     for (const listener of this.listeners) listener.onLive(range);
     if (this.#rangeCount++ % LAG_SAMPLE_EVERY === 0) this.#measureLag(range);

@@ -1,45 +1,16 @@
 import {
   partitionOf,
   StreamError,
-  type CachedChunk,
-  type ChunkCache,
   type LiveFeed,
-  type Page,
   type PageBounds,
   type RebuildAnswer,
-  type StreamPage,
   type StreamStatus,
 } from "@sluice/core";
-import { cachedFrames } from "@sluice/protocol";
 import type { EdgeMetrics } from "../metrics.ts";
 import type { EdgeSettings } from "../config.ts";
-import { TickBatcher } from "./tick-batcher.ts";
-
-/** A page of the cache. Its frames are made once, however many readers it is for. */
-export class ChunkPage implements Page<CachedChunk> {
-  readonly chunks: readonly CachedChunk[];
-  readonly head: number;
-  readonly hasEnded: boolean;
-  readonly status: StreamStatus;
-  readonly options: string | null;
-  readonly #streamId: string;
-  #frames: Uint8Array | undefined;
-
-  constructor(streamId: string, { chunks, head, hasEnded, status, options }: StreamPage) {
-    this.#streamId = streamId;
-    this.chunks = chunks;
-    this.head = head;
-    this.hasEnded = hasEnded;
-    this.status = status;
-    this.options = options;
-  }
-
-  /** Of consecutive chunks of the page. */
-  framesOf(chunks: readonly CachedChunk[]): Uint8Array {
-    if (chunks.length !== this.chunks.length) return cachedFrames(this.#streamId, chunks);
-    return (this.#frames ??= cachedFrames(this.#streamId, chunks));
-  }
-}
+import type { ChunkPage } from "./chunk-page.ts";
+import { OWN_READS, type PageReads, type ReadingClient } from "./page-reads.ts";
+import { RebuildRequests } from "./rebuild-requests.ts";
 
 /** Where a stream stands, without its chunks. */
 export interface StreamState {
@@ -51,8 +22,8 @@ export interface StreamState {
 // Without this bound a scan over random ids fills the heap with ids that don't exist.
 const MAX_UNKNOWN_STREAMS = 10_000;
 
-/** For whom only the head and the status matter. */
-export const HEAD_ONLY: PageBounds = { maxChunks: 1, maxBytes: 1 };
+/** For whom only the head and the status matter: no chunk is touched. */
+export const HEAD_ONLY: PageBounds = { maxChunks: 0, maxBytes: 1 };
 
 type StreamLookupSettings = Pick<
   EdgeSettings,
@@ -64,30 +35,30 @@ type StreamLookupSettings = Pick<
  * Throws StreamError CACHE_UNAVAILABLE as the cache does.
  */
 export class StreamLookup {
-  readonly #cache: ChunkCache;
-  readonly #liveFeed: LiveFeed;
+  readonly #reads: PageReads;
   readonly #partitions: number;
   readonly #settings: StreamLookupSettings;
   readonly #pageBounds: PageBounds;
-  readonly #metrics: EdgeMetrics;
-  readonly #reads = new TickBatcher<ChunkPage | null>();
-  readonly #rebuilds = new Map<string, Promise<RebuildAnswer | null>>();
+  readonly #rebuilds: RebuildRequests;
   /** When each unknown stream may be asked for again, ms; in the order of asking. */
   readonly #unknownUntilMs = new Map<string, number>();
 
   constructor(options: {
-    cache: ChunkCache;
+    reads: PageReads;
     liveFeed: LiveFeed;
     partitions: number;
     settings: StreamLookupSettings;
     metrics: EdgeMetrics;
   }) {
-    this.#cache = options.cache;
-    this.#liveFeed = options.liveFeed;
+    this.#reads = options.reads;
     this.#partitions = options.partitions;
     this.#settings = options.settings;
     this.#pageBounds = { maxChunks: options.settings.pageChunks, maxBytes: options.settings.pageBytes };
-    this.#metrics = options.metrics;
+    this.#rebuilds = new RebuildRequests(
+      options.liveFeed,
+      options.settings.rebuildTimeoutMs,
+      options.metrics,
+    );
   }
 
   partitionOf(streamId: string): number {
@@ -96,33 +67,39 @@ export class StreamLookup {
 
   /**
    * The page after a sequence, as the cache has it; null where it knows nothing of the stream.
-   * Equal requests of one turn share a read: a lost live message makes all readers of a stream ask at once, and those
-   * of a server that is gone come to the next one together.
+   * Equal reads share one: a lost live message makes all readers of a stream ask at once, and those of a server that is
+   * gone come to the next one together. Throws as PageReads does.
    */
   readPage(
     streamId: string,
     after: number,
+    client: ReadingClient,
     bounds: PageBounds = this.#pageBounds,
   ): Promise<ChunkPage | null> {
-    const key = `${after} ${bounds.maxChunks} ${bounds.maxBytes} ${streamId}`;
-    return this.#reads.ask(key, () => this.#readCache(streamId, after, bounds));
+    return this.#reads.read(streamId, after, bounds, client);
   }
 
   /**
    * The first page for a reader who has just come. Where the cache knows nothing, ingest is asked to look in the log:
-   * the stream's creation may not have got to the cache yet, or the cache was flushed.
+   * the stream's creation may not have got to the cache yet, or the cache was flushed. Of a stream that it didn't know it
+   * is asked again only after `unknownTtlMs`, or once something was heard of the stream; the cache is read each time.
    * @returns null: there is no such stream
    * @throws StreamError CONNECTION where ingest doesn't answer
    */
   async find(
     streamId: string,
     after: number,
+    client: ReadingClient,
     bounds: PageBounds = this.#pageBounds,
   ): Promise<ChunkPage | null> {
-    if (this.#isKnownUnknown(streamId)) return null;
-    const page = await this.readPage(streamId, after, bounds);
-    if (page !== null) return page;
-    const answer = await this.rebuild(streamId);
+    const isKnownUnknown = this.#isKnownUnknown(streamId);
+    const page = await this.readPage(streamId, after, client, bounds);
+    if (page !== null) {
+      this.forgetUnknown(streamId);
+      return page;
+    }
+    if (isKnownUnknown && this.#isKnownUnknown(streamId)) return null;
+    const answer = await this.rebuild(streamId, client);
     if (answer === null) {
       throw new StreamError("CONNECTION", "whether this stream exists can't be told right now; try again");
     }
@@ -130,15 +107,20 @@ export class StreamLookup {
       this.#rememberUnknown(streamId);
       return null;
     }
-    const rebuilt = await this.readPage(streamId, after, bounds);
+    const rebuilt = await this.readPage(streamId, after, client, bounds);
     if (rebuilt === null)
       throw new StreamError("CACHE_UNAVAILABLE", "the stream could not be brought back; try again");
     return rebuilt;
   }
 
+  /** The stream was heard of: ingest may be asked again at once. */
+  forgetUnknown(streamId: string): void {
+    this.#unknownUntilMs.delete(streamId);
+  }
+
   /** Null where the cache knows nothing of the stream. */
   async readState(streamId: string): Promise<StreamState | null> {
-    return this.#cache.readPage(streamId, Number.MAX_SAFE_INTEGER, HEAD_ONLY);
+    return this.readPage(streamId, Number.MAX_SAFE_INTEGER, OWN_READS, HEAD_ONLY);
   }
 
   /**
@@ -146,32 +128,8 @@ export class StreamLookup {
    * meanwhile gets its answer.
    * @returns null without an answer in time
    */
-  rebuild(streamId: string): Promise<RebuildAnswer | null> {
-    const running = this.#rebuilds.get(streamId);
-    if (running !== undefined) return running;
-    const answer = this.#askIngest(streamId).finally(() => this.#rebuilds.delete(streamId));
-    this.#rebuilds.set(streamId, answer);
-    return answer;
-  }
-
-  async #askIngest(streamId: string): Promise<RebuildAnswer | null> {
-    const { rebuildTimeoutMs } = this.#settings;
-    const answer = await this.#liveFeed.requestRebuild(
-      this.partitionOf(streamId),
-      streamId,
-      rebuildTimeoutMs,
-    );
-    this.#metrics.rebuildRequests.inc({ outcome: answer?.kind ?? "unanswered" });
-    return answer;
-  }
-
-  async #readCache(streamId: string, after: number, bounds: PageBounds): Promise<ChunkPage | null> {
-    const page = await this.#cache.readPage(streamId, after, bounds);
-    if (page === null || (page.head > after && page.chunks[0]?.sequence !== after + 1))
-      this.#metrics.cacheMisses.inc();
-    else this.#metrics.cacheHits.inc();
-    if (page === null) return null;
-    return new ChunkPage(streamId, page);
+  rebuild(streamId: string, client: ReadingClient): Promise<RebuildAnswer | null> {
+    return this.#rebuilds.ask(this.partitionOf(streamId), streamId, client);
   }
 
   #isKnownUnknown(streamId: string): boolean {

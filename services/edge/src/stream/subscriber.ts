@@ -8,17 +8,13 @@ import {
   type RebuildAnswer,
   type StartPoint,
 } from "@sluice/core";
-import {
-  compactFrames,
-  deletedFrame,
-  gapFrame,
-  keepAliveIntervalMsOfOptions,
-  resetFrame,
-} from "@sluice/protocol";
+import { deletedFrame, gapFrame, keepAliveIntervalMsOfOptions, resetFrame } from "@sluice/protocol";
 import type { EdgeContext } from "./context.ts";
 import { gapReason } from "./gap-reason.ts";
-import { HEAD_ONLY, type ChunkPage } from "./stream-lookup.ts";
+import type { ChunkPage } from "./chunk-page.ts";
+import { HEAD_ONLY } from "./stream-lookup.ts";
 import type { FrameSink } from "./frame-sink.ts";
+import type { ReadingClient } from "./page-reads.ts";
 import { RetryWindow } from "./retry-window.ts";
 import { ReplayMeter } from "./replay-meter.ts";
 import type { FeedListener, StreamFeed } from "./stream-feed.ts";
@@ -31,6 +27,8 @@ export interface Reading {
   start: StartPoint;
   /** What is replayed comes with runs of Text chunks joined. */
   isCompact: boolean;
+  /** The client's, for a fair share of the reads. */
+  address: string;
 }
 
 /**
@@ -49,6 +47,9 @@ export class Subscriber implements FeedListener {
   readonly #retryWindow: RetryWindow;
   readonly #isCompact: boolean;
   readonly #meter: ReplayMeter;
+  readonly #address: string;
+  /** Aborted when it leaves: what is being read for it is wanted no more. */
+  readonly #left = new AbortController();
   /** How many of the last chunks are wanted, until it is known which those are. */
   #tailCount: number | null;
   #sink: FrameSink | null = null;
@@ -63,7 +64,7 @@ export class Subscriber implements FeedListener {
   /** The feed must call `onLive` from now on: what it says is held until `start`. */
   constructor(
     feed: StreamFeed,
-    { start, isCompact }: Reading,
+    { start, isCompact, address }: Reading,
     context: EdgeContext,
     onLeave: (subscriber: Subscriber) => void,
   ) {
@@ -71,6 +72,7 @@ export class Subscriber implements FeedListener {
     this.#context = context;
     this.#onLeave = onLeave;
     this.#isCompact = isCompact;
+    this.#address = address;
     this.#tailCount = start.kind === "tail" ? start.count : null;
     this.#meter = new ReplayMeter(context.metrics);
     const { maxHeldChunks, maxHeldBytes, replayRetryTimeoutMs } = context.settings;
@@ -114,7 +116,8 @@ export class Subscriber implements FeedListener {
     await this.#feed.confirmed();
     if (!(await this.#findStart())) return null;
     this.#merge.onPageRequested();
-    const page = await lookup.find(this.streamId, this.#merge.cursor, keepsPage ? undefined : HEAD_ONLY);
+    const bounds = keepsPage ? undefined : HEAD_ONLY;
+    const page = await lookup.find(this.streamId, this.#merge.cursor, this.#client, bounds);
     if (page === null) return null;
     this.#feed.isKnown = true;
     this.#keepAliveIntervalMs = keepAliveIntervalMsOfOptions(page.options);
@@ -177,8 +180,13 @@ export class Subscriber implements FeedListener {
   leave(): void {
     if (this.#hasLeft) return;
     this.#hasLeft = true;
+    this.#left.abort();
     this.#retryWindow.cancel();
     this.#onLeave(this);
+  }
+
+  get #client(): ReadingClient {
+    return { address: this.#address, signal: this.#left.signal };
   }
 
   #finish(): void {
@@ -189,7 +197,8 @@ export class Subscriber implements FeedListener {
   /** Turns "the last so many" into a sequence. @returns false where there is no such stream */
   async #findStart(): Promise<boolean> {
     if (this.#tailCount === null) return true;
-    const state = await this.#context.lookup.find(this.streamId, Number.MAX_SAFE_INTEGER, HEAD_ONLY);
+    const { lookup } = this.#context;
+    const state = await lookup.find(this.streamId, Number.MAX_SAFE_INTEGER, this.#client, HEAD_ONLY);
     if (state === null) return false;
     this.#merge.resetTo(Math.max(0, state.head - this.#tailCount));
     this.#tailCount = null;
@@ -228,7 +237,7 @@ export class Subscriber implements FeedListener {
       const ask = await sink.inTurn(async () => {
         if (this.#hasLeft) return null;
         if (firstPage === null) this.#merge.onPageRequested();
-        const page = firstPage ?? (await lookup.readPage(this.streamId, this.#merge.cursor));
+        const page = firstPage ?? (await lookup.readPage(this.streamId, this.#merge.cursor, this.#client));
         if (this.#hasLeft) return null;
         return page === null ? () => this.#askForAll() : this.#send(sink, page);
       });
@@ -261,7 +270,7 @@ export class Subscriber implements FeedListener {
 
   #pushChunks(sink: FrameSink, page: ChunkPage, { chunks }: PageVerdict<CachedChunk>): void {
     if (chunks.length === 0) return;
-    const frames = this.#isCompact ? compactFrames(this.streamId, chunks) : page.framesOf(chunks);
+    const frames = this.#isCompact ? page.compactFramesOf(chunks) : page.framesOf(chunks);
     this.#meter.add(chunks.length, frames.byteLength);
     sink.push(frames, chunks.length);
   }
@@ -305,7 +314,7 @@ export class Subscriber implements FeedListener {
   }
 
   #rebuild(): Promise<RebuildAnswer | null> {
-    return this.#context.lookup.rebuild(this.streamId);
+    return this.#context.lookup.rebuild(this.streamId, this.#client);
   }
 
   #declareExpired(answer: Extract<RebuildAnswer, { kind: "restored" }>): void {

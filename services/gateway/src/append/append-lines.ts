@@ -28,7 +28,7 @@ type OnStored = (receipts: readonly SendReceipt[], line: number) => void;
 export async function appendLines(handle: StreamHandle, body: UploadBody, onStored: OnStored): Promise<void> {
   let onItsWay: Promise<void> = Promise.resolve();
   try {
-    for await (const batch of lineBatches(body, BOUNDS)) {
+    for await (const batch of lineBatches(body, BOUNDS, body)) {
       await onItsWay;
       onItsWay = appendBatch(handle, batch, onStored);
       // The sender may be silent for long: it is to hear of a failure at once.
@@ -47,9 +47,11 @@ export async function appendLines(handle: StreamHandle, body: UploadBody, onStor
 export async function readLines(body: UploadBody): Promise<Line[]> {
   const lines: Line[] = [];
   let bytes = 0;
-  for await (const batch of lineBatches(body, BOUNDS)) {
+  for await (const batch of lineBatches(body, BOUNDS, body)) {
     lines.push(...batch);
-    bytes += batch.reduce((sum, line) => sum + line.bytes.byteLength, 0);
+    const added = batch.reduce((sum, line) => sum + line.bytes.byteLength, 0);
+    bytes += added;
+    body.keep(added);
     const many = lines.length > MAX_ELEMENTS_PER_MESSAGE;
     if (!many && bytes <= MAX_LINE_BYTES) continue;
     const most = many ? `${MAX_ELEMENTS_PER_MESSAGE} lines` : `${MAX_LINE_BYTES} bytes`;
@@ -66,7 +68,7 @@ export async function appendWhole(handle: StreamHandle, lines: readonly Line[]):
   const { chunks, fault } = parseLines(lines);
   if (fault !== null) throw fault;
   try {
-    return await handle.sendAll(chunks);
+    return await handle.sendAll(chunks, { holdHalves: false });
   } catch (error) {
     throw atLine(error, lines);
   }

@@ -10,6 +10,7 @@ import type { GatewayMetrics } from "../metrics.ts";
 import { keyedRequest } from "../idempotency/request-ledger.ts";
 import type { GatewaySettings } from "../config.ts";
 import type { Uploads } from "./in-flight-appends.ts";
+import type { BodyParts } from "../http/request-body.ts";
 
 /** What everything that appends needs. */
 export interface AppendOptions {
@@ -20,6 +21,7 @@ export interface AppendOptions {
   metrics: GatewayMetrics;
   logger: Logger;
   settings: GatewaySettings;
+  bodies: BodyParts;
   maxBodyBytes: number;
 }
 

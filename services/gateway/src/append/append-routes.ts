@@ -1,16 +1,10 @@
 import { StreamError, type ChunkDraft } from "@sluice/core";
 import { assertChunks } from "@sluice/producer";
 import { completionSchema } from "@sluice/protocol";
-import express, { Router, type Request, type RequestHandler, type Response } from "express";
+import { hasBody, jsonReader } from "@sluice/runtime";
+import { Router, type Request, type RequestHandler, type Response } from "express";
 import { appendMessage, sendAppended, type AppendOptions } from "./append-message.ts";
-import {
-  assertType,
-  hasBody,
-  JSON_TYPE,
-  NDJSON_TYPE,
-  parseBody,
-  readSmallJson,
-} from "../http/request-body.ts";
+import { assertType, JSON_TYPE, NDJSON_TYPE, parseBody, readJson } from "../http/request-body.ts";
 import { serveUpload } from "./ndjson-upload.ts";
 
 /**
@@ -19,9 +13,8 @@ import { serveUpload } from "./ndjson-upload.ts";
  */
 export function appendRoutes(parts: AppendOptions): Router {
   const router = Router();
-  const readJson = express.json({ limit: parts.maxBodyBytes, type: JSON_TYPE, strict: false });
-  router.post("/streams/:streamId/chunks", assertChunkBody, readJson, appendBody(parts));
-  router.post("/streams/:streamId/complete", ...readSmallJson, complete(parts));
+  router.post("/streams/:streamId/chunks", assertChunkBody, appendBody(parts));
+  router.post("/streams/:streamId/complete", readJson(parts.bodies), complete(parts));
   router.post("/streams/:streamId/heartbeat", heartbeat(parts));
   return router;
 }
@@ -38,9 +31,10 @@ const assertChunkBody: RequestHandler = (request, _response, next) => {
 };
 
 function appendBody(parts: AppendOptions): RequestHandler {
+  const read = jsonReader({ ...parts.bodies, maxBytes: parts.maxBodyBytes });
   return async (request, response) => {
     if (request.is(NDJSON_TYPE) !== false) await serveUpload(parts, request, response);
-    else await appendChunks(parts, request, response, request.body);
+    else await appendChunks(parts, request, response, await read(request, response));
   };
 }
 
@@ -55,6 +49,9 @@ function heartbeat(parts: AppendOptions): RequestHandler {
   return (request, response) => appendChunks(parts, request, response, { type: "Heartbeat" });
 }
 
+// The next request may come to another gateway, which knows nothing of half a character that this one holds.
+const ONE_REQUEST = { holdHalves: false };
+
 /** @param sent a chunk or an array of them; whether they are chunks the handle finds out */
 async function appendChunks(
   parts: AppendOptions,
@@ -62,14 +59,16 @@ async function appendChunks(
   response: Response,
   sent: unknown,
 ): Promise<void> {
-  const answer = await parts.uploads.run(() =>
+  const answer = await parts.uploads.run(request.ip ?? "", () =>
     appendMessage(parts, request, {
       asked: () => {
         assertChunks(sent);
         return sent;
       },
       send: async (handle) =>
-        Array.isArray(sent) ? handle.sendAll(sent as ChunkDraft[]) : [await handle.send(sent as ChunkDraft)],
+        Array.isArray(sent)
+          ? handle.sendAll(sent as ChunkDraft[], ONE_REQUEST)
+          : [await handle.send(sent as ChunkDraft, ONE_REQUEST)],
     }),
   );
   sendAppended(parts, request, response, answer);

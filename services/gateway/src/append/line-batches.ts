@@ -1,4 +1,5 @@
 import { StreamError } from "@sluice/core";
+import { ByteGatherer } from "@sluice/runtime";
 
 export interface Line {
   /** From 1, blank ones counted. */
@@ -15,14 +16,24 @@ export interface LineBounds {
 
 const NEWLINE = 0x0a;
 
+/** Where a line waits for its end. */
+export interface LineMemory {
+  /** So many bytes wait now; 0: the line has ended. @throws StreamError where that is too much */
+  hold(bytes: number): void;
+}
+
 /**
  * Takes a body apart into lines as it arrives. Lines that arrived together come together, within the bounds; blank ones
  * are left out. What stands after the last newline is a line only if the body ends in good order.
  * Reads on only when asked for the next batch, so the sender is held back by its socket.
  * @throws StreamError CHUNK_TOO_LARGE with `line`, after the lines before it have come; what the body throws
  */
-export async function* lineBatches(body: AsyncIterable<Buffer>, bounds: LineBounds): AsyncGenerator<Line[]> {
-  const splitter = new LineSplitter(bounds.maxLineBytes);
+export async function* lineBatches(
+  body: AsyncIterable<Buffer>,
+  bounds: LineBounds,
+  memory: LineMemory,
+): AsyncGenerator<Line[]> {
+  const splitter = new LineSplitter(bounds.maxLineBytes, memory);
   for await (const piece of body) yield* batches(splitter.push(piece), bounds);
   yield* batches(splitter.end(), bounds);
 }
@@ -52,50 +63,53 @@ function* batches(lines: Iterable<Line>, bounds: LineBounds): Generator<Line[]> 
 
 class LineSplitter {
   readonly #maxBytes: number;
+  readonly #memory: LineMemory;
+  readonly #unfinished: ByteGatherer;
   #number = 0;
-  #pieces: Buffer[] = [];
-  #bytes = 0;
 
-  constructor(maxBytes: number) {
+  constructor(maxBytes: number, memory: LineMemory) {
     this.#maxBytes = maxBytes;
+    this.#memory = memory;
+    this.#unfinished = new ByteGatherer(maxBytes, memory);
   }
 
   *push(piece: Buffer): Generator<Line> {
     let start = 0;
     for (let end = piece.indexOf(NEWLINE); end >= 0; end = piece.indexOf(NEWLINE, start)) {
-      this.#hold(piece.subarray(start, end));
+      yield* this.#take(piece.subarray(start, end));
       start = end + 1;
-      yield* this.#take();
     }
-    this.#hold(piece.subarray(start));
+    const rest = piece.subarray(start);
+    this.#assertFits(rest);
+    if (rest.byteLength > 0) this.#unfinished.push(rest);
   }
 
   *end(): Generator<Line> {
-    if (this.#bytes > 0) yield* this.#take();
+    if (this.#unfinished.length > 0) yield* this.#take(EMPTY);
   }
 
-  #hold(part: Buffer): void {
-    this.#bytes += part.byteLength;
-    if (this.#bytes > this.#maxBytes) {
-      const line = this.#number + 1;
-      throw new StreamError("CHUNK_TOO_LARGE", `line ${line} has more than ${this.#maxBytes} bytes`, {
-        details: { line },
-      });
+  *#take(last: Buffer): Generator<Line> {
+    this.#assertFits(last);
+    let bytes = last;
+    if (this.#unfinished.length > 0) {
+      this.#unfinished.push(last);
+      bytes = this.#unfinished.take();
+      this.#memory.hold(0);
     }
-    if (part.byteLength > 0) this.#pieces.push(part);
-  }
-
-  *#take(): Generator<Line> {
-    const bytes =
-      this.#pieces.length === 1 && this.#pieces[0] !== undefined
-        ? this.#pieces[0]
-        : Buffer.concat(this.#pieces);
-    this.#pieces = [];
-    this.#bytes = 0;
     this.#number++;
     if (!isBlank(bytes)) yield { number: this.#number, bytes };
   }
+
+  #assertFits(part: Buffer): void {
+    if (this.#unfinished.length + part.byteLength <= this.#maxBytes) return;
+    const line = this.#number + 1;
+    throw new StreamError("CHUNK_TOO_LARGE", `line ${line} has more than ${this.#maxBytes} bytes`, {
+      details: { line },
+    });
+  }
 }
+
+const EMPTY = Buffer.alloc(0);
 
 function isBlank(bytes: Buffer): boolean {
   return bytes.every((byte) => byte === 0x20 || byte === 0x09 || byte === 0x0d);

@@ -1,5 +1,6 @@
 import { StreamError } from "@sluice/core";
 import { HTTP_HEADERS } from "@sluice/protocol";
+import { acceptBody, assertUnpacked } from "@sluice/runtime";
 import type { Request, Response } from "express";
 import { AppendTally } from "./append-tally.ts";
 import { appendLines, appendWhole, readLines } from "./append-lines.ts";
@@ -10,23 +11,26 @@ import { countRefusal } from "../metrics.ts";
 import { JSON_TYPE, NDJSON_TYPE } from "../http/request-body.ts";
 import { UploadBody } from "./upload-body.ts";
 
-// A sender that is still writing when its request is refused has to read the answer before the connection ends.
-const LINGER_MS = 1_000;
-
 /**
  * Appends NDJSON as it arrives. Whoever accepts NDJSON too is told of each batch while the upload goes on, and of wishes
  * to cancel the stream; anyone else gets one answer at the end.
  * With an `Idempotency-Key` the lines are read first and stored as one message.
  */
 export async function serveUpload(parts: AppendOptions, request: Request, response: Response): Promise<void> {
-  lingerWhenRefused(request, response);
-  request.setTimeout(parts.settings.uploadIdleTimeoutMs, () => request.destroy());
-  await parts.uploads.run(async (signal) => {
-    const body = new UploadBody(request, signal);
+  assertUnpacked(request);
+  const address = request.ip ?? "";
+  await parts.uploads.run(address, async (signal) => {
+    using body = new UploadBody(request, {
+      signal,
+      lease: parts.bodies.budget.lease(address),
+      pace: parts.bodies.pace,
+      idleTimeoutMs: parts.settings.uploadIdleTimeoutMs,
+    });
     if (request.get(HTTP_HEADERS.idempotencyKey) === undefined) {
       await appendAsItArrives(parts, request, response, body);
       return;
     }
+    acceptBody(request, response);
     const lines = await readLines(body);
     const answer = await appendMessage(parts, request, {
       asked: () => lines.map(({ bytes }) => bytes.toString()),
@@ -47,6 +51,7 @@ async function appendAsItArrives(
   let lines: LineAnswer | undefined;
   try {
     await using handle = await openOn(readTerms(request), parts.manager, streamId);
+    acceptBody(request, response);
     response.vary("Accept");
     using cancels = new DisposableStack();
     if (request.accepts([JSON_TYPE, NDJSON_TYPE]) === NDJSON_TYPE) {
@@ -72,15 +77,6 @@ async function appendAsItArrives(
   const summary = { stream_id: streamId, ...tally.toJson() };
   if (lines === undefined) response.json(summary);
   else lines.finish(summary);
-}
-
-function lingerWhenRefused(request: Request, response: Response): void {
-  response.once("finish", () => {
-    if (request.complete) return;
-    request.resume();
-    const timer = setTimeout(() => request.destroy(), LINGER_MS);
-    request.once("close", () => clearTimeout(timer));
-  });
 }
 
 /** Says what was stored before: a part of the upload may have been. */

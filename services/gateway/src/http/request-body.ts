@@ -1,14 +1,11 @@
 import { StreamError, type StreamErrorCode } from "@sluice/core";
 import { faultOfJson } from "@sluice/protocol";
-import express, { type Request, type RequestHandler } from "express";
+import { hasBody, jsonBody, type BodyBudget, type BodyPaceLimits } from "@sluice/runtime";
+import type { Request, RequestHandler } from "express";
 import type { z } from "zod";
 
 export const JSON_TYPE = "application/json";
 export const NDJSON_TYPE = "application/x-ndjson";
-
-export function hasBody(request: Request): boolean {
-  return request.get("transfer-encoding") !== undefined || Number(request.get("content-length") ?? 0) > 0;
-}
 
 /** @throws StreamError UNSUPPORTED_MEDIA_TYPE where the body is of another type; a request without body is fine */
 export function assertType(request: Request, types: readonly string[]): void {
@@ -22,16 +19,20 @@ const MAX_FIELD_CHARACTERS = 256;
 // Larger bodies than this are chunks.
 const MAX_REQUEST_BYTES = 1024 * 1024;
 
-export const assertJson: RequestHandler = (request, _response, next) => {
-  assertType(request, [JSON_TYPE]);
-  next();
-};
+/** Bounds of the bodies of all requests. */
+export interface BodyParts {
+  budget: BodyBudget;
+  pace: BodyPaceLimits;
+}
 
-/** Reads what is no chunk: JSON, or nothing. */
-export const readSmallJson: RequestHandler[] = [
-  assertJson,
-  express.json({ limit: MAX_REQUEST_BYTES, type: JSON_TYPE }),
-];
+/** Reads JSON, or nothing, of at most 1 MiB where nothing else is said. */
+export function readJson(bodies: BodyParts, maxBytes = MAX_REQUEST_BYTES): RequestHandler {
+  const read = jsonBody({ ...bodies, maxBytes });
+  return (request, response, next) => {
+    assertType(request, [JSON_TYPE]);
+    return read(request, response, next);
+  };
+}
 
 /**
  * Reads a body that was parsed before.

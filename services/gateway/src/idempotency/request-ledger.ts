@@ -2,6 +2,8 @@ import { createHash } from "node:crypto";
 import { StreamError, type RequestRecords } from "@sluice/core";
 import { HTTP_HEADERS } from "@sluice/protocol";
 import type { Request } from "express";
+import type { ClientBudget } from "../budget/client-budget.ts";
+import { principalOf } from "../budget/principal.ts";
 
 /** A request that carries an `Idempotency-Key`. */
 export interface KeyedRequest {
@@ -9,6 +11,8 @@ export interface KeyedRequest {
   readonly key: string;
   /** Of all that it asks for. A repeat has the same. */
   readonly fingerprint: string;
+  /** Whose quota its record counts for. */
+  readonly principal: string;
   /** What its messages in the log are named after: nothing but a repeat has it. */
   readonly name: string;
 }
@@ -18,6 +22,8 @@ export type Entry<Plan, Answer> = { plan: Plan } | { answer: Answer };
 
 // Repeats come within seconds; whoever retries by hand, or from a queue, within a day.
 const RECORD_TTL_MS = 25 * 3_600_000;
+/** What an entry takes in Redis besides its text. Measured, rounded up. */
+const ENTRY_BYTES = 300;
 const KEY = /^[\x21-\x7e]{1,255}$/;
 
 /**
@@ -39,15 +45,17 @@ export function keyedRequest(request: Request, asked: () => unknown): KeyedReque
   }
   const key = hash(`${request.method} ${request.path}\n${value}`);
   const fingerprint = hash(JSON.stringify(asked()));
-  return { key, fingerprint, name: hash(key + fingerprint).slice(0, 32) };
+  return { key, fingerprint, principal: principalOf(request), name: hash(key + fingerprint).slice(0, 32) };
 }
 
 /** The records of one kind of keyed requests. A step that finds the record changed was overtaken by a repeat: read again. */
 export class RequestLedger<Plan, Answer> {
   readonly #records: RequestRecords;
+  readonly #clients: ClientBudget;
 
-  constructor(records: RequestRecords) {
+  constructor(records: RequestRecords, clients: ClientBudget) {
     this.#records = records;
+    this.#clients = clients;
   }
 
   /** Null: the request is new. @throws StreamError IDEMPOTENCY_KEY_REUSED, CACHE_UNAVAILABLE */
@@ -62,8 +70,12 @@ export class RequestLedger<Plan, Answer> {
     );
   }
 
-  /** @returns false: another entry stands there. @throws StreamError CACHE_UNAVAILABLE */
-  write(
+  /**
+   * Puts an entry in the place of another one, or of none (null), which counts for the client's quota.
+   * @returns false: another entry stands there
+   * @throws StreamError CACHE_UNAVAILABLE; QUOTA_EXCEEDED for a first entry
+   */
+  async write(
     request: KeyedRequest,
     before: Entry<Plan, Answer> | null,
     after: Entry<Plan, Answer>,
@@ -72,7 +84,15 @@ export class RequestLedger<Plan, Answer> {
     const { key, fingerprint } = request;
     const encode = (entry: Entry<Plan, Answer>): string =>
       JSON.stringify({ fingerprint, entry } satisfies Record<Plan, Answer>);
-    return this.#records.replace(key, before === null ? null : encode(before), encode(after), ttlMs);
+    const [standing, next] = [before === null ? null : encode(before), encode(after)];
+    if (standing === null) {
+      const amount = { count: 1, bytes: ENTRY_BYTES + next.length };
+      await this.#clients.take(request.principal, "keys", amount);
+    } else if (next.length > standing.length) {
+      const growth = { count: 0, bytes: next.length - standing.length };
+      await this.#clients.correct(request.principal, "keys", growth);
+    }
+    return this.#records.replace(key, standing, next, ttlMs);
   }
 
   /** Remembers the answer where it can: without it a repeat finds out from the log. */

@@ -1,11 +1,14 @@
 import { assertStreamId, StreamError, type ChunkCache } from "@sluice/core";
 import type { StreamHandle, StreamManager } from "@sluice/producer";
 import { HTTP_HEADERS, proxyRequestSchema } from "@sluice/protocol";
-import express, { Router, type RequestHandler } from "express";
+import { Router, type RequestHandler } from "express";
+import type { CreationBudget } from "../budget/creation-budget.ts";
+import { principalOf } from "../budget/principal.ts";
 import { readSequence } from "../append/append-preconditions.ts";
-import { assertModel, type ModelServer } from "./model-server.ts";
-import type { ProxiedAnswers } from "./proxied-answers.ts";
-import { assertJson, JSON_TYPE, parseBody } from "../http/request-body.ts";
+import { assertModel, assertModelServer, type ModelServer } from "./model-server.ts";
+import { assertChatRequest } from "./chat-request.ts";
+import type { ChatRequest, ProxiedAnswers } from "./proxied-answers.ts";
+import { parseBody, readJson, type BodyParts } from "../http/request-body.ts";
 import { keyedRequest } from "../idempotency/request-ledger.ts";
 import { startOnce, type StartLedger } from "../idempotency/start-once.ts";
 import { assertUnused } from "../streams/stream-ids.ts";
@@ -16,13 +19,14 @@ export interface ProxyRouteOptions {
   ledger: StartLedger;
   cache: Pick<ChunkCache, "readInfo">;
   answers: ProxiedAnswers;
+  budget: CreationBudget;
   /** Null: none is configured. */
   modelServer: ModelServer | null;
   edgeUrl: string;
+  bodies: BodyParts;
+  /** Pictures stand in requests, too. */
+  maxBodyBytes: number;
 }
-
-// Pictures stand in requests, too.
-const MAX_REQUEST_BYTES = 16 * 1024 * 1024;
 
 /**
  * `POST /streams/:streamId/proxy`: the gateway asks a model server itself and writes the answer to the stream, which it
@@ -30,22 +34,37 @@ const MAX_REQUEST_BYTES = 16 * 1024 * 1024;
  */
 export function proxyRoute(parts: ProxyRouteOptions): Router {
   const router = Router();
-  const readJson = express.json({ limit: MAX_REQUEST_BYTES, type: JSON_TYPE });
-  router.post("/streams/:streamId/proxy", assertJson, readJson, proxyAnswer(parts));
+  const read = readJson(parts.bodies, parts.maxBodyBytes);
+  router.post("/streams/:streamId/proxy", assertAnswerable(parts), read, proxyAnswer(parts));
   return router;
+}
+
+/** Before the body is read: it may be large, and all in vain. */
+function assertAnswerable({ modelServer, answers }: ProxyRouteOptions): RequestHandler {
+  return (request, _response, next) => {
+    assertStreamId(String(request.params["streamId"]));
+    assertModelServer(modelServer);
+    answers.assertRoom();
+    next();
+  };
 }
 
 function proxyAnswer(parts: ProxyRouteOptions): RequestHandler {
   return async (request, response) => {
     const streamId = assertStreamId(request.params["streamId"]);
-    const chat = parseBody(proxyRequestSchema, request);
-    const { server } = assertModel(parts.modelServer, chat.model);
+    parseBody(proxyRequestSchema, request);
+    // As it was sent: nothing is dropped of it that the schema doesn't look at.
+    const chat = request.body as ChatRequest;
+    const { server, limits } = assertModel(parts.modelServer, chat.model);
+    assertChatRequest(chat, limits);
     const sequence = readSequence(request);
     const { isRepeat } = await startOnce(
       parts.ledger,
       keyedRequest(request, () => [sequence, chat]),
       async () => {
-        await parts.answers.start(server, chat, () => openForAnswer(parts, streamId, sequence));
+        await parts.answers.start(server, chat, () =>
+          openForAnswer(parts, streamId, sequence, principalOf(request)),
+        );
         return streamId;
       },
     );
@@ -57,9 +76,10 @@ function proxyAnswer(parts: ProxyRouteOptions): RequestHandler {
 
 /** Takes the stream over, or creates it: whoever else writes then ends the answer. */
 async function openForAnswer(
-  { manager, cache }: ProxyRouteOptions,
+  { manager, cache, budget }: ProxyRouteOptions,
   streamId: string,
   sequence: number | null,
+  principal: string,
 ): Promise<StreamHandle> {
   try {
     if (sequence !== null) return await manager.openStreamAt(streamId, sequence, { takeOver: true });
@@ -68,6 +88,6 @@ async function openForAnswer(
     const isNew = error instanceof StreamError && error.code === "STREAM_NOT_FOUND";
     if (!isNew || (sequence !== null && sequence > 1)) throw error;
     await assertUnused(cache, streamId);
-    return (await manager.createStream({ streamId })).handle;
+    return budget.spend(principal, async () => (await manager.createStream({ streamId })).handle);
   }
 }

@@ -8,21 +8,23 @@ import {
   type CreationOutcome,
   type CreationOptions,
 } from "./creations.ts";
+import { principalOf } from "../budget/principal.ts";
 import type { GatewayMetrics } from "../metrics.ts";
-import { parseBody, readSmallJson } from "../http/request-body.ts";
+import { parseBody, readJson, type BodyParts } from "../http/request-body.ts";
 import { keyedRequest } from "../idempotency/request-ledger.ts";
 import { streamUrls } from "./stream-urls.ts";
 
 export interface CreationRouteOptions extends CreationOptions {
   metrics: GatewayMetrics;
+  bodies: BodyParts;
   edgeUrl: string;
 }
 
 /** `POST /streams` and `POST /streams/batch`. */
 export function creationRoutes(parts: CreationRouteOptions): Router {
   const router = Router();
-  router.post("/streams", ...readSmallJson, createOne(parts));
-  router.post("/streams/batch", ...readSmallJson, createBatch(parts));
+  router.post("/streams", readJson(parts.bodies), createOne(parts));
+  router.post("/streams/batch", readJson(parts.bodies), createBatch(parts));
   return router;
 }
 
@@ -59,7 +61,7 @@ async function createFor(
     else countCreated(parts, outcomes);
     return outcomes;
   }
-  const outcomes = await createAll(parts, creations);
+  const outcomes = await createAll(parts, creations, principalOf(request));
   countCreated(parts, outcomes);
   return outcomes;
 }

@@ -9,6 +9,7 @@ import {
 import type { StreamManager } from "@sluice/producer";
 import type { creationSchema } from "@sluice/protocol";
 import type { z } from "zod";
+import type { CreationBudget } from "../budget/creation-budget.ts";
 import type { KeyedRequest, RequestLedger } from "../idempotency/request-ledger.ts";
 import { assertNotOutlived } from "./stream-ids.ts";
 
@@ -18,6 +19,7 @@ export interface CreationOptions {
   ledger: RequestLedger<string[], CreationOutcome[]>;
   cache: Pick<ChunkCache, "readInfo">;
   log: Pick<StreamLog, "lastMessage">;
+  budget: CreationBudget;
 }
 
 export type Creation = z.output<typeof creationSchema>;
@@ -28,36 +30,56 @@ export interface CreationOutcome {
   refusal: { code: StreamErrorCode; message: string } | null;
 }
 
-/** Creates streams, each for itself: what one is refused with is its outcome. */
+/**
+ * Creates streams, each for itself: what one is refused with is its outcome.
+ * @throws StreamError STORAGE_FULL, QUOTA_EXCEEDED: none of them is created
+ */
 export async function createAll(
   parts: CreationOptions,
   creations: readonly Creation[],
+  principal: string,
 ): Promise<CreationOutcome[]> {
-  return Promise.all(
+  const costs = creations.map(({ options }) => options);
+  await parts.budget.take(principal, costs);
+  const outcomes = await Promise.all(
     creations.map((creation) => {
       const streamId = creation.stream_id ?? randomUUID();
       return outcomeOf(streamId, () => create(parts, streamId, creation));
     }),
   );
+  await giveBackRefused(parts, principal, costs, outcomes);
+  return outcomes;
 }
 
 /**
  * The same, once for all requests with this key. The ids are written down before, and the creating messages are named
- * after the request: a repeat finds in the log what has been created.
+ * after the request: a repeat finds in the log what has been created. The first request pays for it.
  */
 export async function createAllOnce(
   parts: CreationOptions,
   creations: readonly Creation[],
   request: KeyedRequest,
 ): Promise<{ outcomes: CreationOutcome[]; isRepeat: boolean }> {
-  const { ledger } = parts;
+  const { ledger, budget } = parts;
+  const { principal } = request;
+  const costs = creations.map(({ options }) => options);
   for (;;) {
     const known = await ledger.read(request);
     if (known !== null && "answer" in known) return { outcomes: known.answer, isRepeat: true };
     const entry: CreationEntry = known ?? {
       plan: creations.map(({ stream_id }) => stream_id ?? randomUUID()),
     };
-    if (known === null && !(await ledger.write(request, null, entry))) continue;
+    if (known === null) {
+      await budget.take(principal, costs);
+      const isFirst = await ledger.write(request, null, entry).catch(async (error: unknown) => {
+        await budget.giveBack(principal, costs);
+        throw error;
+      });
+      if (!isFirst) {
+        await budget.giveBack(principal, costs);
+        continue;
+      }
+    }
 
     const outcomes = await Promise.all(
       creations.map((creation, index) => {
@@ -65,12 +87,24 @@ export async function createAllOnce(
         return outcomeOf(streamId, () => create(parts, streamId, creation, `${request.name}.${index}`));
       }),
     );
+    if (known === null) await giveBackRefused(parts, principal, costs, outcomes);
     if (outcomes.every(isFinal)) await ledger.close(request, entry, outcomes);
     return { outcomes, isRepeat: false };
   }
 }
 
 type CreationEntry = { plan: string[] };
+
+/** What is refused costs nothing. */
+async function giveBackRefused(
+  { budget }: CreationOptions,
+  principal: string,
+  costs: readonly Creation["options"][],
+  outcomes: readonly CreationOutcome[],
+): Promise<void> {
+  const isRefused = (_cost: unknown, index: number): boolean => outcomes[index]?.refusal !== null;
+  await budget.giveBack(principal, costs.filter(isRefused));
+}
 
 async function create(
   parts: CreationOptions,

@@ -11,7 +11,9 @@ import {
 import type { StreamManager } from "@sluice/producer";
 import { HTTP_HEADERS, promptRequestSchema } from "@sluice/protocol";
 import { Router, type RequestHandler } from "express";
-import { parseBody, readSmallJson } from "../http/request-body.ts";
+import type { CreationBudget } from "../budget/creation-budget.ts";
+import { principalOf } from "../budget/principal.ts";
+import { parseBody, readJson, type BodyParts } from "../http/request-body.ts";
 import { keyedRequest } from "../idempotency/request-ledger.ts";
 import type { GatewaySettings } from "../config.ts";
 import { startOnce, type StartLedger } from "../idempotency/start-once.ts";
@@ -23,7 +25,9 @@ export interface StreamRouteOptions {
   ledger: StartLedger;
   cache: Pick<ChunkCache, "readInfo">;
   liveFeed: Pick<LiveFeed, "requestRebuild">;
+  bodies: BodyParts;
   promptQueue: Pick<PromptQueue, "ask">;
+  budget: CreationBudget;
   partitions: number;
   settings: GatewaySettings;
   edgeUrl: string;
@@ -34,7 +38,7 @@ export function streamRoutes(parts: StreamRouteOptions): Router {
   const router = Router();
   router.get("/streams/:streamId", readStatus(parts));
   router.delete("/streams/:streamId", deleteStream(parts));
-  router.post("/prompts", ...readSmallJson, askPrompt(parts));
+  router.post("/prompts", readJson(parts.bodies), askPrompt(parts));
   return router;
 }
 
@@ -45,7 +49,10 @@ function askPrompt(parts: StreamRouteOptions): RequestHandler {
     const { streamId, isRepeat } = await startOnce(parts.ledger, keyed, async () => {
       const id = wanted === undefined ? randomUUID() : assertStreamId(wanted);
       if (wanted !== undefined) await assertUnused(parts.cache, id);
-      await parts.promptQueue.ask({ streamId: id, prompt }, parts.settings.promptTimeoutMs);
+      // The worker creates the stream, and knows neither who asks nor how full the cache is.
+      await parts.budget.spend(principalOf(request), () =>
+        parts.promptQueue.ask({ streamId: id, prompt }, parts.settings.promptTimeoutMs),
+      );
       return id;
     });
     if (isRepeat) response.setHeader(HTTP_HEADERS.replayed, "true");

@@ -6,14 +6,14 @@ import type { TailAnnouncer } from "./tail-announcer.ts";
 
 export interface AnnounceOptions {
   liveFeed: Pick<LiveFeed, "publishRange" | "publishHeartbeat">;
-  tail: Pick<TailAnnouncer, "note">;
+  tail: Pick<TailAnnouncer, "note" | "noteCreated">;
   metrics: IngestMetrics;
 }
 
 /** Tells the edges what a batch brought, and counts it. Costs no wait. */
 export function announceBatch(batch: readonly AppliedMessage[], options: AnnounceOptions): void {
   const { liveFeed, tail, metrics } = options;
-  noteSkipped(batch, tail);
+  noteEmpty(batch, tail);
   for (const { streamId, range } of liveRangesOf(batch)) {
     liveFeed.publishRange(streamId, range);
     tail.note(streamId, range.last, range.isTerminal);
@@ -76,13 +76,16 @@ export function liveHeartbeatsOf(batch: readonly AppliedMessage[]): Map<string, 
 }
 
 /**
- * Announces the heads of streams whose messages were written before, by another owner or by a call whose answer was lost.
- * The writer may have died before it told the edges, and the last chunk would wait for their slowest check.
+ * Announces streams that were created, and the heads of streams whose messages were written before, by another owner or
+ * by a call whose answer was lost. The writer may have died before it told the edges, and the last chunk would wait for
+ * their slowest check.
  */
-function noteSkipped(batch: readonly AppliedMessage[], tail: Pick<TailAnnouncer, "note">): void {
+function noteEmpty(batch: readonly AppliedMessage[], tail: AnnounceOptions["tail"]): void {
   for (const { entry, outcome } of batch) {
     const { first, count, status } = outcome;
-    if (count === 0 && first > 1) tail.note(entry.streamId, first - 1, status !== "open");
+    if (count > 0) continue;
+    if (first > 1) tail.note(entry.streamId, first - 1, status !== "open");
+    else if (status === "open") tail.noteCreated(entry.streamId);
   }
 }
 

@@ -1,6 +1,6 @@
 import { Store } from "../shell/store.ts";
 
-/** The stream in the page's address: who opens the same address sees the same stream. Null: none yet. */
+/** Stream in the page's address, so that an address that is passed on shows the same stream. Null: none yet. */
 export const shownStream = new Store<string | null>(readAddress());
 
 export function addressOf(streamId: string | null): string {

@@ -13,7 +13,7 @@ const WORD_MS = 6_000;
 export function AnswerView(props: {
   prompt: string;
   reading: Reading | null;
-  /** It is shown from this browser's memory; nothing is being read. */
+  /** Whether it is shown from this browser's storage, and nothing is being read. */
   isRemembered: boolean;
   service: Service | null;
 }) {
@@ -23,7 +23,7 @@ export function AnswerView(props: {
   const { isAtEnd, scrollToEnd } = useFollowing(reading, !isOver);
   return (
     <article class="answer" aria-labelledby="question">
-      <h1 id="question">{prompt || "An answer asked for elsewhere"}</h1>
+      <h1 id="question">{prompt || "Answer to a question from another browser"}</h1>
       <AnswerBar reading={reading} isPlain={isPlain} onPlain={setPlain} service={service} />
       <div class="answer-body" data-state={reading?.status.state ?? "connecting"} aria-busy={!isOver}>
         {reading === null || reading.pieces.length === 0 ? (
@@ -70,7 +70,7 @@ function AnswerBar(props: {
     setStopping(true);
     await say(async () => {
       await stopStream(reading.streamId);
-      return "Asked to stop.";
+      return "Stop requested.";
     });
     setStopping(false);
   };
@@ -124,7 +124,7 @@ function AnswerBar(props: {
           <button
             type="button"
             class="button danger"
-            title="Ends the edge process that serves this page, with kill -9. It is started again."
+            title="Kills the edge process that serves this page (kill -9). It restarts."
             disabled={connectionId === null || status?.state !== "live"}
             onClick={() => {
               if (connectionId === null) return;
@@ -160,7 +160,7 @@ function AnswerBar(props: {
   );
 }
 
-/** It stops the answer for all who read it, so not one that was meant for a field, or a key that is held down. */
+/** Whether Escape is meant for the answer. It stops it for every reader, so not from a field, nor a key that is held down. */
 function isPlainEscape(event: KeyboardEvent): boolean {
   if (event.key !== "Escape" || event.defaultPrevented || event.repeat || event.isComposing) return false;
   return !(event.target instanceof Element && event.target.closest("input, textarea, select"));
@@ -186,7 +186,7 @@ function Pieces(props: { pieces: readonly Piece[]; isOver: boolean }) {
           return (
             <p key={index} class="notice">
               <strong>
-                Chunks {formatCount(piece.from)} to {formatCount(piece.to)} can't be had any more.
+                Chunks {formatCount(piece.from)} to {formatCount(piece.to)} are no longer available.
               </strong>
               <span>{piece.reason}</span>
             </p>
@@ -215,7 +215,7 @@ function Nothing(props: { reading: Reading | null }) {
   );
 }
 
-/** How it ended, where that isn't simply well. */
+/** Says how the answer ended, unless it simply completed. */
 function Ending(props: { reading: Reading }) {
   const { state, detail } = props.reading.status;
   if (state === "completed") return detail === null ? null : <p class="ending">{detail}</p>;
@@ -227,17 +227,18 @@ function Ending(props: { reading: Reading }) {
       </p>
     );
   if (state === "deleted") return <p class="notice">The stream was deleted.</p>;
-  if (state === "ended") return <p class="notice">The answer has ended; how is not known.</p>;
+  if (state === "ended") return <p class="notice">The answer has ended. Its outcome is unknown.</p>;
   if (state === "unreadable")
     return (
       <p class="notice" data-tone="bad">
-        <strong>The answer can't be read now.</strong> <span>{detail} Reload the page to try again.</span>
+        <strong>The answer can't be loaded right now.</strong>{" "}
+        <span>{detail} Reload the page to try again.</span>
       </p>
     );
   if (state === "missing")
     return (
       <p class="notice">
-        <strong>The service doesn't know this stream (any more).</strong>
+        <strong>This stream doesn't exist, or has expired.</strong>
         <span>Streams are kept for a day.</span>
       </p>
     );

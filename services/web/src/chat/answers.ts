@@ -4,11 +4,11 @@ import { Store } from "../shell/store.ts";
 /** An answer as this browser remembers it. */
 export interface Answer {
   readonly streamId: string;
-  /** Empty where the question was asked elsewhere. */
+  /** The question; empty where it was asked in another browser. */
   readonly prompt: string;
   readonly askedMs: number;
   readonly status: ReadingStatus | null;
-  /** Null where they are too long to be kept; they are read again. */
+  /** Null: they are too long to be kept, and are read again. */
   readonly pieces: readonly Piece[] | null;
 }
 
@@ -17,7 +17,7 @@ const MAX_ANSWERS = 60;
 // Local storage holds some 5 million characters for all.
 const MAX_CHARACTERS = 200_000;
 
-/** Newest first. Kept in local storage, so all tabs have the same and a reload shows them at once. */
+/** Answers, newest first. They are kept in local storage, so all tabs have the same and a reload shows them at once. */
 export class Answers {
   readonly all = new Store<readonly Answer[]>([]);
 
@@ -32,7 +32,7 @@ export class Answers {
     return this.all.value.find((answer) => answer.streamId === streamId);
   }
 
-  /** An answer that has ended stays as it is. */
+  /** Stores an answer, unless it is already stored with its end. */
   save(answer: Answer): void {
     const known = this.find(answer.streamId);
     if (known !== undefined && isComplete(known)) return;
@@ -48,7 +48,7 @@ export class Answers {
   }
 
   #write(key: string, text: string): void {
-    // Full: the oldest make room, one by one.
+    // When the storage is full, the oldest answers make room, one by one.
     for (let attempts = 0; attempts <= MAX_ANSWERS; attempts++) {
       try {
         localStorage.setItem(key, text);
@@ -72,7 +72,7 @@ export class Answers {
   }
 }
 
-/** Nothing more will come, and all of it is here. */
+/** Whether nothing more will come, and all of it is here. */
 export function isComplete({ status, pieces }: Answer): boolean {
   return status !== null && isFinal(status.state) && !isWorthAnother(status.state) && pieces !== null;
 }

@@ -1,4 +1,4 @@
-/** What the gateway, or the launcher, says where it refuses. */
+/** Problem document with which the gateway or the launcher refuses a request. */
 interface Problem {
   readonly code?: string;
   readonly detail?: string;
@@ -13,15 +13,15 @@ export class RefusedError extends Error {
   }
 }
 
-const AWAY = "The gateway can't be reached. Nothing was lost: try again.";
+const AWAY = "Can't reach the gateway. Nothing was lost: try again.";
 
-/** Works without a secure context, where `crypto.randomUUID` is missing. */
+/** Creates a random id. Works outside of a secure context, where `crypto.randomUUID` is missing. */
 export function newStreamId(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(12));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** Has a worker answer on the stream. Repeating it after a lost answer is harmless. @throws Error with a sentence for the user */
+/** Asks a worker to answer on the stream. Repeating it after a lost answer is harmless. @throws Error with a sentence for the user */
 export async function askWorker(streamId: string, prompt: string): Promise<void> {
   try {
     await post("/prompts", { prompt, stream_id: streamId });
@@ -31,12 +31,12 @@ export async function askWorker(streamId: string, prompt: string): Promise<void>
   }
 }
 
-/** Asks that the stream be stopped. Resolves once that is noted; the stream itself then tells its end. */
+/** Asks for the stream to be stopped. Resolves once that is recorded; the stream itself then tells its end. */
 export async function stopStream(streamId: string): Promise<void> {
   await post(`/streams/${encodeURIComponent(streamId)}/cancel`);
 }
 
-/** @returns what was killed, for the user */
+/** Kills the edge of a connection. @returns its name and pid, for the user */
 export async function killEdge(launcherUrl: string, connectionId: string): Promise<string> {
   const answer = await post(`${launcherUrl}/kill-edge`, { connection_id: connectionId });
   const { name, pid } = answer as { name: string; pid: number };
@@ -48,9 +48,9 @@ async function post(url: string, body?: object): Promise<unknown> {
   try {
     response = await fetch(url, {
       method: "POST",
-      ...(body === undefined
-        ? {}
-        : { headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
+      // Also without a body: servers do nothing for a page that could be a form of another origin.
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
     });
   } catch {
     throw new Error(AWAY);
@@ -58,6 +58,6 @@ async function post(url: string, body?: object): Promise<unknown> {
   if (response.ok) return response.json().catch(() => null);
   const problem: Problem = await response
     .json()
-    .catch(() => ({ detail: `The answer was ${response.status}.` }));
+    .catch(() => ({ detail: `The server answered with status ${response.status}.` }));
   throw new RefusedError(problem);
 }

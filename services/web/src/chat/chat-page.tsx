@@ -85,7 +85,7 @@ export function ChatPage(props: { answers: Answers; service: Service | null }) {
   );
 }
 
-/** Follows the stream, unless all of it is here already. */
+/** Follows the stream, unless all of it is stored already. */
 function useReading(
   streamId: string | null,
   remembered: Answer | undefined,
@@ -93,7 +93,7 @@ function useReading(
 ): Reading | null {
   const needed =
     streamId !== null && service !== null && !(remembered !== undefined && isComplete(remembered));
-  // Once followed it stays so until another is shown: that it ends doesn't change what is drawn.
+  // A stream stays followed until another is shown: that it ends doesn't change what is drawn.
   const store = useMemo(() => (needed ? service.readings.follow(streamId) : NOTHING), [streamId, service]);
   useEffect(() => {
     if (store === NOTHING || streamId === null) return;
@@ -102,7 +102,7 @@ function useReading(
   return useStore(store);
 }
 
-/** Keeps what was read: while it streams not at each token, at its end at once. */
+/** Stores the answer: once a second while it streams, and at once at its end. */
 function useRemembering(answers: Answers, remembered: Answer | undefined, reading: Reading | null): void {
   const [timer] = useState(() => new Store<ReturnType<typeof setTimeout> | null>(null));
   const save = (): void => {
@@ -130,7 +130,7 @@ function useRemembering(answers: Answers, remembered: Answer | undefined, readin
   }, [reading]);
 }
 
-/** What there is most of: what was remembered, until what is read has come that far. */
+/** Chooses the stored answer until the reading has come as far. */
 function latest(
   streamId: string | null,
   remembered: Answer | undefined,

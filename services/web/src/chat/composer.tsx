@@ -14,12 +14,12 @@ export function Composer(props: {
   const canAsk = prompt !== "" && !isAsking;
 
   useEffect(() => {
-    // It grows with its text, up to the height that its style allows.
+    // The field grows with its text, up to the height that its style allows.
     if (field.current === null) return;
     field.current.style.height = "auto";
     field.current.style.height = `${field.current.scrollHeight + 2}px`;
   }, [draft]);
-  // A keyboard that slides in over the page is nothing that a phone should be greeted with.
+  // On a phone the focus would slide a keyboard over the page.
   useEffect(() => {
     if (matchMedia("(pointer: fine)").matches) field.current?.focus();
   }, []);
@@ -50,7 +50,7 @@ export function Composer(props: {
           value={draft}
           onInput={(event) => onDraft(event.currentTarget.value)}
           onKeyDown={(event) => {
-            // An input method's Enter chooses a word.
+            // In an input method, Enter chooses a word.
             if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
             event.preventDefault();
             if (canAsk) onAsk(prompt);

@@ -9,13 +9,13 @@ import { stateLabel } from "./state-pill.tsx";
 
 const REDRAW_MS = 30_000;
 
-/** The answers of this browser. */
+/** Lists the answers of this browser. */
 export function History(props: { answers: Answers; shown: string | null; onShow: () => void }) {
   const { answers, shown, onShow } = props;
   const all = useStore(answers.all);
   const nowMs = useNow();
   const show = (event: MouseEvent, streamId: string | null): void => {
-    // With a modifier it is the browser's: a new tab, a new window.
+    // With a modifier the browser opens a new tab or window.
     if (event.metaKey || event.ctrlKey || event.shiftKey) return;
     event.preventDefault();
     showStream(streamId);
@@ -33,7 +33,7 @@ export function History(props: { answers: Answers; shown: string | null; onShow:
       </a>
       <h2>In this browser</h2>
       {all.length === 0 ? (
-        <p class="history-empty">Answers stay here when the tab is closed.</p>
+        <p class="history-empty">Answers are kept in this browser.</p>
       ) : (
         <ul role="list">
           {all.map((answer) => (
@@ -64,9 +64,9 @@ export function History(props: { answers: Answers; shown: string | null; onShow:
 }
 
 function factsOf({ status, askedMs }: Answer, isShown: boolean, nowMs: number): string {
-  // Of one that isn't shown only its end is known for sure.
+  // The state of an answer that isn't shown may be outdated, unless it is an end.
   const isKnown = status !== null && (isShown || isFinal(status.state));
-  return `${isKnown ? stateLabel(status.state) : "Not read to its end"} · ${formatAgo(askedMs, nowMs)}`;
+  return `${isKnown ? stateLabel(status.state) : "Incomplete"} · ${formatAgo(askedMs, nowMs)}`;
 }
 
 function useNow(): number {

@@ -10,7 +10,7 @@ startTheme();
 const answers = new Answers();
 const root = document.querySelector("#app");
 if (root !== null) {
-  // What is remembered is shown while the gateway is asked.
+  // Stored answers are shown while the gateway is asked.
   render(<ChatPage answers={answers} service={null} />, root);
   const config = await loadWebConfig();
   render(<ChatPage answers={answers} service={{ config, readings: new Readings(config.edgeUrl) }} />, root);

@@ -90,14 +90,15 @@ export class GrowingMarkdown {
   }
 }
 
-/** How many of the first tokens can't change any more. */
+/**
+ * Counts the first tokens that can't change any more. The last block is open, and so is the one before it: while the lines
+ * of the last one come in, they may turn out to belong to it. A blank line between them ends all but lists and indented
+ * code, which may go on after it.
+ */
 function countSettled(tokens: readonly Token[]): number {
   const last = lastBlockBefore(tokens.length, tokens);
-  // The line that ended the block before the last one is complete.
-  if (tokens[last]?.raw.includes("\n") === true || last < tokens.length - 1) return Math.max(0, last);
   const before = lastBlockBefore(last, tokens);
   const { type, raw } = tokens[before] ?? { type: "space", raw: "" };
-  // A blank line ends all but lists and indented code, which may go on after it.
   const isEnded = before < last - 1 || raw.endsWith("\n\n");
   return Math.max(0, isEnded && type !== "list" && type !== "code" ? last : before);
 }

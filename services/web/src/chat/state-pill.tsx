@@ -11,14 +11,14 @@ const LOOKS: Record<ReadingState, { label: string; tone: string; isMoving?: true
   deleted: { label: "Deleted", tone: "bad" },
   ended: { label: "Ended", tone: "warn" },
   missing: { label: "Not found", tone: "bad" },
-  unreadable: { label: "Can't be read", tone: "bad" },
+  unreadable: { label: "Unavailable", tone: "bad" },
 };
 
 export function stateLabel(state: ReadingState): string {
   return LOOKS[state].label;
 }
 
-/** How the connection stands: told to a screen reader when it changes, calm to the eye. */
+/** Shows the state of the reading. A screen reader is told when it changes. */
 export function StatePill(props: { state: ReadingState }) {
   const isOnline = useOnline();
   const { label, tone, isMoving } = LOOKS[props.state];

@@ -18,7 +18,7 @@ export function useFollowing(content: unknown, isGrowing: boolean) {
   }, []);
 
   useEffect(() => {
-    // The last growth has the end with it; what was finished before is read from its beginning.
+    // The last growth brings the end with it; an answer that had ended before is read from its beginning.
     if (isAtEnd && (isGrowing || wasGrowing.current)) scrollToEnd();
     wasGrowing.current = isGrowing;
   }, [content]);

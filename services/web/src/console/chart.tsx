@@ -3,9 +3,9 @@ import { formatDuration } from "../shell/format.ts";
 
 export interface Series {
   readonly name: string;
-  /** A number of the design's series colours. */
+  /** Number of one of the design's series colours. */
   readonly color: 1 | 2 | 3;
-  /** Null: nothing is known of this moment, and the line breaks. */
+  /** Points in the order of time. A value of null breaks the line: nothing is known of that moment. */
   readonly points: readonly { readonly timeMs: number; readonly value: number | null }[];
 }
 
@@ -15,10 +15,10 @@ const BOTTOM = 20;
 const LEFT = 44;
 const NARROW = 340;
 const MAX_STEP_MS = 5_000;
-/** The narrowest that holds all is shown: a page that was just opened isn't an empty frame. */
+/** Widths of the chart's window. The narrowest that holds all samples is used, so a page that was just opened isn't an empty frame. */
 const WINDOWS_MS = [60_000, 120_000, 300_000];
 
-/** The last minutes of a few figures, newest at the right edge. */
+/** Draws the last minutes of a few figures, the newest at the right edge. */
 export function Chart(props: {
   title: string;
   series: readonly Series[];
@@ -127,7 +127,7 @@ function useWidth() {
   return { frame, width };
 }
 
-/** Stretches without a hole: where the page was hidden nothing was measured, and no line may pretend it was. */
+/** Splits a line where samples are missing: nothing was measured while the page was hidden. */
 function runsOf({ points }: Series): { timeMs: number; value: number }[][] {
   const runs: { timeMs: number; value: number }[][] = [];
   let lastMs = -Infinity;
@@ -140,7 +140,7 @@ function runsOf({ points }: Series): { timeMs: number; value: number }[][] {
   return runs;
 }
 
-/** The next of 1, 2, 5, 10 … that holds the value. */
+/** Rounds the value up to the next of 1, 2, 5, 10, 20 … */
 export function niceTop(value: number): number {
   if (value <= 1) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
@@ -152,8 +152,8 @@ function summaryOf(title: string, series: readonly Series[], format: (value: num
     const values = points.flatMap(({ value }) => (value === null ? [] : [value]));
     const last = values.at(-1);
     return last === undefined
-      ? `${name}: none yet`
-      : `${name}: now ${format(last)}, most ${format(Math.max(...values))}`;
+      ? `${name}: no data`
+      : `${name}: now ${format(last)}, maximum ${format(Math.max(...values))}`;
   });
   return `${title}, the last minutes. ${parts.join(". ")}.`;
 }

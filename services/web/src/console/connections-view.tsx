@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 import { formatAgo, formatCount } from "../shell/format.ts";
 import { getJson, type ConnectionList, type ConnectionRow, type ServiceRow } from "./control.ts";
 import { hrefOf } from "./route.ts";
-import { Empty } from "./table.tsx";
+import { Empty, Problem, Table, type Column } from "./table.tsx";
 import { usePolled } from "./use-polled.ts";
 
 const REFRESH_MS = 2_000;
@@ -20,11 +20,7 @@ export function ConnectionsView(props: { services: readonly ServiceRow[] }) {
   return (
     <>
       <h1>Connections</h1>
-      {problem !== null && (
-        <p class="notice" role="alert">
-          {problem.message}
-        </p>
-      )}
+      <Problem problem={problem} />
       <ul role="list" class="bars number" aria-label="Connections by pod">
         {pods.map((pod) => (
           <li key={pod.id}>
@@ -36,7 +32,7 @@ export function ConnectionsView(props: { services: readonly ServiceRow[] }) {
           </li>
         ))}
       </ul>
-      {data !== null && data.connections.length === 0 && <Empty>Nobody is connected to any edge.</Empty>}
+      {data !== null && data.connections.length === 0 && <Empty>No readers are connected.</Empty>}
       {pods
         .filter((pod) => pod.connections.length > 0)
         .map((pod) => (
@@ -53,7 +49,7 @@ export function ConnectionsView(props: { services: readonly ServiceRow[] }) {
         </button>
       )}
       {data !== null && data.next_after !== null && limit >= MOST && (
-        <Empty>These are the first {formatCount(MOST)}; the bars above count all.</Empty>
+        <Empty>Showing the first {formatCount(MOST)} connections; the bars above count all of them.</Empty>
       )}
     </>
   );
@@ -65,7 +61,7 @@ interface Pod {
   readonly connections: readonly ConnectionRow[];
 }
 
-/** Of those that report, and of those that only have connections in the list. */
+/** Lists the pods that report, and those that only have connections in the list. */
 function podsOf(services: readonly ServiceRow[], connections: readonly ConnectionRow[]): Pod[] {
   const byPod = Map.groupBy(connections, ({ connection_id: id }) => id.split(".")[0] ?? "");
   const counts = new Map(
@@ -80,58 +76,53 @@ function podsOf(services: readonly ServiceRow[], connections: readonly Connectio
 }
 
 function ConnectionTable(props: { connections: readonly ConnectionRow[]; nowMs: number }) {
+  const { connections, nowMs } = props;
+  const columns: Column<ConnectionRow>[] = [
+    {
+      label: "Client",
+      class: "wide",
+      cell: (row) => (
+        <>
+          {row.client_address} <span class="faint">{agentOf(row.user_agent)}</span>
+        </>
+      ),
+    },
+    { label: "Streams", class: "wide", cell: (row) => <Followed streams={row.streams} /> },
+    { label: "Connected", isEnd: true, cell: (row) => formatAgo(row.connected_at, nowMs) },
+    { label: "Last sent", isEnd: true, cell: (row) => formatAgo(row.last_seen, nowMs) },
+  ];
   return (
-    <div class="table-frame" tabIndex={0} role="group" aria-label="Connections">
-      <table class="table number cards">
-        <thead>
-          <tr>
-            <th scope="col">Client</th>
-            <th scope="col">Streams</th>
-            <th scope="col" class="end">
-              Connected
-            </th>
-            <th scope="col" class="end">
-              Last sent
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {props.connections.map((row) => (
-            <tr key={row.connection_id}>
-              <td class="wide">
-                {row.client_address} <span class="faint">{agentOf(row.user_agent)}</span>
-              </td>
-              <td class="wide">
-                {row.streams.length === 0 && <span class="faint">none now</span>}
-                {row.streams.slice(0, SHOWN_STREAMS).map((stream) => (
-                  <div key={stream.stream_id} class="followed">
-                    <a class="mono id" href={hrefOf("streams", stream.stream_id)}>
-                      {stream.stream_id}
-                    </a>
-                    <span class="faint">
-                      at {formatCount(stream.last_sequence)}, {stream.phase}
-                    </span>
-                  </div>
-                ))}
-                {row.streams.length > SHOWN_STREAMS && (
-                  <span class="faint">and {row.streams.length - SHOWN_STREAMS} more</span>
-                )}
-              </td>
-              <td class="end" data-label="Connected">
-                {formatAgo(row.connected_at, props.nowMs)}
-              </td>
-              <td class="end" data-label="Last sent">
-                {formatAgo(row.last_seen, props.nowMs)}
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      label="Connections"
+      columns={columns}
+      rows={connections}
+      keyOf={(row) => row.connection_id}
+      hasCards
+    />
   );
 }
 
-/** The product that a user agent names last is the most telling: `Chrome/130`, `curl/8.5`. */
+function Followed(props: { streams: ConnectionRow["streams"] }) {
+  const { streams } = props;
+  return (
+    <>
+      {streams.length === 0 && <span class="faint">none</span>}
+      {streams.slice(0, SHOWN_STREAMS).map((stream) => (
+        <div key={stream.stream_id} class="followed">
+          <a class="mono id" href={hrefOf("streams", stream.stream_id)}>
+            {stream.stream_id}
+          </a>
+          <span class="faint">
+            at {formatCount(stream.last_sequence)}, {stream.phase}
+          </span>
+        </div>
+      ))}
+      {streams.length > SHOWN_STREAMS && <span class="faint">and {streams.length - SHOWN_STREAMS} more</span>}
+    </>
+  );
+}
+
+/** Shortens a user agent to its product: `Chrome/130`, `curl/8.5`. The last one named tells most. */
 function agentOf(userAgent: string): string {
   const products = userAgent.match(/[\w-]+\/[\d.]+/g) ?? [];
   const known = products.find((product) =>

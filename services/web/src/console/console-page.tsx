@@ -11,6 +11,7 @@ import { hrefOf, route, type View } from "./route.ts";
 import { Samples } from "./samples.ts";
 import { StreamView } from "./stream-view.tsx";
 import { StreamsView } from "./streams-view.tsx";
+import { Problem } from "./table.tsx";
 import { usePolled } from "./use-polled.ts";
 
 const NAVIGATION: readonly { view: View; label: string; icon: string }[] = [
@@ -52,11 +53,7 @@ export function ConsolePage(props: { config: WebConfig }) {
           ))}
         </nav>
         <main id="main" tabIndex={-1}>
-          {services.problem !== null && (
-            <p class="notice" role="alert">
-              {services.problem.message}
-            </p>
-          )}
+          <Problem problem={services.problem} />
           {view === "overview" && (
             <OverviewView services={found} samples={samples.all} nowMs={services.loadedMs} />
           )}

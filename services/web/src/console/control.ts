@@ -1,6 +1,6 @@
 import type { StreamStatus } from "@sluice/core";
 
-/** What the gateway's control plane answers. */
+/** One stream, as the gateway's control plane lists it. */
 export interface StreamRow {
   readonly stream_id: string;
   readonly status: StreamStatus;
@@ -48,7 +48,7 @@ export interface PartitionRow {
   readonly partition: number;
   readonly owner: string | null;
   readonly checkpoint: { readonly broker_sequence: number; readonly timestamp_ms: number } | null;
-  /** Of what the log holds beyond the checkpoint, as its owner tells; null where it isn't known. */
+  /** Messages that the log holds beyond the checkpoint, as the owner reports; null: unknown. */
   readonly lag_ms: number | null;
   readonly lag_messages: number | null;
 }
@@ -60,9 +60,9 @@ export interface RejectedRow {
   readonly broker_sequence: number;
   readonly element: number;
   readonly stored_ms: number;
-  /** Its beginning. */
+  /** Beginning of the element. */
   readonly payload: string;
-  /** Of the whole. */
+  /** Size of the whole element. */
   readonly payload_bytes: number;
 }
 
@@ -73,9 +73,9 @@ export interface RejectedList {
 
 export const STATUSES: readonly StreamStatus[] = ["open", "completed", "errored", "cancelled", "deleted"];
 
-/** Why nothing new can be shown, in a sentence for the operator. */
+/** Reason why nothing new can be shown, in a sentence for the operator. */
 export class ControlError extends Error {
-  /** The gateway has no control plane on this port: asking again won't help. */
+  /** Whether the gateway has no control plane on this port, so that asking again won't help. */
   readonly isOff: boolean;
 
   constructor(message: string, isOff = false) {
@@ -100,20 +100,20 @@ export async function getJson<T>(
   try {
     response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS) });
   } catch {
-    throw new ControlError("The gateway doesn't answer. Trying again.");
+    throw new ControlError("The gateway is not responding. Retrying.");
   }
   if (response.ok) return (await response.json()) as T;
   const problem = (await response.json().catch(() => ({}))) as { code?: string; detail?: string };
   const isOff = response.status === 404 && problem.code === "NOT_FOUND";
   throw new ControlError(
     isOff
-      ? "The control plane is off on this port. CONTROL_ENABLED=true on the gateway serves it."
-      : (problem.detail ?? `The gateway answers ${response.status}.`),
+      ? "The control plane is disabled here. Set CONTROL_ENABLED=true on the gateway."
+      : (problem.detail ?? `The gateway answered with status ${response.status}.`),
     isOff,
   );
 }
 
-/** Null where no edge answers: the rest of a view is still worth showing. */
+/** Counts readers by stream. Null: no edge answers, and the rest of a view is still worth showing. */
 export async function countReaders(
   streamIds: readonly string[],
 ): Promise<Readonly<Record<string, number>> | null> {

@@ -1,7 +1,7 @@
 import type { Chunk, StreamStatus } from "@sluice/core";
 import { getJson } from "./control.ts";
 
-/** A page of a stream's history, as an edge answers it. */
+/** Page of a stream's history, as an edge answers it. */
 export interface HistoryPage {
   readonly chunks: readonly Chunk[];
   readonly next_after: number;
@@ -12,7 +12,7 @@ export interface HistoryPage {
 
 export const PAGE_CHUNKS = 100;
 
-/** @param from the first sequence; null: the last ones */
+/** Loads up to 100 chunks. @param from the first sequence; null: the newest chunks */
 export function loadHistory(edgeUrl: string, streamId: string, from: number | null): Promise<HistoryPage> {
   const start: Record<string, string> =
     from === null ? { tail: String(PAGE_CHUNKS) } : { after: String(from - 1) };

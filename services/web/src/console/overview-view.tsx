@@ -1,8 +1,39 @@
 import { formatBytes, formatDuration, formatMs, formatShort } from "../shell/format.ts";
-import { Chart } from "./chart.tsx";
+import { Chart, type Series } from "./chart.tsx";
 import { sumOf, type Sample } from "./samples.ts";
 import type { ServiceRow } from "./control.ts";
-import { Empty } from "./table.tsx";
+import { Empty, Table, type Column } from "./table.tsx";
+
+const CHARTS: readonly {
+  readonly title: string;
+  readonly format: (value: number) => string;
+  readonly series: readonly (Pick<Series, "name" | "color"> & { readonly figure: keyof Sample })[];
+}[] = [
+  {
+    title: "Chunks per second",
+    format: formatShort,
+    series: [
+      { name: "in", color: 1, figure: "appliedRate" },
+      { name: "out", color: 3, figure: "sentRate" },
+    ],
+  },
+  {
+    title: "Lag from log to reader",
+    format: formatMs,
+    series: [
+      { name: "p99", color: 2, figure: "lagP99Ms" },
+      { name: "p50", color: 1, figure: "lagP50Ms" },
+    ],
+  },
+  {
+    title: "Connections",
+    format: formatShort,
+    series: [
+      { name: "connections", color: 1, figure: "connections" },
+      { name: "streams", color: 3, figure: "subscribers" },
+    ],
+  },
+];
 
 export function OverviewView(props: {
   services: readonly ServiceRow[];
@@ -11,8 +42,6 @@ export function OverviewView(props: {
 }) {
   const { services, samples, nowMs } = props;
   const last = samples.at(-1);
-  const pointsOf = (figure: keyof Sample) =>
-    samples.map((sample) => ({ timeMs: sample.timeMs, value: sample[figure] }));
   return (
     <>
       <h1>Overview</h1>
@@ -22,40 +51,26 @@ export function OverviewView(props: {
         <Tile label="Connections" value={last === undefined ? "–" : formatShort(last.connections)} />
         <Tile label="Lag, p99" value={lagOf(last?.lagP99Ms)} />
         <Tile label="Reconnects" value={formatShort(sumOf(services, "edge", "reconnects"))} />
-        <Tile label="Gaps told" value={formatShort(sumOf(services, "edge", "gaps"))} />
+        <Tile label="Gaps reported" value={formatShort(sumOf(services, "edge", "gaps"))} />
       </dl>
       <div class="charts">
-        <Chart
-          title="Rate, chunks per second"
-          nowMs={nowMs}
-          format={formatShort}
-          series={[
-            { name: "in", color: 1, points: pointsOf("appliedRate") },
-            { name: "out", color: 3, points: pointsOf("sentRate") },
-          ]}
-        />
-        <Chart
-          title="Lag, from the log to the reader"
-          nowMs={nowMs}
-          format={formatMs}
-          series={[
-            { name: "p99", color: 2, points: pointsOf("lagP99Ms") },
-            { name: "p50", color: 1, points: pointsOf("lagP50Ms") },
-          ]}
-        />
-        <Chart
-          title="Connections"
-          nowMs={nowMs}
-          format={formatShort}
-          series={[
-            { name: "connections", color: 1, points: pointsOf("connections") },
-            { name: "streams on them", color: 3, points: pointsOf("subscribers") },
-          ]}
-        />
+        {CHARTS.map(({ title, format, series }) => (
+          <Chart
+            key={title}
+            title={title}
+            nowMs={nowMs}
+            format={format}
+            series={series.map(({ name, color, figure }) => ({
+              name,
+              color,
+              points: samples.map((sample) => ({ timeMs: sample.timeMs, value: sample[figure] })),
+            }))}
+          />
+        ))}
       </div>
       <h2>Services</h2>
       {services.length === 0 ? (
-        <Empty>No service has answered yet.</Empty>
+        <Empty>No services have reported yet.</Empty>
       ) : (
         <ServiceTable services={services} nowMs={nowMs} />
       )}
@@ -83,7 +98,7 @@ function Tile(props: { label: string; value: string; unit?: string }) {
   );
 }
 
-/** In the order of a chunk's way. */
+/** Services, in the order in which a chunk meets them. */
 const ORDER: readonly ServiceRow["service"][] = ["gateway", "worker", "ingest", "edge"];
 
 function ServiceTable(props: { services: readonly ServiceRow[]; nowMs: number }) {
@@ -92,43 +107,22 @@ function ServiceTable(props: { services: readonly ServiceRow[]; nowMs: number })
       ORDER.indexOf(left.service) - ORDER.indexOf(right.service) ||
       left.instance.localeCompare(right.instance),
   );
-  return (
-    <div class="table-frame" tabIndex={0} role="group" aria-label="Services">
-      <table class="table number">
-        <thead>
-          <tr>
-            <th scope="col">Service</th>
-            <th scope="col">Instance</th>
-            <th scope="col">Does</th>
-            <th scope="col" class="end">
-              Memory
-            </th>
-            <th scope="col" class="end">
-              Loop delay p99
-            </th>
-            <th scope="col" class="end">
-              Up
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map((row) => (
-            <tr key={row.instance}>
-              <td>{row.service}</td>
-              <td class="mono">{row.instance}</td>
-              <td>{workOf(row)}</td>
-              <td class="end">{formatBytes(row.figures["rss_bytes"] ?? 0)}</td>
-              <td class="end">{formatMs(row.figures["event_loop_delay_p99_ms"] ?? 0)}</td>
-              <td class="end">{formatDuration(props.nowMs - row.started_ms)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
-  );
+  const columns: Column<ServiceRow>[] = [
+    { label: "Service", cell: (row) => row.service },
+    { label: "Instance", class: "mono", cell: (row) => row.instance },
+    { label: "Activity", cell: workOf },
+    { label: "Memory", isEnd: true, cell: (row) => formatBytes(row.figures["rss_bytes"] ?? 0) },
+    {
+      label: "Event-loop delay p99",
+      isEnd: true,
+      cell: (row) => formatMs(row.figures["event_loop_delay_p99_ms"] ?? 0),
+    },
+    { label: "Uptime", isEnd: true, cell: (row) => formatDuration(props.nowMs - row.started_ms) },
+  ];
+  return <Table label="Services" columns={columns} rows={rows} keyOf={(row) => row.instance} />;
 }
 
-/** What a service says that it is busy with, in a few words. */
+/** Describes in a few words what a service is busy with. */
 function workOf({ service, figures, partitions }: ServiceRow): string {
   const figure = (name: string): string => formatShort(figures[name] ?? 0);
   if (service === "ingest")

@@ -1,6 +1,6 @@
 import { formatAgo, formatCount, formatMs, formatShort } from "../shell/format.ts";
 import { getJson, type PartitionRow, type ServiceRow } from "./control.ts";
-import { Empty } from "./table.tsx";
+import { Empty, Problem } from "./table.tsx";
 import { usePolled } from "./use-polled.ts";
 
 const REFRESH_MS = 2_000;
@@ -16,11 +16,7 @@ export function PartitionsView(props: { services: readonly ServiceRow[] }) {
   return (
     <>
       <h1>Partitions</h1>
-      {problem !== null && (
-        <p class="notice" role="alert">
-          {problem.message}
-        </p>
-      )}
+      <Problem problem={problem} />
       {data !== null && rows.length === 0 && <Empty>The log has no partitions yet.</Empty>}
       {owners.map((owner) => (
         <Replica
@@ -51,9 +47,9 @@ function Replica(props: {
 }) {
   const { owner, rows, report, nowMs } = props;
   return (
-    <section class="replica" aria-label={owner ?? "Nobody"}>
+    <section class="replica" aria-label={owner ?? "Unassigned"}>
       <h2>
-        {owner === null ? "Without an owner" : <span class="mono">{owner}</span>}
+        {owner === null ? "Unassigned" : <span class="mono">{owner}</span>}
         <small class="faint number">
           {rows.length} {rows.length === 1 ? "partition" : "partitions"}
           {report !== undefined &&
@@ -81,9 +77,9 @@ function Replica(props: {
 }
 
 function stateOf(row: PartitionRow): { text: string; tone: string } {
-  if (row.owner === null) return { text: "nobody reads it", tone: "bad" };
+  if (row.owner === null) return { text: "no owner", tone: "bad" };
   if (row.checkpoint === null) return { text: "no checkpoint", tone: "warn" };
-  if (row.lag_messages === null) return { text: "lag not known", tone: "warn" };
+  if (row.lag_messages === null) return { text: "lag unknown", tone: "warn" };
   if (row.lag_messages === 0) return { text: "up to date", tone: "good" };
   return { text: `${formatCount(row.lag_messages)} behind`, tone: "warn" };
 }

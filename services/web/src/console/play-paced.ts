@@ -4,8 +4,8 @@ import type { Chunk } from "@sluice/core";
 const LONGEST_PAUSE_MS = 3_000;
 
 /**
- * Hands the chunks on with the pauses that their times have, divided by the factor.
- * @param factor Infinity: as they arrive
+ * Hands the chunks on with the pauses between their timestamps, divided by the factor.
+ * @param factor Infinity: without pauses
  */
 export async function playPaced<T extends Chunk>(
   chunks: AsyncIterable<T>,

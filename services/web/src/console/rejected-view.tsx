@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 import { formatBytes } from "../shell/format.ts";
 import { getJson, type RejectedList, type RejectedRow } from "./control.ts";
 import { hrefOf } from "./route.ts";
-import { Empty, Time } from "./table.tsx";
+import { Empty, Problem, Time } from "./table.tsx";
 import { usePolled } from "./use-polled.ts";
 
 const REFRESH_MS = 3_000;
@@ -15,7 +15,7 @@ export function RejectedView() {
     getJson<RejectedList>("/control/rejected", { limit: String(PAGE) }),
   );
   const next = before ?? (data?.next_before === null || data === null ? null : String(data.next_before));
-  const rows = withoutDoubles([...(data?.rejected ?? []), ...older]);
+  const rows = withoutDuplicates([...(data?.rejected ?? []), ...older]);
   const showOlder = async (): Promise<void> => {
     if (next === null) return;
     const page = await getJson<RejectedList>("/control/rejected", { limit: String(PAGE), before: next });
@@ -26,14 +26,10 @@ export function RejectedView() {
     <>
       <h1>Rejected</h1>
       <p class="lead">
-        Elements of messages that are no valid chunks. Each kept its number; readers pass over it.
+        Published elements that aren't valid chunks. Each keeps its sequence, and readers skip it.
       </p>
-      {problem !== null && (
-        <p class="notice" role="alert">
-          {problem.message}
-        </p>
-      )}
-      {data !== null && rows.length === 0 && <Empty>Nothing was rejected.</Empty>}
+      <Problem problem={problem} />
+      {data !== null && rows.length === 0 && <Empty>No elements were rejected.</Empty>}
       {rows.length > 0 && (
         <ul role="list" class="rejected">
           {rows.map((row) => (
@@ -58,7 +54,7 @@ export function RejectedView() {
                     {row.broker_sequence}, element {row.element}, {formatBytes(row.payload_bytes)}
                   </dd>
                 </dl>
-                <pre tabIndex={0} aria-label="What was published">
+                <pre tabIndex={0} aria-label="Published payload">
                   {row.payload}
                 </pre>
               </details>
@@ -75,6 +71,6 @@ export function RejectedView() {
   );
 }
 
-function withoutDoubles(rows: readonly RejectedRow[]): RejectedRow[] {
+function withoutDuplicates(rows: readonly RejectedRow[]): RejectedRow[] {
   return [...new Map(rows.map((row) => [row.position, row])).values()];
 }

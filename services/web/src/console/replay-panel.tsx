@@ -6,9 +6,9 @@ import { formatCount } from "../shell/format.ts";
 import { playPaced } from "./play-paced.ts";
 
 const SPEEDS: readonly { label: string; factor: number }[] = [
-  { label: "as it happened", factor: 1 },
-  { label: "4 times as fast", factor: 4 },
-  { label: "at once", factor: Infinity },
+  { label: "Original speed", factor: 1 },
+  { label: "4× speed", factor: 4 },
+  { label: "Full speed", factor: Infinity },
 ];
 
 interface Playing {
@@ -18,7 +18,7 @@ interface Playing {
   readonly problem: string;
 }
 
-/** Reads the stream anew through an edge, from any chunk on, and goes on live where it is open. */
+/** Reads the stream again through an edge, from any chunk on, and continues live while it is open. */
 export function ReplayPanel(props: {
   streamId: string;
   edgeUrl: string;
@@ -124,14 +124,14 @@ export function ReplayPanel(props: {
       {playing !== null && (
         <div class="replayed">
           <p class="faint number" role="status">
-            {wordOf(playing)}
+            {statusOf(playing)}
           </p>
           <progress
             max={Math.max(1, head)}
             value={Math.max(0, playing.sequence)}
             aria-label="Replayed up to"
           />
-          <pre ref={output} tabIndex={0} aria-label="What was replayed">
+          <pre ref={output} tabIndex={0} aria-label="Replayed text">
             {playing.pieces.map((piece) => textOfPiece(piece)).join("")}
           </pre>
         </div>
@@ -140,14 +140,15 @@ export function ReplayPanel(props: {
   );
 }
 
-function wordOf({ state, sequence, problem }: Playing): string {
+function statusOf({ state, sequence, problem }: Playing): string {
   const at = `at chunk ${formatCount(Math.max(0, sequence))}`;
   if (state === "failed") return `Failed ${at}: ${problem}`;
-  return { playing: `Playing, ${at}`, ended: `Played to the end, ${at}`, stopped: `Stopped ${at}` }[state];
+  return { playing: `Playing ${at}`, ended: `Finished ${at}`, stopped: `Stopped ${at}` }[state];
 }
 
 function textOfPiece(piece: Piece): string {
   if (piece.kind === "text") return piece.text;
-  if (piece.kind === "gap") return `\n[chunks ${piece.from} to ${piece.to} are missing: ${piece.reason}]\n`;
+  if (piece.kind === "gap")
+    return `\n[chunks ${piece.from} to ${piece.to} are no longer available: ${piece.reason}]\n`;
   return `\n[${piece.label}] ${piece.text}\n`;
 }

@@ -3,10 +3,10 @@ import { Store } from "../shell/store.ts";
 export const VIEWS = ["overview", "streams", "connections", "partitions", "rejected"] as const;
 export type View = (typeof VIEWS)[number];
 
-/** What the console shows, as its address says it: `#/streams/abc?from=40`. */
+/** The view that the page's address names: `#/streams/abc?from=40`. */
 export interface Route {
   readonly view: View;
-  /** With `streams`: one of them. */
+  /** Stream to show in the view `streams`; null: the list. */
   readonly streamId: string | null;
   readonly parameters: URLSearchParams;
 }

@@ -1,15 +1,15 @@
 import type { ServiceRow } from "./control.ts";
 
-/** What all services together did at one moment. Rates are per second, since the sample before. */
+/** Figures of all services together at one moment. Rates are per second, since the sample before. */
 export interface Sample {
   readonly timeMs: number;
-  /** Null where there is no sample before, or it is too old to tell a rate from. */
+  /** Rates are null where there is no sample before, or it is too old to compute a rate from. */
   readonly appliedRate: number | null;
   readonly sentRate: number | null;
   readonly sentByteRate: number | null;
   readonly connections: number;
   readonly subscribers: number;
-  /** Of the slowest edge; null where nothing was sent lately. */
+  /** Lag of the slowest edge; null: nothing was sent lately. */
   readonly lagP50Ms: number | null;
   readonly lagP99Ms: number | null;
 }
@@ -17,7 +17,7 @@ export interface Sample {
 export const WINDOW_MS = 5 * 60_000;
 const MAX_STEP_MS = 10_000;
 
-/** Adds what is reported now, and drops what has left the window. */
+/** Samples of the last five minutes. */
 export class Samples {
   #samples: readonly Sample[] = [];
   #last: { readonly timeMs: number; readonly services: readonly ServiceRow[] } | null = null;
@@ -49,7 +49,7 @@ export class Samples {
   }
 }
 
-/** Of a counter. An instance that is new counts from zero; one that is gone, or began anew, takes nothing away. */
+/** Sums a counter's increase. A new instance counts from zero; one that is gone or has restarted takes nothing away. */
 function increase(
   before: readonly ServiceRow[],
   now: readonly ServiceRow[],

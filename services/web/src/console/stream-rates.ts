@@ -5,14 +5,14 @@ interface Mark {
   readonly chunks: number;
 }
 
-// Over so long a rate is smooth enough to be read.
+// A rate over a shorter time jumps too much to be read.
 const SPAN_MS = 6_000;
 
-/** Chunks per second of each stream, from one look at the list to the next. */
+/** Computes the chunks per second of each stream from the lists that were loaded. */
 export class StreamRates {
   #marks = new Map<string, readonly Mark[]>();
 
-  /** Streams that are not in the list are forgotten. */
+  /** Takes a list. Streams that aren't in it are forgotten. */
   add(streams: readonly StreamRow[], timeMs: number): void {
     this.#marks = new Map(
       streams.map((row) => {
@@ -22,7 +22,7 @@ export class StreamRates {
     );
   }
 
-  /** Null until it was seen twice. */
+  /** @returns chunks per second; null until the stream was seen twice */
   of(streamId: string): number | null {
     const marks = this.#marks.get(streamId) ?? [];
     const [first, last] = [marks[0], marks.at(-1)];

@@ -4,7 +4,7 @@ import { useStore } from "../shell/store.ts";
 import { countReaders, getJson, type StreamRow } from "./control.ts";
 import { ReplayPanel } from "./replay-panel.tsx";
 import { hrefOf, route, setParameter } from "./route.ts";
-import { StatusPill, Time } from "./table.tsx";
+import { Problem, StatusPill, Time } from "./table.tsx";
 import { TimelineView } from "./timeline-view.tsx";
 import { usePolled } from "./use-polled.ts";
 
@@ -36,11 +36,7 @@ export function StreamView(props: { streamId: string; edgeUrl: string }) {
           )}
         </div>
       </div>
-      {problem !== null && (
-        <p class="notice" role="alert">
-          {problem.message}
-        </p>
-      )}
+      <Problem problem={problem} />
       {data !== null && (
         <>
           <Facts row={data.row} readers={data.readers} nowMs={loadedMs} />
@@ -76,13 +72,13 @@ function Facts(props: { row: StreamRow; readers: number | null; nowMs: number })
       <Fact label="Size" value={formatBytes(row.byte_count)} />
       <Fact label="Readers" value={readers === null ? "–" : formatCount(readers)} />
       <div>
-        <dt>Began</dt>
+        <dt>Started</dt>
         <dd>
           <Time ms={row.created_ms} nowMs={nowMs} />
         </dd>
       </div>
-      <Fact label={row.ended_ms === null ? "Open for" : "Lasted"} value={formatDuration(lastedMs)} />
-      <Fact label="Changed" value={formatAgo(row.updated_ms, nowMs)} />
+      <Fact label={row.ended_ms === null ? "Open for" : "Duration"} value={formatDuration(lastedMs)} />
+      <Fact label="Updated" value={formatAgo(row.updated_ms, nowMs)} />
     </dl>
   );
 }
@@ -99,8 +95,11 @@ function Fact(props: { label: string; value: string }) {
 function StopButton(props: { streamId: string; isAsked: boolean }) {
   const [problem, setProblem] = useState("");
   const stop = async (): Promise<void> => {
-    const response = await fetch(`/streams/${encodeURIComponent(props.streamId)}/cancel`, { method: "POST" });
-    setProblem(response.ok ? "" : `It can't be stopped now (${response.status}).`);
+    const response = await fetch(`/streams/${encodeURIComponent(props.streamId)}/cancel`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+    });
+    setProblem(response.ok ? "" : `Could not stop the stream (HTTP ${response.status}).`);
   };
   return (
     <>

@@ -11,12 +11,12 @@ import {
 } from "./control.ts";
 import { hrefOf, route, setParameter } from "./route.ts";
 import { StreamRates } from "./stream-rates.ts";
-import { Empty, StatusPill } from "./table.tsx";
+import { Empty, Problem, StatusPill, Table, type Column } from "./table.tsx";
 import { usePolled } from "./use-polled.ts";
 
 const REFRESH_MS = 1_500;
 const PAGE = 50;
-/** The gateway's largest page; the list is refreshed as one. */
+/** Size of the gateway's largest page. The list is loaded as one page. */
 const MOST = 200;
 const MAX_READER_QUERIES = 100;
 const MAX_CONNECTIONS = "1000";
@@ -24,7 +24,7 @@ const MAX_CONNECTIONS = "1000";
 interface Loaded {
   readonly list: StreamList;
   readonly readers: Readonly<Record<string, number>>;
-  /** Chunks that the slowest reader lacks, by stream. */
+  /** Chunks that the slowest reader has yet to receive, by stream. */
   readonly behind: ReadonlyMap<string, number>;
 }
 
@@ -46,14 +46,14 @@ export function StreamsView() {
         <h1>Streams</h1>
         <form class="filters" role="search" onSubmit={(event) => event.preventDefault()}>
           <label class="visually-hidden" for="prefix">
-            Stream id begins with
+            Prefix of the stream id
           </label>
           <input
             id="prefix"
             ref={search}
             class="field mono"
             type="search"
-            placeholder="Id begins with…"
+            placeholder="Id prefix…"
             autocomplete="off"
             spellcheck={false}
             value={prefix}
@@ -76,15 +76,9 @@ export function StreamsView() {
           </fieldset>
         </form>
       </div>
-      {problem !== null && (
-        <p class="notice" role="alert">
-          {problem.message}
-        </p>
-      )}
+      <Problem problem={problem} />
       {data !== null && data.list.streams.length === 0 && (
-        <Empty>
-          {prefix === "" && status === "" ? "There are no streams yet." : "No stream is like that."}
-        </Empty>
+        <Empty>{prefix === "" && status === "" ? "There are no streams yet." : "No streams match."}</Empty>
       )}
       {data !== null && data.list.streams.length > 0 && (
         <StreamTable data={data} rates={rates} nowMs={loadedMs} />
@@ -95,7 +89,7 @@ export function StreamsView() {
         </button>
       )}
       {data !== null && data.list.next_cursor !== null && limit >= MOST && (
-        <Empty>These are the {MOST} that changed last. Narrow the search to see others.</Empty>
+        <Empty>Showing the {MOST} most recently updated streams. Narrow the search to see others.</Empty>
       )}
     </>
   );
@@ -103,83 +97,65 @@ export function StreamsView() {
 
 function StreamTable(props: { data: Loaded; rates: StreamRates; nowMs: number }) {
   const { data, rates, nowMs } = props;
-  return (
-    <div class="table-frame" tabIndex={0} role="group" aria-label="Streams">
-      <table class="table number cards">
-        <thead>
-          <tr>
-            <th scope="col">Stream</th>
-            <th scope="col">Status</th>
-            <th scope="col" class="end">
-              Chunks
-            </th>
-            <th scope="col" class="end">
-              Rate
-            </th>
-            <th scope="col" class="end">
-              Readers
-            </th>
-            <th scope="col" class="end" title="Chunks that the slowest reader lacks">
-              Lag
-            </th>
-            <th scope="col" class="end">
-              Size
-            </th>
-            <th scope="col" class="end">
-              Changed
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {data.list.streams.map((row) => (
-            <StreamTableRow
-              key={row.stream_id}
-              row={row}
-              data={data}
-              rate={rates.of(row.stream_id)}
-              nowMs={nowMs}
-            />
-          ))}
-        </tbody>
-      </table>
-    </div>
-  );
-}
-
-function StreamTableRow(props: { row: StreamRow; data: Loaded; rate: number | null; nowMs: number }) {
-  const { row, data, rate, nowMs } = props;
-  const readers = data.readers[row.stream_id] ?? 0;
-  const behind = data.behind.get(row.stream_id);
-  return (
-    <tr>
-      <td class="wide most">
+  const columns: Column<StreamRow>[] = [
+    {
+      label: "Stream",
+      class: "wide most",
+      cell: (row) => (
         <a class="mono id" href={hrefOf("streams", row.stream_id)}>
           {row.stream_id}
         </a>
-      </td>
-      <td class="rest">
-        <StatusPill status={row.status} />
-        {row.status === "open" && row.cancel_requested_ms !== null && <small class="faint"> stopping</small>}
-      </td>
-      <td class="end" data-label="Chunks">
-        {formatCount(row.chunk_count)}
-      </td>
-      <td class="end" data-label="Rate">
-        {row.status === "open" && rate !== null ? `${formatShort(rate)}/s` : <None />}
-      </td>
-      <td class="end" data-label="Readers">
-        {readers > 0 ? formatCount(readers) : <None />}
-      </td>
-      <td class="end" data-label="Lag">
-        {behind === undefined ? <None /> : formatCount(behind)}
-      </td>
-      <td class="end" data-label="Size">
-        {formatBytes(row.byte_count)}
-      </td>
-      <td class="end" data-label="Changed">
-        {formatAgo(row.updated_ms, nowMs)}
-      </td>
-    </tr>
+      ),
+    },
+    {
+      label: "Status",
+      class: "rest",
+      cell: (row) => (
+        <>
+          <StatusPill status={row.status} />
+          {row.status === "open" && row.cancel_requested_ms !== null && (
+            <small class="faint"> stopping</small>
+          )}
+        </>
+      ),
+    },
+    { label: "Chunks", isEnd: true, cell: (row) => formatCount(row.chunk_count) },
+    {
+      label: "Rate",
+      isEnd: true,
+      cell: (row) => {
+        const rate = rates.of(row.stream_id);
+        return row.status === "open" && rate !== null ? `${formatShort(rate)}/s` : <None />;
+      },
+    },
+    {
+      label: "Readers",
+      isEnd: true,
+      cell: (row) => {
+        const readers = data.readers[row.stream_id] ?? 0;
+        return readers > 0 ? formatCount(readers) : <None />;
+      },
+    },
+    {
+      label: "Lag",
+      title: "Chunks that the slowest reader has yet to receive",
+      isEnd: true,
+      cell: (row) => {
+        const behind = data.behind.get(row.stream_id);
+        return behind === undefined ? <None /> : formatCount(behind);
+      },
+    },
+    { label: "Size", isEnd: true, cell: (row) => formatBytes(row.byte_count) },
+    { label: "Updated", isEnd: true, cell: (row) => formatAgo(row.updated_ms, nowMs) },
+  ];
+  return (
+    <Table
+      label="Streams"
+      columns={columns}
+      rows={data.list.streams}
+      keyOf={(row) => row.stream_id}
+      hasCards
+    />
   );
 }
 
@@ -192,7 +168,7 @@ function None() {
   );
 }
 
-/** What of it can stand in an id. */
+/** Keeps the characters that an id may have. */
 function idPartOf(text: string): string {
   return text.replace(/[^\w-]/g, "").slice(0, 128);
 }
@@ -217,14 +193,14 @@ function slowestReaders(
   for (const { streams: read } of connections) {
     for (const { stream_id: streamId, last_sequence: last } of read) {
       const head = heads.get(streamId);
-      // Asked a little later, a reader may be ahead of the list.
+      // Connections are loaded a little later than the list, so a reader may be ahead of it.
       if (head !== undefined) behind.set(streamId, Math.max(behind.get(streamId) ?? 0, head - last, 0));
     }
   }
   return behind;
 }
 
-/** "/" leads to the search, as in many consoles. */
+/** Has the key "/" lead to the search, as in many consoles. */
 function useSearchKey() {
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => {

@@ -5,7 +5,7 @@ const HEIGHT = 40;
 const WIDTH = 1_000;
 const MIN_TICK = 6;
 
-/** The chunks where they stand in time: one tick each, as high as it is large. A click begins there. */
+/** Draws the chunks in time: one tick each, whose height is the chunk's size. A click chooses the nearest. */
 export function TimeStrip(props: { chunks: readonly Chunk[]; onChoose: (sequence: number) => void }) {
   const { chunks, onChoose } = props;
   const firstMs = chunks[0]?.timestamp ?? 0;

@@ -2,7 +2,7 @@ import type { Chunk } from "@sluice/core";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { formatBytes, formatCount, formatMs } from "../shell/format.ts";
 import { loadHistory, PAGE_CHUNKS } from "./history-page.ts";
-import { Empty } from "./table.tsx";
+import { Empty, Problem, Table, type Column } from "./table.tsx";
 import { TimeStrip } from "./time-strip.tsx";
 import { usePolled } from "./use-polled.ts";
 
@@ -14,7 +14,7 @@ export function TimelineView(props: {
   head: number;
   isOpen: boolean;
   createdMs: number;
-  /** Null: the latest chunks, as they come. */
+  /** First sequence shown; null: the latest chunks, as they arrive. */
   from: number | null;
   onFrom: (from: number | null) => void;
 }) {
@@ -61,18 +61,14 @@ export function TimelineView(props: {
           </button>
         </div>
       </div>
-      {problem !== null && (
-        <p class="notice" role="alert">
-          {problem.message}
-        </p>
-      )}
+      <Problem problem={problem} />
       {data?.gaps?.map((gap) => (
         <p key={gap.from ?? gap.reason} class="notice">
-          Chunks {formatCount(gap.from ?? 0)} to {formatCount(gap.to ?? 0)} can't be had any more (
+          Chunks {formatCount(gap.from ?? 0)} to {formatCount(gap.to ?? 0)} are no longer available (
           {gap.reason}).
         </p>
       ))}
-      {data !== null && chunks.length === 0 && <Empty>There are no chunks here.</Empty>}
+      {data !== null && chunks.length === 0 && <Empty>No chunks in this range.</Empty>}
       {chunks.length > 0 && (
         <>
           <TimeStrip chunks={chunks} onChoose={onFrom} />
@@ -101,93 +97,71 @@ function ChunkTable(props: {
   useEffect(() => {
     if (isFollowing && frame.current !== null) frame.current.scrollTop = frame.current.scrollHeight;
   }, [last, isFollowing]);
+  const columns: Column<Chunk>[] = [
+    {
+      label: "#",
+      isEnd: true,
+      cell: ({ sequence }) => (
+        <button type="button" class="link" title="Start here" onClick={() => onChoose(sequence)}>
+          {formatCount(sequence)}
+        </button>
+      ),
+    },
+    { label: "Elapsed", isEnd: true, cell: ({ timestamp }) => formatOffset(timestamp - createdMs) },
+    {
+      label: "Interval",
+      isEnd: true,
+      class: "faint",
+      cell: (chunk) => {
+        const previous = chunks[chunks.indexOf(chunk) - 1];
+        return previous === undefined ? "" : formatMs(Math.max(0, chunk.timestamp - previous.timestamp));
+      },
+    },
+    {
+      label: "Type",
+      cell: ({ chunk_type: { type } }) => (
+        <span class="type" data-type={type}>
+          {type}
+        </span>
+      ),
+    },
+    { label: "Size", isEnd: true, cell: (chunk) => formatBytes(JSON.stringify(chunk).length) },
+    {
+      label: "Content",
+      class: "content",
+      cell: (chunk) => (
+        <button
+          type="button"
+          class="link mono"
+          aria-expanded={opened === chunk.sequence}
+          onClick={() => setOpened(opened === chunk.sequence ? null : chunk.sequence)}
+        >
+          {previewOf(chunk)}
+        </button>
+      ),
+    },
+  ];
   return (
-    <div class="table-frame chunks" ref={frame} tabIndex={0} role="group" aria-label="Chunks">
-      <table class="table number">
-        <thead>
-          <tr>
-            <th scope="col" class="end">
-              #
-            </th>
-            <th scope="col" class="end">
-              At
-            </th>
-            <th scope="col" class="end">
-              After
-            </th>
-            <th scope="col">Type</th>
-            <th scope="col" class="end">
-              Size
-            </th>
-            <th scope="col">Content</th>
-          </tr>
-        </thead>
-        <tbody>
-          {chunks.map((chunk, index) => (
-            <ChunkRow
-              key={chunk.sequence}
-              chunk={chunk}
-              createdMs={createdMs}
-              previousMs={chunks[index - 1]?.timestamp ?? null}
-              isOpen={opened === chunk.sequence}
-              onToggle={() => setOpened(opened === chunk.sequence ? null : chunk.sequence)}
-              onChoose={() => onChoose(chunk.sequence)}
-            />
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      label="Chunks"
+      columns={columns}
+      rows={chunks}
+      keyOf={({ sequence }) => sequence}
+      frameClass="chunks"
+      frame={frame}
+      typeOf={({ chunk_type: { type } }) => type}
+      below={(chunk) =>
+        opened === chunk.sequence ? (
+          <pre tabIndex={0} aria-label={`Chunk ${chunk.sequence}`}>
+            {JSON.stringify(chunk, null, 2)}
+          </pre>
+        ) : null
+      }
+    />
   );
 }
 
-function ChunkRow(props: {
-  chunk: Chunk;
-  createdMs: number;
-  previousMs: number | null;
-  isOpen: boolean;
-  onToggle: () => void;
-  onChoose: () => void;
-}) {
-  const { chunk, createdMs, previousMs, isOpen, onToggle, onChoose } = props;
-  const json = JSON.stringify(chunk);
-  return (
-    <>
-      <tr data-type={chunk.chunk_type.type}>
-        <td class="end">
-          <button type="button" class="link" title="Begin here" onClick={onChoose}>
-            {formatCount(chunk.sequence)}
-          </button>
-        </td>
-        <td class="end">{formatOffset(chunk.timestamp - createdMs)}</td>
-        <td class="end faint">
-          {previousMs === null ? "" : formatMs(Math.max(0, chunk.timestamp - previousMs))}
-        </td>
-        <td>
-          <span class="type" data-type={chunk.chunk_type.type}>
-            {chunk.chunk_type.type}
-          </span>
-        </td>
-        <td class="end">{formatBytes(json.length)}</td>
-        <td class="content">
-          <button type="button" class="link mono" aria-expanded={isOpen} onClick={onToggle}>
-            {previewOf(chunk)}
-          </button>
-        </td>
-      </tr>
-      {isOpen && (
-        <tr class="whole">
-          <td colSpan={6}>
-            <pre tabIndex={0} aria-label={`Chunk ${chunk.sequence}`}>
-              {JSON.stringify(chunk, null, 2)}
-            </pre>
-          </td>
-        </tr>
-      )}
-    </>
-  );
-}
-
-/** Since the stream began, to the millisecond. */
+/** Formats a time since the stream was created, to the millisecond. */
 function formatOffset(ms: number): string {
   return `+${(Math.max(0, ms) / 1000).toFixed(3)} s`;
 }

@@ -2,15 +2,15 @@ import { useEffect, useState } from "preact/hooks";
 import { ControlError } from "./control.ts";
 
 export interface Polled<T> {
-  /** The last that could be had. */
+  /** Result of the last load that succeeded. */
   readonly data: T | null;
   readonly problem: ControlError | null;
   readonly loadedMs: number;
 }
 
 /**
- * Asks again and again while the page is shown: one request at a time, the next one `everyMs` after the last answer.
- * @param key what is asked for; data of another key is not shown
+ * Loads again and again while the page is shown: one request at a time, the next one `everyMs` after the last answer.
+ * @param key names what is loaded; data of another key is not shown
  */
 export function usePolled<T>(key: string, everyMs: number, load: () => Promise<T>): Polled<T> {
   const [polled, setPolled] = useState<Polled<T> & { key: string }>({
