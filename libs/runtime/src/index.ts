@@ -1,3 +1,4 @@
+export { createHostCheck, isLoopback } from "./allowed-hosts.ts";
 export { AddressCounts, clientOf } from "./address-counts.ts";
 export { BodyBudget, type BodyLease } from "./body-budget.ts";
 export { BodyPace, type BodyPaceLimits } from "./body-pace.ts";
@@ -9,7 +10,7 @@ export { listen, type HttpServer, type ListenOptions } from "./http-server.ts";
 export { type HttpLimits } from "./http-limits.ts";
 export { dontStore } from "./dont-store.ts";
 export { corsOrigins, httpServerOptions, httpSettings, type HttpSettings } from "./http-settings.ts";
-export { acceptBody, assertUnpacked, hasBody, jsonBody } from "./json-body.ts";
+export { acceptBody, assertUnpacked, hasBody, jsonBody, jsonReader } from "./json-body.ts";
 export { Lifecycle } from "./lifecycle.ts";
 export { createLogger, type Logger } from "./logger.ts";
 export { createMemoryMeter } from "./memory-use.ts";
@@ -20,5 +21,5 @@ export { createInstanceName, serveReports } from "./serve-reports.ts";
 export { type FigureSources } from "./service-figures.ts";
 export { noSuchRoute, problemHandler } from "./problem-response.ts";
 export { sendProblem } from "./send-problem.ts";
-
+export { warnIfOpen } from "./warn-if-open.ts";
 export { startService, type ServiceContext, type StartedService } from "./start-service.ts";

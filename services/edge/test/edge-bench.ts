@@ -11,7 +11,7 @@ import {
   type ReaderPresence,
   type Subscription,
 } from "@sluice/core";
-import { chunkMetadataSchema, deletedFrame, elementFrames } from "@sluice/protocol";
+import { chunkMetadataSchema, deletedFrame, elementFrames, type StreamOptions } from "@sluice/protocol";
 import { createLogger, createRegistry, type HttpServer, defaultSettings } from "@sluice/runtime";
 import type { Registry } from "prom-client";
 import { createEdge, type Edge } from "../src/edge.ts";
@@ -138,8 +138,9 @@ export class TestIngest {
     }
   }
 
-  async create(streamId: string): Promise<void> {
-    await this.#append(streamId, [], { firstSequence: 1 });
+  async create(streamId: string, options: StreamOptions | null = null): Promise<void> {
+    const json = options === null ? null : JSON.stringify(options);
+    await this.#append(streamId, [], { firstSequence: 1, options: json });
   }
 
   /** Texts as chunks; the last one ends the stream where `endStatus` is given. */

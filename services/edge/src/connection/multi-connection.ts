@@ -38,6 +38,7 @@ export class MultiConnection {
   /** The streams of the URL, in its order. */
   readonly #listed: readonly string[];
   readonly #isCompact: boolean;
+  /** Of the client. */
   readonly #address: string;
   readonly #streams = new Map<string, Followed>();
   readonly #dropped = new Set<string>();
@@ -65,6 +66,14 @@ export class MultiConnection {
     this.#isCompact = options.isCompact;
     this.#address = options.address;
     this.#onUnknown = options.onUnknown;
+  }
+
+  /** The shortest that one of its streams asks for, ms; null: none asks for any. */
+  get keepAliveIntervalMs(): number | null {
+    let shortestMs = Infinity;
+    for (const { keepAliveIntervalMs } of this.subscribers())
+      shortestMs = Math.min(shortestMs, keepAliveIntervalMs ?? Infinity);
+    return Number.isFinite(shortestMs) ? shortestMs : null;
   }
 
   *subscribers(): Iterable<Subscriber> {
@@ -192,7 +201,7 @@ export class MultiConnection {
         throw error;
       });
     const opening = await this.#hub.pendingStreams
-      .find(open, retryWindow, isOff)
+      .find(open, { streamId, address: this.#address, retryWindow, isOver: isOff })
       .finally(() => this.#retryWindows.delete(retryWindow));
     if (isOff()) return false;
     if (opening === "ready") {

@@ -7,16 +7,18 @@ export class ChunkPage implements Page<CachedChunk> {
   readonly head: number;
   readonly hasEnded: boolean;
   readonly status: StreamStatus;
+  readonly options: string | null;
   readonly #streamId: string;
   #frames: Uint8Array | undefined;
   #compactFrames: Uint8Array | undefined;
 
-  constructor(streamId: string, { chunks, head, hasEnded, status }: StreamPage) {
+  constructor(streamId: string, { chunks, head, hasEnded, status, options }: StreamPage) {
     this.#streamId = streamId;
     this.chunks = chunks;
     this.head = head;
     this.hasEnded = hasEnded;
     this.status = status;
+    this.options = options;
   }
 
   /** Of consecutive chunks of the page. */

@@ -17,7 +17,7 @@ class HeldCache {
     const { promise, resolve, reject } = Promise.withResolvers<StreamPage>();
     const answer = (bytes: number): void => {
       const chunks = [{ sequence: after + 1, json: Buffer.alloc(bytes) }];
-      resolve({ head: 100, status: "open", hasEnded: false, chunks });
+      resolve({ head: 100, status: "open", hasEnded: false, chunks, options: null });
     };
     this.asked.push({ what: `${streamId} ${after}`, maxChunks, answer, fail: reject });
     return promise;
