@@ -46,8 +46,8 @@ export function encodeChunk(value: ChunkType | ChunkDraft, index: number | null 
 }
 
 /**
- * Checks chunks before they are sent: one, or an array of those that travel together.
- * @throws StreamError as `encodeChunk`, with `index` for an array
+ * Checks chunks before they are sent: one, or an array of chunks that travel together.
+ * @throws StreamError INVALID_CHUNK with `details.field`, CHUNK_TOO_LARGE; for an array with `details.index`
  */
 export function assertChunks(sent: unknown): void {
   if (!Array.isArray(sent)) encodeChunk(sent as ChunkDraft);

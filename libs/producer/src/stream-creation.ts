@@ -3,19 +3,48 @@ import { streamOptionsSchema, type StreamOptions } from "@sluice/protocol";
 import type { HandleMode } from "./publisher.ts";
 import type { Confirmation } from "./stream-handle.ts";
 
+/** Options of {@link StreamManager.openStream}. */
 export interface OpenOptions {
+  /**
+   * Whether this handle is the stream's only writer.
+   * @defaultValue `"exclusive"`
+   */
   mode?: HandleMode;
-  /** What sends wait for that don't say. */
+  /**
+   * Fact that sends wait for, unless they say otherwise.
+   * @defaultValue `"durable"`
+   */
   confirm?: Confirmation;
 }
 
+/**
+ * Options of {@link StreamManager.createStream}.
+ * @example
+ * ```ts
+ * import type { CreateOptions } from "@sluice/producer";
+ *
+ * const request: CreateOptions = {
+ *   streamId: "answer-42",
+ *   options: { cache_ttl: 600, custom: { model: "m1" } },
+ *   cancelWhenAbandonedSeconds: 300,
+ * };
+ * console.log(request);
+ * ```
+ */
 export interface CreateOptions extends OpenOptions {
-  /** A random UUID where it is absent. */
+  /**
+   * Id of the stream: 1 to 128 characters of `A-Z a-z 0-9 _ -`, never used before. Whoever knows it can read the stream.
+   * @defaultValue a random UUID
+   */
   streamId?: string;
+  /** Options that the log keeps, at most 4,096 bytes of JSON: PROTOCOL.md, 5.3. */
   options?: StreamOptions;
-  /** Unique for ever: whoever repeats the creation under this name succeeds again. */
+  /** Name of this creation, unique for ever. A repeat under the same name succeeds again, in whatever process. */
   name?: string;
-  /** The stream is cancelled when nobody has read it for so long, 5 s to a day; by default it never is for want of readers. */
+  /**
+   * Time without a reader after which the stream is cancelled, seconds, 5 to 86,400.
+   * @defaultValue none: it is never cancelled for want of readers
+   */
   cancelWhenAbandonedSeconds?: number;
   /**
    * Readers get a keep-alive comment after at most this much silence, ms: 1,000 to 3,600,000. An edge never waits longer
