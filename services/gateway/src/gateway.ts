@@ -52,9 +52,9 @@ export interface GatewayOptions {
   cache: Pick<ChunkCache, "readInfo">;
   liveFeed: Pick<LiveFeed, "requestRebuild" | "publishBeat">;
   cancelFeed: Pick<CancelFeed, "onCancel" | "requestCancel">;
-  /** Of requests that carry a key. */
+  /** Records of requests that carry a key. */
   records: RequestRecords;
-  /** What each client has used of its quota; absent: clients have none. */
+  /** Accounts of what each client has used of its quota; absent: clients have none. */
   quotas?: ClientQuotas;
   /** Says how full the cache is; absent: it is never full. */
   cacheSpace?: CacheSpace;
@@ -69,9 +69,9 @@ export interface GatewayOptions {
 }
 
 export interface Gateway {
-  /** For producers and pages. The server is the caller's to close. */
+  /** HTTP for producers and pages. The caller closes its server. */
   listen(options: Pick<ListenOptions, "host" | "port">): Promise<HttpServer>;
-  /** What may be asked for; its description is held against it. */
+  /** All routes; the description is tested against them. */
   readonly routes: readonly MountedRoute[];
   /**
    * Stops uploads with DRAINING and what they have stored so far, refuses new ones, lets proxied answers end in their
@@ -178,7 +178,7 @@ export function createGateway(parts: GatewayOptions): Gateway {
   };
 }
 
-/** What this service is, for people and for programs. */
+/** Descriptions of this service, for people and for programs. */
 function descriptionRoutes(operations: readonly Operation[]): Router {
   const router = Router();
   const document = openApiDocument("gateway", operations);

@@ -12,7 +12,7 @@ import type { GatewaySettings } from "../config.ts";
 import type { Uploads } from "./in-flight-appends.ts";
 import type { BodyParts } from "../http/request-body.ts";
 
-/** What everything that appends needs. */
+/** Dependencies of all routes that append. */
 export interface AppendOptions {
   manager: StreamManager;
   ledger: AppendLedger;

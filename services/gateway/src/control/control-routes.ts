@@ -183,7 +183,7 @@ function getPartitions({ cache, leases, log, reports }: ControlOptions): Request
   };
 }
 
-/** By owner and partition: who has lost a lease may still believe to have it. */
+/** Owned partitions by owner and number: a replica that has lost a lease may still report it. */
 function ownedPartitions(reports: readonly ServiceReport[]): Map<string, OwnedPartition> {
   return new Map(
     reports.flatMap(({ instance, partitions }) =>

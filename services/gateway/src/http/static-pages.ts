@@ -6,9 +6,9 @@ import express, { Router, type RequestHandler, type Response } from "express";
 export interface WebPageOptions {
   /** Holds the built pages; empty: this gateway serves none. */
   webRoot: string;
-  /** Where browsers reach the edge. */
+  /** Address at which browsers reach the edge. */
   edgeUrl: string;
-  /** Where `npm start` lets its pages kill an edge; empty everywhere else. */
+  /** Address at which `npm start` lets its pages kill an edge; empty everywhere else. */
   launcherUrl: string;
 }
 

@@ -9,7 +9,7 @@ export type AppendLedger = RequestLedger<StreamPlace, AppendCounts>;
 export interface OnceOptions {
   manager: StreamManager;
   ledger: AppendLedger;
-  /** How long it may go on when others write in between, ms. */
+  /** Longest time that it is tried while others write in between, ms. */
   timeoutMs: number;
 }
 
@@ -60,7 +60,7 @@ export async function appendOnce(parts: OnceOptions, append: OnceAppend): Promis
 
 export interface AppendAnswer {
   counts: AppendCounts;
-  /** It is the answer of an earlier request. */
+  /** True if this is the answer of an earlier request. */
   isRepeat: boolean;
 }
 

@@ -24,7 +24,7 @@ export interface CreationOptions {
 
 export type Creation = z.output<typeof creationSchema>;
 
-/** What became of one creation. JSON: it is kept with the request's key. */
+/** Outcome of one creation. JSON: it is kept with the request's key. */
 export interface CreationOutcome {
   streamId: string;
   refusal: { code: StreamErrorCode; message: string } | null;
@@ -95,7 +95,7 @@ export async function createAllOnce(
 
 type CreationEntry = { plan: string[] };
 
-/** What is refused costs nothing. */
+/** Gives back the quota of refused creations. */
 async function giveBackRefused(
   { budget }: CreationOptions,
   principal: string,
