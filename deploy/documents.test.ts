@@ -6,7 +6,7 @@ import { readText } from "./deployment-files.ts";
 import { REPOSITORY } from "./local/paths.ts";
 
 /** Documents with requirements that readers quote by line. */
-const NARROW = ["libs/protocol/PROTOCOL.md", "libs/protocol/INTERNALS.md"];
+const NARROW = ["libs/protocol/PROTOCOL.md", "libs/protocol/INTERNALS.md", "deploy/OPERATIONS.md"];
 const MAX_LINE = 140;
 const documents = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard", "*.md"], {
   cwd: REPOSITORY,

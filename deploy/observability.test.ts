@@ -4,12 +4,19 @@ import { SERVICE_CATALOG } from "./service-catalog.ts";
 
 interface RuleFile {
   readonly groups: readonly {
-    readonly rules: readonly { readonly record?: string; readonly alert?: string; readonly expr: string }[];
+    readonly rules: readonly {
+      readonly record?: string;
+      readonly alert?: string;
+      readonly expr: string;
+      readonly for?: string;
+      readonly labels?: { readonly severity?: string };
+    }[];
   }[];
 }
 
 interface Dashboard {
   readonly panels: readonly {
+    readonly type: string;
     readonly title: string;
     readonly targets?: readonly { readonly expr: string }[];
   }[];
@@ -129,3 +136,33 @@ test("OPERATIONS.md has a section for each alert, and for no other", () => {
   expect(new Set(sections)).toEqual(new Set(alerts.map(({ alert }) => alert)));
   expect(sections).toHaveLength(alerts.length);
 });
+
+/** The panels by row, as OPERATIONS.md names them: `row / panel`. */
+function namedPanels(): Set<string> {
+  const names = new Set<string>();
+  let row = "";
+  for (const { type, title } of dashboard.panels) {
+    if (type === "row") row = title;
+    else names.add(`${row} / ${title}`);
+  }
+  return names;
+}
+
+const oneLine = (text: string): string => text.replaceAll(/\s+/g, " ").trim();
+const inWords = (time = "0s"): string =>
+  time === "0s" ? "at once" : `after ${time.replace("s", " s").replace("m", " min")}`;
+
+test.each(alerts.map((rule) => [rule.alert ?? "", rule] as const))(
+  "OPERATIONS.md gives %s's expression, severity and time, and panels that the board has",
+  (name, rule) => {
+    const text = readText("deploy/OPERATIONS.md");
+    const [section = ""] = (text.split(`\n### ${name}\n`)[1] ?? "").split(/^##/m);
+    expect(oneLine(/```promql\n([\s\S]*?)```/.exec(section)?.[1] ?? "")).toBe(oneLine(rule.expr));
+    const [, severity, time, panels = ""] = /^`(\w+)`, ([^.]+)\. Panels: (.+)\.$/m.exec(section) ?? [];
+    expect([severity, time]).toEqual([rule.labels?.severity, inWords(rule.for)]);
+    const named = [...panels.matchAll(/\*([^*]+)\*/g)].map(([, panel]) => panel ?? "");
+    expect(named.filter((panel) => !namedPanels().has(panel))).toEqual([]);
+    // That a process is away is known of its target alone.
+    expect(named.length).toBeGreaterThan(name === "SluiceTargetDown" ? -1 : 0);
+  },
+);

@@ -4,7 +4,7 @@ import { basename, join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 const ROOT = resolve(import.meta.dirname, "..");
-const LIBRARIES = ["client", "react"];
+const LIBRARIES = ["client", "react", "producer"];
 
 const TSC = join(ROOT, "node_modules", ".bin", "tsc");
 

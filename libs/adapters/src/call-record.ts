@@ -30,6 +30,11 @@ export interface ToolCall {
   /** Arguments that stood at the beginning, and count where no others follow. */
   presumed: JsonValue | undefined;
   isCompleted: boolean;
+  /**
+   * It began with the id, name and place of a call that was whole, and without arguments: either another call of a server
+   * that gives all the same id, or a last empty piece of one that repeats all it knows. The arguments will tell.
+   */
+  isDoubtful: boolean;
   readonly ids: Set<string>;
   index: string | null;
 }
@@ -44,8 +49,7 @@ export function beginsAnother(
   if (target.name === null) return hasWholeJson(target);
   const args = typeof piece.args === "string" ? piece.args : "";
   const isWritten = target.isCompleted || hasWholeJson(target);
-  // Some repeat all that they know of a call with each piece, and with a last one that is empty.
-  if (isWritten) return !(hasItsId && target.name === piece.name && !saysArguments(piece.args));
+  if (isWritten) return true;
   if (target.name !== piece.name) return true;
   // The same name again, in the middle of the arguments: of the same call if the arguments go on.
   const isBegun = isText(target.written);

@@ -11,6 +11,7 @@ import { adapt, type AdapterOptions, type Mapping } from "./adapt.ts";
 import type { AnswerChunks } from "./answer-chunks.ts";
 import type { Source } from "./read-source.ts";
 import { SourceFailure } from "./source-failure.ts";
+import { WholeDeltas } from "./whole-deltas.ts";
 
 export type { AdapterOptions } from "./adapt.ts";
 
@@ -39,6 +40,7 @@ class ItemMapping implements Mapping<StreamItem> {
   readonly #chunks: AnswerChunks;
   /** Of the whole stream: a character may be cut between two items. */
   readonly #decoder = new TextDecoder();
+  readonly #deltas = new WholeDeltas();
   isEnded = false;
   #parted = 0;
 
@@ -51,7 +53,7 @@ class ItemMapping implements Mapping<StreamItem> {
     else if (item instanceof Uint8Array)
       yield* this.#chunks.text(this.#decoder.decode(item, { stream: true }));
     else if (isChunk(item)) yield* this.#chunk("chunk_type" in item ? item : { chunk_type: item });
-    else yield* this.#json(item);
+    else yield* this.#json(this.#deltas.take(item));
   }
 
   *finish(): Generator<ChunkDraft> {
@@ -59,7 +61,7 @@ class ItemMapping implements Mapping<StreamItem> {
     yield* this.#chunks.complete();
   }
 
-  *#json(item: Exclude<StreamItem, string | Uint8Array>): Generator<ChunkDraft> {
+  *#json(item: unknown): Generator<ChunkDraft> {
     const json = jsonOf(item);
     const parts = splitJson(json, `json_${this.#parted + 1}`);
     // As JSON has it: without `undefined`, with dates as text and NaN as null.

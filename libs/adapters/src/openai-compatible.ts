@@ -7,9 +7,11 @@ import { reportIn, reportOf } from "./server-report.ts";
 import { SilenceTimer } from "./silence-timer.ts";
 import { serverFailure, SourceFailure } from "./source-failure.ts";
 
+export { fieldsIn } from "./optional-fields.ts";
+
 export interface OpenAiServer extends ModelServerAddress {
   /**
-   * Longest silence, before the answer and within it, from 1 ms to a day. Comments that keep the connection alive break it.
+   * Longest silence, before the answer and within it, from 1 ms to 24.8 days. Comments that keep the connection alive break it.
    * No limit of `fetch` ends an answer earlier.
    */
   idleTimeoutMs: number;

@@ -27,6 +27,14 @@ const STATUSES_OF_FIELDS = new Set([400, 403, 404, 405, 409, 415, 422, 500, 501]
 const OF_A_FIELD =
   /(extra|unknown|unrecogni[sz]ed|unsupported|unexpected|invalid|additional|not (permitted|supported|allowed|recogni[sz]ed|implemented)).*(field|param|propert|argument|input|option|key|body|request)|(field|param|propert|argument|input|option|key)s?.*(extra|unknown|unrecogni[sz]ed|unsupported|unexpected|not (permitted|supported|allowed|recogni[sz]ed|implemented))/is;
 
+/** The names in a list that commas separate. */
+export function fieldsIn(list: string): string[] {
+  return list
+    .split(",")
+    .map((field) => field.trim())
+    .filter(isText);
+}
+
 /** Which optional fields one server is sent. */
 export class OptionalFields {
   readonly #optional: readonly string[];

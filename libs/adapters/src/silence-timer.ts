@@ -1,7 +1,7 @@
 import { SourceFailure } from "./source-failure.ts";
 
-/** Longest silence that can be borne with, ms: a day. Timers overflow beyond 24.8 days and then fire at once. */
-const MAX_IDLE_TIMEOUT_MS = 86_400_000;
+/** Longest delay of a timer, ms: 24.8 days. Beyond it timers fire at once. */
+const MAX_IDLE_TIMEOUT_MS = 2 ** 31 - 1;
 
 /** Aborts its signal once a server has said nothing for too long. Runs from the start. */
 export class SilenceTimer {
@@ -9,7 +9,7 @@ export class SilenceTimer {
   readonly #timeoutMs: number;
   #timer: NodeJS.Timeout | undefined;
 
-  /** @param timeoutMs from 1 ms to a day; less or more counts as that, and what is no number as a day */
+  /** @param timeoutMs from 1 ms to 24.8 days; less or more counts as that, and so does what is no number */
   constructor(timeoutMs: number) {
     const bounded = Math.min(Math.max(timeoutMs, 1), MAX_IDLE_TIMEOUT_MS);
     this.#timeoutMs = Number.isNaN(bounded) ? MAX_IDLE_TIMEOUT_MS : bounded;

@@ -142,7 +142,11 @@ export class ToolCalls {
     // Two calls under one place don't go on at the same time.
     const isOver = index !== null && target.index === index && !target.isCompleted && hasWholeJson(target);
     const replaced = isOver ? target : null;
-    return { call: this.#create(scope), replaced };
+    const call = this.#create(scope);
+    const isSamePlace = index === null || target.index === index;
+    call.isDoubtful =
+      byId !== undefined && isSamePlace && target.name === piece.name && !saysArguments(piece.args);
+    return { call, replaced };
   }
 
   #open(scope: string, piece: CallPiece): ToolCall | undefined {
@@ -173,6 +177,7 @@ export class ToolCalls {
       whole: undefined,
       presumed: undefined,
       isCompleted: false,
+      isDoubtful: false,
       ids: new Set(),
       index: null,
     };
@@ -182,7 +187,7 @@ export class ToolCalls {
 
   /** Tells of the call, with what was written of it before its name was known. */
   *#start(call: ToolCall): Generator<ChunkDraft> {
-    if (call.name === null) return;
+    if (call.name === null || (call.isDoubtful && !isText(call.written) && call.whole === undefined)) return;
     const [told] = call.ids;
     const isFree = told !== undefined && !this.#idsTold.has(told);
     call.id = isFree ? told : this.#ownId(call);
@@ -201,6 +206,7 @@ export class ToolCalls {
     call.isCompleted = true;
     const args =
       call.whole ?? (call.written === "" ? call.presumed : undefined) ?? parseArguments(call.written);
+    if (call.id === null && call.isDoubtful) return;
     if (call.id === null) {
       // It never got a name: nobody can run it, and nobody is to miss it.
       const known = { ids: [...call.ids], arguments: args };

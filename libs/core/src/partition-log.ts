@@ -73,7 +73,7 @@ export interface PartitionLog {
   lastMessages(partition: number): AsyncIterable<readonly StoredMessage[]>;
   /**
    * Keeps a refused element for people to look at. At least once: ids make a repeat of the same element harmless.
-   * @param element the element's JSON, or the whole payload where it can't be taken apart
+   * @param rejected.element the element's JSON, or the whole payload if that can't be taken apart
    */
   reject(rejected: {
     streamId: string;

@@ -27,6 +27,12 @@ export class WholeText {
     return (this.#half === "" ? text : text.slice(0, -1)).toWellFormed();
   }
 
+  copy(): WholeText {
+    const copy = new WholeText();
+    copy.#half = this.#half;
+    return copy;
+  }
+
   /** @returns U+FFFD for a half that nothing has completed, or the empty string */
   end(): string {
     const rest = this.#half === "" ? "" : REPLACEMENT_CHARACTER;

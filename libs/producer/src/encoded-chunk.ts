@@ -2,6 +2,7 @@ import {
   CHUNK_TYPES,
   endStatusOf,
   StreamError,
+  toWellFormedJson,
   type ChunkDraft,
   type ChunkType,
   type EndStatus,
@@ -18,7 +19,7 @@ export interface EncodedChunk {
 }
 
 /**
- * Validates a chunk and encodes it.
+ * Validates a chunk and encodes it. Half characters, which no reader but JavaScript's could read, become U+FFFD.
  * @param index its place among those sent together, told in the error; null where it is alone
  * @throws StreamError INVALID_CHUNK with `field` (and `index`), CHUNK_TOO_LARGE
  */
@@ -45,8 +46,8 @@ export function encodeChunk(value: ChunkType | ChunkDraft, index: number | null 
 }
 
 /**
- * Checks chunks before they are sent: one, or an array of those that travel together.
- * @throws StreamError as `encodeChunk`, with `index` for an array
+ * Checks chunks before they are sent: one, or an array of chunks that travel together.
+ * @throws StreamError INVALID_CHUNK with `details.field`, CHUNK_TOO_LARGE; for an array with `details.index`
  */
 export function assertChunks(sent: unknown): void {
   if (!Array.isArray(sent)) encodeChunk(sent as ChunkDraft);
@@ -61,7 +62,7 @@ function parse(value: unknown, index: number | null): ParsedChunkDraft {
 
 function stringify(draft: ParsedChunkDraft, index: number | null): string {
   try {
-    return JSON.stringify(draft);
+    return toWellFormedJson(JSON.stringify(draft));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw invalid(`chunk can't be written as JSON: ${reason}`, "", index);

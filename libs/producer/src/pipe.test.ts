@@ -1,4 +1,4 @@
-import { StreamError, type ChunkType } from "@sluice/core";
+import { StreamError, type ChunkType, type JsonValue } from "@sluice/core";
 import { decodeMessage, MAX_CHUNK_BYTES } from "@sluice/protocol";
 import { MemoryCancelFeed, MemoryLog, MemoryReceiptFeed, MemoryStreamLog } from "@sluice/memory";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
@@ -206,6 +206,31 @@ test("tells readers that the stream is cut where the log was away for too long, 
   ]);
   expect(source.isHungUp).toBe(true);
 });
+
+test("rule 9: text above 1 MiB and characters in halves go through a pipe as they are", async () => {
+  const large = "ü".repeat(700_000);
+  const source = new Source(["a\ud83d", `\udd0e${large}`, { chunk_type: { type: "Text", content: large } }]);
+  expect(await handle.pipe(source)).toMatchObject({ status: "completed" });
+  const told = stored().flatMap((chunk) => (chunk.type === "Text" ? [chunk.content] : []));
+  expect(told.join("") === `a🔎${large}${large}`).toBe(true);
+  for (const content of told) expect(content.isWellFormed()).toBe(true);
+});
+
+test.each([
+  [{ type: "Json", data: "x".repeat(MAX_CHUNK_BYTES) }, /at most 1048576 are allowed/],
+  [{ type: "Json", data: JSON.parse(`${"[".repeat(200)}${"]".repeat(200)}`) as JsonValue }, /96 levels deep/],
+] as const)(
+  "rule 9: what no chunk can carry ends the stream with words that name the limit",
+  async (item, words) => {
+    const describeError = () => ({ error: "hidden", code: "HIDDEN" });
+    await expect(handle.pipe(new Source(["a", item]), { describeError })).rejects.toThrow(words);
+    expect(stored().at(-1)).toEqual({
+      type: "Error",
+      error: expect.stringMatching(words) as string,
+      code: "CHUNK_TOO_LARGE",
+    });
+  },
+);
 
 /** The stream, for one whose chunks are to be confirmed while nobody confirms. */
 async function openUnconfirmed(): Promise<StreamHandle> {

@@ -1,25 +1,58 @@
 import { endStatusOf, StreamError, type ChunkDraft, type ChunkType, type StreamStatus } from "@sluice/core";
+import { cutTextChunk } from "./text-flow.ts";
 
-/** What a worker may hand over piece by piece; a string is a Text chunk. */
+/** One piece of a source: a chunk, or a string, which becomes a Text chunk. */
 export type PipeItem = string | ChunkType | ChunkDraft;
+
+/** Source of {@link StreamHandle.pipe}: any async iterable (a generator, an SDK's stream) or web `ReadableStream`. */
 export type PipeSource = AsyncIterable<PipeItem> | ReadableStream<PipeItem>;
 
+/**
+ * Options of {@link StreamHandle.pipe}.
+ * @example
+ * ```ts
+ * import type { PipeOptions } from "@sluice/producer";
+ *
+ * const options: PipeOptions = {
+ *   summary: "answered",
+ *   describeError: (error) => ({ error: "The model failed.", code: error instanceof RangeError ? "too_long" : "failed" }),
+ * };
+ * console.log(options);
+ * ```
+ */
 export interface PipeOptions {
-  /** False: the stream stays open when the source ends, is cancelled or fails; its worker writes the last words. */
+  /**
+   * Whether the pipe ends the stream. False: the stream stays open when the source ends, is cancelled or fails, and its worker
+   * writes the last chunk.
+   * @defaultValue `true`
+   */
   end?: boolean;
-  /** Of the Complete chunk. */
+  /**
+   * Summary of the Complete chunk.
+   * @defaultValue `null`
+   */
   summary?: string | null;
   /**
-   * What readers are told of a source that failed: the Error chunk. By default nothing that the error says, which may hold
-   * what readers are not to see.
+   * Text and code of the Error chunk that readers get when the source fails. The default says nothing of the error, which may
+   * hold what readers must not see.
+   * @defaultValue `The source of this stream failed.`
    */
-  describeError?: (error: unknown) => { error: string; code: string };
+  describeError?: (error: unknown) => ErrorDescription;
 }
 
+/** Members of an Error chunk. */
+export interface ErrorDescription {
+  /** Sentence for people. */
+  error: string;
+  /** Code for programs; any but those that Sluice uses itself (PROTOCOL.md, 4). */
+  code: string;
+}
+
+/** Result of {@link StreamHandle.pipe}. */
 export interface PipeOutcome {
-  /** How the stream stands, as far as the pipe left it. */
+  /** Status of the stream, as the pipe left it: `open` only with `end: false`. */
   status: StreamStatus;
-  /** Chunks that came from the source. All are durable. */
+  /** Number of chunks from the source, text above the limit of a chunk counted as several. All are durable. */
   chunks: number;
 }
 
@@ -76,11 +109,20 @@ function lastWords(error: unknown, loss: StreamError | null, options: PipeOption
   }
   if (error instanceof StreamError && error.code === "CANCELLED")
     return { type: "Error", error: error.message, code: error.code };
+  if (isCarrierLimit(error)) return { type: "Error", error: error.message, code: "CHUNK_TOO_LARGE" };
   const described = options.describeError?.(error) ?? {
     error: "The source of this stream failed.",
     code: "SOURCE_FAILED",
   };
   return { type: "Error", ...described };
+}
+
+/** What the source gave is no fault of its own, but more than a chunk can carry: readers are told which limit it was. */
+function isCarrierLimit(error: unknown): error is StreamError {
+  if (!(error instanceof StreamError)) return false;
+  return (
+    error.code === "CHUNK_TOO_LARGE" || (error.code === "INVALID_CHUNK" && /levels deep/.test(error.message))
+  );
 }
 
 /** One source on its way: at most as many chunks unanswered as the handle's buffer takes in without waiting. */
@@ -120,7 +162,7 @@ class Piping {
         if (done === true) break;
         const chunk: ChunkType | ChunkDraft =
           typeof value === "string" ? { type: "Text", content: value } : value;
-        this.#send(chunk);
+        for (const piece of cutTextChunk(chunk)) this.#send(piece);
         const end = endStatusOf("chunk_type" in chunk ? chunk.chunk_type : chunk);
         if (end === null) continue;
         await this.#settle();

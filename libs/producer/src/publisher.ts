@@ -12,8 +12,8 @@ import type { ProducerSettings } from "./settings.ts";
 import { headOf, positionAfter, refusalAt, type StreamPosition } from "./stream-position.ts";
 
 /**
- * What another's message means to a handle. `exclusive`: it has been replaced and must not write again.
- * `shared`: somebody else appended too; it goes on after that.
+ * Meaning that another producer's message has for a handle. `exclusive`: the handle was replaced and must not write again
+ * (FENCED). `shared`: the other producer appended too, and the handle continues after that.
  */
 export type HandleMode = "exclusive" | "shared";
 

@@ -3,11 +3,14 @@ import type { EncodedChunk } from "./encoded-chunk.ts";
 import type { Load } from "./rate-limit.ts";
 import { MAX_WAITING_SENDS } from "./settings.ts";
 
-/** What the application learns of a chunk that is durable. */
+/** Proof that a chunk is durable. */
 export interface SendReceipt {
-  /** JetStream's sequence of the message that it travelled in. */
+  /** JetStream's sequence of the message that the chunk travelled in. */
   brokerSequence: number;
-  /** Its position in the stream; null for a heartbeat, and, unless it is confirmed, where the stream has messages that don't carry theirs. */
+  /**
+   * Number of the chunk in its stream. Null for a heartbeat; and unless the send was confirmed, also if the stream has messages
+   * that don't carry their number.
+   */
   sequence: number | null;
 }
 

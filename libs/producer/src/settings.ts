@@ -1,30 +1,79 @@
-/** Bounds of a handle. All have defaults that suit a worker that streams an LLM's answer. */
+/**
+ * Bounds of a handle. The defaults suit a worker that streams an LLM's answer.
+ * @example
+ * ```ts
+ * import { connectProducer } from "@sluice/producer";
+ *
+ * const settings = { maxChunksPerSecond: 50, maxTotalBytesPerSecond: 5_000_000 };
+ * await using manager = await connectProducer({ servers: "nats://127.0.0.1:4222", settings });
+ * console.log(manager);
+ * ```
+ */
 export interface ProducerSettings {
-  /** Chunks that may wait while a publish is in flight. */
+  /**
+   * Number of chunks that may wait while a publish is in flight.
+   * @defaultValue `100`
+   */
   bufferSize: number;
-  /** The same in bytes of JSON. */
+  /**
+   * Bytes of JSON that may wait while a publish is in flight.
+   * @defaultValue `4_194_304`, 4 MiB
+   */
   bufferBytes: number;
-  /** From this share of the buffer on, sends wait to be let in. What is left is room for a `sendAll`. */
+  /**
+   * Share of the buffer, 0 to 1, from which on sends wait to be let in. The rest is room for a `sendAll`.
+   * @defaultValue `0.8`
+   */
   backpressureThreshold: number;
-  /** How long a send waits to be let in before it fails with BACKPRESSURE_EXCEEDED, ms. */
+  /**
+   * Time that a send waits to be let in before it fails with BACKPRESSURE_EXCEEDED, ms.
+   * @defaultValue `10_000`
+   */
   backpressureTimeoutMs: number;
-  /** What a stream may send; beyond it chunks wait in the buffer, and then sends to be let in. */
+  /**
+   * Rate of one stream, chunks a second. Beyond it chunks wait in the buffer, and then sends wait to be let in.
+   * @defaultValue `Infinity`
+   */
   maxChunksPerSecond: number;
-  /** Of JSON. */
+  /**
+   * Rate of one stream, bytes of JSON a second.
+   * @defaultValue `Infinity`
+   */
   maxBytesPerSecond: number;
-  /** What all streams of a manager may send together: they take turns. */
+  /**
+   * Rate of all streams of a manager together, chunks a second. The streams take turns.
+   * @defaultValue `Infinity`
+   */
   maxTotalChunksPerSecond: number;
+  /**
+   * Rate of all streams of a manager together, bytes of JSON a second.
+   * @defaultValue `Infinity`
+   */
   maxTotalBytesPerSecond: number;
-  /** How long a message is tried before its chunks fail with LOG_UNAVAILABLE, ms. Infinity: as long as it takes. */
+  /**
+   * Time that a message is tried before its chunks fail with LOG_UNAVAILABLE, ms. Infinity: as long as it takes.
+   * @defaultValue `30_000`
+   */
   publishTimeoutMs: number;
-  /** How long a stored chunk's number is waited for before a `confirm: "sequenced"` fails with UNCONFIRMED, ms. */
+  /**
+   * Time that a `confirm: "sequenced"` waits for the number of a stored chunk before it fails with UNCONFIRMED, ms.
+   * @defaultValue `10_000`
+   */
   confirmTimeoutMs: number;
-  /** Pause before the first repeat, ms; doubles with each further one. */
+  /**
+   * Pause before the first repeat of a message, ms. It doubles with each further one.
+   * @defaultValue `25`
+   */
   retryDelayMs: number;
+  /**
+   * Longest pause between repeats of a message, ms.
+   * @defaultValue `1_000`
+   */
   maxRetryDelayMs: number;
   /**
-   * How often an exclusive handle says that it lives, ms. Its messages carry the number: ingest ends the stream as
-   * PRODUCER_LOST when it hears nothing for three times that.
+   * Interval of an exclusive handle's beats, ms. Its messages carry the number: ingest ends the stream as PRODUCER_LOST when it
+   * hears nothing for three intervals, at least 15 s.
+   * @defaultValue `5_000`
    */
   beatIntervalMs: number;
 }

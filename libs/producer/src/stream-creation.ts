@@ -3,20 +3,54 @@ import { streamOptionsSchema, type StreamOptions } from "@sluice/protocol";
 import type { HandleMode } from "./publisher.ts";
 import type { Confirmation } from "./stream-handle.ts";
 
+/** Options of {@link StreamManager.openStream}. */
 export interface OpenOptions {
+  /**
+   * Whether this handle is the stream's only writer.
+   * @defaultValue `"exclusive"`
+   */
   mode?: HandleMode;
-  /** What sends wait for that don't say. */
+  /**
+   * Fact that sends wait for, unless they say otherwise.
+   * @defaultValue `"durable"`
+   */
   confirm?: Confirmation;
 }
 
+/**
+ * Options of {@link StreamManager.createStream}.
+ * @example
+ * ```ts
+ * import type { CreateOptions } from "@sluice/producer";
+ *
+ * const request: CreateOptions = {
+ *   streamId: "answer-42",
+ *   options: { cache_ttl: 600, custom: { model: "m1" } },
+ *   cancelWhenAbandonedSeconds: 300,
+ * };
+ * console.log(request);
+ * ```
+ */
 export interface CreateOptions extends OpenOptions {
-  /** A random UUID where it is absent. */
+  /**
+   * Id of the stream: 1 to 128 characters of `A-Z a-z 0-9 _ -`, never used before. Whoever knows it can read the stream.
+   * @defaultValue a random UUID
+   */
   streamId?: string;
+  /** Options that the log keeps, at most 4,096 bytes of JSON: PROTOCOL.md, 5.3. */
   options?: StreamOptions;
-  /** Unique for ever: whoever repeats the creation under this name succeeds again. */
+  /** Name of this creation, unique for ever. A repeat under the same name succeeds again, in whatever process. */
   name?: string;
-  /** The stream is cancelled when nobody has read it for so long, 5 s to a day; by default it never is for want of readers. */
+  /**
+   * Time without a reader after which the stream is cancelled, seconds, 5 to 86,400.
+   * @defaultValue none: it is never cancelled for want of readers
+   */
   cancelWhenAbandonedSeconds?: number;
+  /**
+   * Readers get a keep-alive comment after at most this much silence, ms: 1,000 to 3,600,000. An edge never waits longer
+   * than its own KEEP_ALIVE_INTERVAL_MS, which is the default.
+   */
+  heartbeatIntervalMs?: number;
 }
 
 // An owner answers in milliseconds; where there is none, NATS says so at once.
@@ -27,13 +61,16 @@ export const RECORD_TIMEOUT_MS = 2_000;
  * @throws StreamError INVALID_REQUEST where options are of another shape; UNPROCESSABLE where they are above 4 KiB, or have
  * a value that can't be kept
  */
-export function encodeOptions({ options, cancelWhenAbandonedSeconds }: CreateOptions): string | null {
-  if (options === undefined && cancelWhenAbandonedSeconds === undefined) return null;
-  const abandoned =
-    cancelWhenAbandonedSeconds === undefined
-      ? {}
-      : { cancel_when_abandoned_seconds: cancelWhenAbandonedSeconds };
-  const parsed = streamOptionsSchema.safeParse({ ...options, ...abandoned });
+export function encodeOptions(creation: CreateOptions): string | null {
+  const { options, cancelWhenAbandonedSeconds, heartbeatIntervalMs } = creation;
+  const named = {
+    ...(cancelWhenAbandonedSeconds !== undefined && {
+      cancel_when_abandoned_seconds: cancelWhenAbandonedSeconds,
+    }),
+    ...(heartbeatIntervalMs !== undefined && { heartbeat_interval_ms: heartbeatIntervalMs }),
+  };
+  if (options === undefined && Object.keys(named).length === 0) return null;
+  const parsed = streamOptionsSchema.safeParse({ ...options, ...named });
   if (parsed.success) return JSON.stringify(parsed.data);
   const issue = parsed.error.issues[0];
   const field = ["options", ...(issue?.path ?? [])].join(".");

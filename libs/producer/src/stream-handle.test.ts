@@ -121,8 +121,67 @@ test.each([
 test("a chunk of more than 1 MiB is refused, one of just 1 MiB is stored", async () => {
   const handle = await openHandle();
   const around = '{"chunk_type":{"type":"Text","content":""}}'.length;
-  expect(await codeOf(handle.sendText("x".repeat(MAX_CHUNK_BYTES - around + 1)))).toBe("CHUNK_TOO_LARGE");
-  expect((await handle.sendText("x".repeat(MAX_CHUNK_BYTES - around))).sequence).toBe(1);
+  const content = "x".repeat(MAX_CHUNK_BYTES - around);
+  expect(await codeOf(handle.send({ type: "Text", content: `${content}x` }))).toBe("CHUNK_TOO_LARGE");
+  expect((await handle.sendText(content)).sequence).toBe(1);
+});
+
+function contents(): string[] {
+  const sent = payloads().flatMap((json) => (json === "" ? [] : (JSON.parse(json) as unknown)));
+  return sent.flatMap((chunk) => {
+    const { chunk_type: type } = chunk as { chunk_type: ChunkType };
+    return type.type === "Text" ? [type.content] : [];
+  });
+}
+
+test("rule 9: text above 1 MiB is cut between characters into several chunks", async () => {
+  const handle = await openHandle();
+  const text = '🔎"ü\n'.repeat(300_000);
+  const { sequence } = await handle.sendText(text);
+  expect(sequence).toBe(contents().length);
+  expect(contents().join("") === text).toBe(true);
+  for (const content of contents()) {
+    expect(content.isWellFormed()).toBe(true);
+    expect(Buffer.byteLength(JSON.stringify({ chunk_type: { type: "Text", content } }))).toBeLessThanOrEqual(
+      MAX_CHUNK_BYTES,
+    );
+  }
+});
+
+test("rule 9: a character that is split over two sends, or two chunks of one, arrives whole", async () => {
+  const handle = await openHandle();
+  await handle.sendText("a\ud83d");
+  await handle.sendEvent("between", { half: "\ud83d" });
+  await handle.sendText("\udd0eb\ud83d");
+  await handle.sendAll([
+    { type: "Text", content: "\udd0ec\ud83d" },
+    { chunk_type: { type: "Text", content: "\udd0e" } },
+  ]);
+  await handle.sendComplete();
+  expect(contents()).toEqual(["a", "🔎b", "🔎c", "🔎"]);
+  expect(payloads().join("")).toContain('"half":"\ufffd"');
+});
+
+test("rule 9: half a character that nothing completes is stored as U+FFFD before the end, or as the handle closes", async () => {
+  const handle = await openHandle();
+  await handle.sendText("a\ud83d");
+  expect((await handle.sendComplete()).sequence).toBe(3);
+  const shared = await new StreamManager({ log: streamLog }).createStream({ streamId: "other" });
+  await shared.handle.sendText("b\ud83d");
+  await shared.handle.close();
+  expect(contents()).toEqual(["a", "\ufffd", "b", "\ufffd"]);
+});
+
+test("rule 9: a chunk that is refused changes nothing of what the half before it becomes", async () => {
+  const handle = await openHandle();
+  await handle.sendText("\ud83d");
+  const refused = handle.sendAll([
+    { type: "Text", content: "x" },
+    { type: "Json", data: (() => 1) as never },
+  ]);
+  await expect(refused).rejects.toMatchObject({ details: { index: 1 } });
+  await handle.sendText("\udd0e");
+  expect(contents().join("")).toBe("🔎");
 });
 
 test("after the end nothing can be sent, not even while the end is on its way", async () => {

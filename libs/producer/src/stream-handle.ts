@@ -8,27 +8,37 @@ import {
   type ReaderPresence,
 } from "@sluice/core";
 import type { Cancellation } from "./cancellation.ts";
-import { encodeChunk, type EncodedChunk } from "./encoded-chunk.ts";
+import { encodeChunk } from "./encoded-chunk.ts";
 import { pipe, type PipeOptions, type PipeOutcome, type PipeSource } from "./pipe.ts";
 import { NOTHING, type StreamPublisher } from "./publisher.ts";
 import type { ReceiptTracker } from "./receipt-tracker.ts";
 import { SendPump } from "./send-pump.ts";
 import type { SendReceipt } from "./send-queue.ts";
 import type { ProducerSettings } from "./settings.ts";
+import { cutTextChunk, TextFlow } from "./text-flow.ts";
 import type { Throttle } from "./throttle.ts";
 
 // A handle that can't tell the log that it goes is given up after three missed beats anyway.
 const FAREWELL_TIMEOUT_MS = 2_000;
 
 /**
- * What a send waits for. `durable`: the log has the chunk. `sequenced`: readers can have it, too, and its number is known
- * from ingest, whatever else was published to the stream. Costs a message on core NATS each, and a few milliseconds.
+ * Fact that a send waits for. `durable`: the log has the chunk. `sequenced`: readers can have it, too, and its number is known
+ * from ingest, whatever else was published to the stream. That costs a message on core NATS each, and a few milliseconds.
  */
 export type Confirmation = "durable" | "sequenced";
 
+/** Options of {@link StreamHandle.send} and {@link StreamHandle.sendAll}. */
 export interface SendOptions {
-  /** By default what the handle was opened with, `durable` unless said otherwise. */
+  /**
+   * Fact to wait for.
+   * @defaultValue the handle's, which is `"durable"` unless it was opened with another
+   */
   confirm?: Confirmation;
+  /**
+   * Whether half a character at the end of a Text chunk is held for the next send. False: it is stored as U+FFFD.
+   * @defaultValue `true`
+   */
+  holdHalves?: boolean;
 }
 
 export interface StreamHandleOptions {
@@ -62,11 +72,27 @@ export interface StreamHandleOptions {
  *   not in the log by the time that the next send is stored never will be.
  * - UNCONFIRMED: it is stored, but its number was not confirmed in time. Don't send it again.
  * - STREAM_ENDED, STREAM_DELETED, FENCED (another handle was opened, or somebody published without one), CLOSED: for good.
+ * @example
+ * ```ts
+ * import type { StreamManager } from "@sluice/producer";
+ *
+ * export async function work(manager: StreamManager, steps: readonly string[]): Promise<void> {
+ *   const { handle } = await manager.createStream();
+ *   await using stream = handle;
+ *   for (const [index, step] of steps.entries()) {
+ *     if (stream.signal.aborted) return void (await stream.sendCancelled());
+ *     await stream.sendProgress(index + 1, steps.length, step);
+ *   }
+ *   await stream.sendComplete();
+ * }
+ * ```
  */
 export class StreamHandle implements AsyncDisposable {
+  /** Id of the stream. */
   readonly streamId: string;
   readonly #options: StreamHandleOptions;
   readonly #pump: SendPump;
+  readonly #text = new TextFlow();
   /** Runs out one interval after the last sign of life, chunk or beat; undefined: it makes no promise to live. */
   readonly #pulse: NodeJS.Timeout | undefined;
   #closing: Promise<void> | undefined;
@@ -107,15 +133,20 @@ export class StreamHandle implements AsyncDisposable {
     return this.#options.cancellation.signal;
   }
 
+  /**
+   * Sends one chunk. Half a character (one of two surrogates) at the end of a Text chunk is stored with the next one, or as
+   * U+FFFD if the stream ends before.
+   */
   async send(chunk: ChunkType | ChunkDraft, options: SendOptions = {}): Promise<SendReceipt> {
-    const [receipt] = await this.#send([encodeChunk(chunk)], options);
+    const [receipt] = await this.#send([chunk], options, true);
     if (receipt === undefined) throw new Error("a stored chunk has no receipt");
     return receipt;
   }
 
   /**
-   * Sends up to 1,024 chunks in one message: all are stored, next to each other, or none.
-   * An end may only be the last of them.
+   * Sends up to 1,024 chunks in one message: all are stored, next to each other, or none. Only the last may be an end.
+   * @returns a receipt for each, in their order
+   * @throws StreamError INVALID_REQUEST for more than 1,024, INVALID_CHUNK with `details.index`, and as every send
    */
   async sendAll(
     chunks: readonly (ChunkType | ChunkDraft)[],
@@ -128,25 +159,36 @@ export class StreamHandle implements AsyncDisposable {
         `${chunks.length} chunks were sent together, at most ${MAX_ELEMENTS_PER_MESSAGE} can be`,
       );
     }
-    return this.#send(
-      chunks.map((chunk, index) => encodeChunk(chunk, index)),
-      options,
-    );
+    return this.#send(chunks, options, false);
   }
 
-  sendText(content: string): Promise<SendReceipt> {
-    return this.send({ type: "Text", content });
+  /**
+   * Sends text of any length: above the 1 MiB of a chunk it becomes several, cut between characters.
+   * @returns the last one's receipt
+   */
+  async sendText(content: string): Promise<SendReceipt> {
+    const pieces = cutTextChunk({ type: "Text", content });
+    const receipts = await Promise.all(pieces.map((piece) => this.send(piece)));
+    const last = receipts.at(-1);
+    if (last === undefined) throw new Error("a stored chunk has no receipt");
+    return last;
   }
 
+  /** Sends a Json chunk. */
   sendJson(data: JsonValue): Promise<SendReceipt> {
     return this.send({ type: "Json", data });
   }
 
+  /** Sends an Event chunk. */
   sendEvent(eventType: string, payload: JsonValue): Promise<SendReceipt> {
     return this.send({ type: "Event", event_type: eventType, payload });
   }
 
-  /** @param total null where it isn't known */
+  /**
+   * Sends a Progress chunk.
+   * @param current integer from 0
+   * @param total integer from 0; null if it isn't known
+   */
   sendProgress(current: number, total: number | null, message: string): Promise<SendReceipt> {
     return this.send({ type: "Progress", current, total, message });
   }
@@ -166,17 +208,29 @@ export class StreamHandle implements AsyncDisposable {
     return this.sendError(error, CANCELLED_CODE);
   }
 
-  /** Shows readers, and the idle limit, that work goes on. Takes no number, and nobody gets it later. */
+  /** Sends a Heartbeat chunk: shows live readers, and the idle limit, that work goes on. It takes no number and isn't replayed. */
   heartbeat(): Promise<SendReceipt> {
     return this.send({ type: "Heartbeat" });
   }
 
   /**
-   * Sends what a source gives, as fast as it comes and the buffer takes it, and ends the stream: `completed` with the source,
-   * unless its last chunk is an end already; `cancelled` where `signal` aborts; with an Error chunk where the source fails.
-   * The source is hung up on as soon as nothing more of it can be sent.
-   * @throws what the source threw, once the Error chunk is durable; the StreamError of a chunk that couldn't be sent; where
-   * all were stored but not all confirmed, UNCONFIRMED once the stream has ended
+   * Sends everything that a source yields, as fast as it comes and the buffer takes it. Then ends the stream: `completed` at the end
+   * of the source, unless its last chunk is an end already; `cancelled` if `signal` aborts; with an Error chunk if the source fails.
+   * Closes the source as soon as nothing more of it can be sent.
+   * @throws the source's error, once the Error chunk is durable; the StreamError of a chunk that couldn't be sent; UNCONFIRMED,
+   * once the stream has ended, if all chunks were stored but not all confirmed
+   * @example
+   * ```ts
+   * import type { StreamHandle } from "@sluice/producer";
+   *
+   * async function* words(signal: AbortSignal): AsyncGenerator<string> {
+   *   for (const word of ["The ", "gate ", "opens."]) if (!signal.aborted) yield word;
+   * }
+   * export async function answer(stream: StreamHandle): Promise<void> {
+   *   const { status, chunks } = await stream.pipe(words(stream.signal), { summary: "answered" });
+   *   console.log(`${status} after ${chunks} chunks`);
+   * }
+   * ```
    */
   pipe(source: PipeSource, options: PipeOptions = {}): Promise<PipeOutcome> {
     return pipe(source, this, options);
@@ -187,14 +241,16 @@ export class StreamHandle implements AsyncDisposable {
     return this.#pump.room();
   }
 
-  /** How full the buffer is, 0 to 1; above 1 after a `sendAll` that is larger than the buffer. */
+  /** Tells how full the buffer is, 0 to 1; above 1 after a `sendAll` that is larger than the buffer. */
   bufferUsage(): number {
     return this.#pump.usage;
   }
 
   /**
-   * Whether anybody reads the stream now, on any edge pod. A reader that reconnects is missed: no reason to stop, see
-   * `cancelWhenAbandonedSeconds`. @throws StreamError CONNECTION where nobody can be asked
+   * Tells whether anybody reads the stream now, on any edge pod. It misses a reader that is reconnecting, so `false` is no reason
+   * to stop: see {@link CreateOptions.cancelWhenAbandonedSeconds}.
+   * @param timeoutMs time to wait for the edges' answers, ms
+   * @throws StreamError CONNECTION if nobody can be asked
    */
   async isConnected(timeoutMs = 1_000): Promise<boolean> {
     const { readerPresence } = this.#options;
@@ -212,24 +268,39 @@ export class StreamHandle implements AsyncDisposable {
     return (this.#closing ??= this.#leave());
   }
 
+  /** Calls `close`, at the end of an `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
+  /** @param isAlone whether no index has to tell which chunk is at fault */
   async #send(
-    chunks: EncodedChunk[],
-    { confirm = this.#options.confirm }: SendOptions,
+    given: readonly (ChunkType | ChunkDraft)[],
+    { confirm = this.#options.confirm, holdHalves = true }: SendOptions,
+    isAlone: boolean,
   ): Promise<SendReceipt[]> {
+    const { chunks, places, commit } = this.#text.take(given, holdHalves);
+    const indexes = new Map(places.map((place, index) => [place, index]));
+    const indexOf = (place: number): number | null => (isAlone ? null : (indexes.get(place) ?? null));
+    const encoded = chunks.map((chunk, place) => encodeChunk(chunk, indexOf(place)));
     if (this.#closing !== undefined)
       throw new StreamError("CLOSED", `this handle of stream ${this.streamId} is closed`);
     const isConfirmed = confirm === "sequenced";
     if (isConfirmed && this.#options.receipts === null)
       throw new StreamError("INVALID_REQUEST", "this producer has no way to have a chunk confirmed");
-    return this.#pump.send(chunks, isConfirmed);
+    const sending = this.#pump.send(encoded, isConfirmed);
+    commit();
+    const receipts = await sending;
+    return places.flatMap((place) => receipts[place] ?? []);
   }
 
   async #leave(): Promise<void> {
     const { publisher, cancellation, onClose } = this.#options;
+    const half = this.#text.end();
+    // Whatever becomes of it has been told to the sends before it.
+    if (half !== null && publisher.end === null) {
+      await this.#pump.send([encodeChunk(half)], false).catch(() => undefined);
+    }
     await this.#pump.settle();
     cancellation.close();
     if (this.#pulse !== undefined) {

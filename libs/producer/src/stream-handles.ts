@@ -19,19 +19,21 @@ import { StreamHandle } from "./stream-handle.ts";
 import type { StreamPosition } from "./stream-position.ts";
 import { Throttle, totalRateOf } from "./throttle.ts";
 
-/** What handles stand on. */
+/** Ports that handles need. */
 export interface HandleParts {
+  /** Log that streams are written to. */
   log: StreamLog;
+  /** Bounds of every handle. Those that are absent have the defaults of {@link ProducerSettings}. */
   settings?: Partial<ProducerSettings>;
-  /** Where handles beat; without it they don't, and a stream whose producer dies stays open until the idle limit. */
+  /** Feed that handles beat on. Without it they don't, and a stream whose producer dies stays open until the idle limit. */
   liveFeed?: Pick<LiveFeed, "publishBeat">;
-  /** Where handles hear that they are to stop; without it only that others ended their stream. */
+  /** Feed that tells handles to stop. Without it they only learn that others ended their stream. */
   cancelFeed?: Pick<CancelFeed, "onCancel">;
-  /** Asked by `isConnected`. */
+  /** Answers {@link StreamHandle.isConnected}. */
   readerPresence?: Pick<ReaderPresence, "hasReader">;
-  /** Where the cluster's pressure is heard; without it nothing but the log itself slows a producer down. */
+  /** Feed of the cluster's pressure. Without it nothing but the log itself slows a producer down. */
   pressureFeed?: Pick<PressureFeed, "subscribePressure">;
-  /** How chunks are confirmed, and ids known that were used before the log's time. */
+  /** Feed that confirms chunks, and knows ids that were used before the log's time. */
   receiptFeed?: ReceiptFeed;
 }
 

@@ -21,15 +21,34 @@ import {
   type StreamPosition,
 } from "./stream-position.ts";
 
+/** Ports of a {@link StreamManager}, for who puts it together without {@link connectProducer}: for tests, say. */
 export interface StreamManagerOptions extends HandleParts {
-  /** Closes what the log stands on, once all handles are closed. */
+  /** Closes the log's connection, once all handles are closed. */
   closeLog?: () => Promise<void>;
 }
 
+/** A stream that was just created. */
+export interface CreatedStream {
+  /** Id under which readers find it. */
+  streamId: string;
+  /** Writes it. */
+  handle: StreamHandle;
+}
+
 /**
- * Creates, opens and deletes streams.
- * All methods throw StreamError LOG_UNAVAILABLE where the log doesn't answer in time, INVALID_STREAM_ID, and CLOSED
- * after `close`.
+ * Creates, opens and deletes streams. {@link connectProducer} makes one.
+ *
+ * All methods throw StreamError LOG_UNAVAILABLE if the log doesn't answer in time, INVALID_STREAM_ID, and CLOSED after `close`.
+ * @example
+ * ```ts
+ * import type { StreamManager } from "@sluice/producer";
+ *
+ * export async function answer(manager: StreamManager, streamId: string, words: AsyncIterable<string>): Promise<void> {
+ *   const { handle } = await manager.createStream({ streamId });
+ *   await using stream = handle;
+ *   await stream.pipe(words);
+ * }
+ * ```
  */
 export class StreamManager implements AsyncDisposable {
   readonly #options: StreamManagerOptions;
@@ -46,11 +65,11 @@ export class StreamManager implements AsyncDisposable {
   }
 
   /**
-   * Creates a stream: readers find it from now on.
-   * @throws StreamError STREAM_EXISTS, STREAM_DELETED where the id was used before, INVALID_REQUEST for bad options,
-   * STORAGE_FULL where the log is 90 % full, so that the ends of other streams still fit
+   * Creates a stream. Readers find it as soon as this resolves.
+   * @throws StreamError STREAM_EXISTS or STREAM_DELETED if the id was used before; INVALID_REQUEST or UNPROCESSABLE for bad
+   * options; STORAGE_FULL if the log is 90 % full, so that the ends of other streams still fit
    */
-  async createStream(request: CreateOptions = {}): Promise<{ streamId: string; handle: StreamHandle }> {
+  async createStream(request: CreateOptions = {}): Promise<CreatedStream> {
     const { streamId = randomUUID(), mode = "exclusive" } = request;
     this.#check(streamId);
     const options = encodeOptions(request);
@@ -73,15 +92,27 @@ export class StreamManager implements AsyncDisposable {
   }
 
   /**
-   * Goes on with a stream, as a worker's successor, or the worker itself after a restart. Takes it over at once: every later
-   * send of an older exclusive handle, wherever it is, fails with FENCED.
+   * Continues a stream, as a worker's successor, or the worker itself after a restart. It takes the stream over at once: every
+   * later send of an older exclusive handle, in whatever process, fails with FENCED.
    * @throws StreamError STREAM_NOT_FOUND, STREAM_ENDED, STREAM_DELETED
+   * @example
+   * ```ts
+   * import type { StreamManager } from "@sluice/producer";
+   *
+   * export async function finish(manager: StreamManager, streamId: string): Promise<void> {
+   *   await using stream = await manager.resume(streamId);
+   *   await stream.sendComplete("finished by a successor");
+   * }
+   * ```
    */
   resume(streamId: string, options: { confirm?: Confirmation } = {}): Promise<StreamHandle> {
     return this.openStream(streamId, { ...options, mode: "exclusive" });
   }
 
-  /** Opens a stream as `resume` does, or in `shared` mode to append beside others; nothing is taken over then. */
+  /**
+   * Opens a stream, as `resume` does; or with `mode: "shared"`, to append beside others, and then takes nothing over.
+   * @throws StreamError STREAM_NOT_FOUND, STREAM_ENDED, STREAM_DELETED
+   */
   async openStream(streamId: string, options: OpenOptions = {}): Promise<StreamHandle> {
     const { mode = "exclusive" } = options;
     this.#check(streamId);
@@ -91,17 +122,19 @@ export class StreamManager implements AsyncDisposable {
   }
 
   /**
-   * Opens a stream for chunks of which the first must take this number; nothing is taken over unless `takeOver` asks for
-   * it, and without that nothing is promised: it doesn't beat. Whoever else writes ends the handle with FENCED. A sender
-   * that lost an answer can so send again without storing anything twice: `details.head_sequence` of the refusal tells
-   * how far the stream has come.
-   * @throws StreamError FENCED where the next number is another one or can't be known, and as `openStream`
+   * Opens a stream for chunks of which the first must take a given number. A sender that lost an answer can so send again
+   * without storing anything twice: `details.head_sequence` of the refusal is the stream's head. Anyone else who writes fences
+   * the handle.
+   * @param nextSequence number that the first chunk must take, from 1
+   * @param options.takeOver whether to take the stream over, and to beat; false by default
+   * @throws StreamError FENCED if the next number is another one or can't be known, and as `openStream`
    */
   async openStreamAt(
     streamId: string,
     nextSequence: number,
-    { takeOver = false }: { takeOver?: boolean } = {},
+    options: { takeOver?: boolean } = {},
   ): Promise<StreamHandle> {
+    const { takeOver = false } = options;
     this.#check(streamId);
     const position = await this.#openPosition(streamId);
     if (position.nextSequence === nextSequence) {
@@ -120,8 +153,9 @@ export class StreamManager implements AsyncDisposable {
   }
 
   /**
-   * How a stream stands: by the log, and by its record where the log has forgotten it. Sees every creation and every end
-   * that was acknowledged before, whoever wrote it. Null: there is no such stream.
+   * Tells a stream's status: by the log, and by its record if the log has forgotten it. It sees every creation and every end that
+   * was acknowledged before, whoever wrote it.
+   * @returns null if there is no such stream
    */
   async statusOf(streamId: string): Promise<StreamStatus | null> {
     this.#check(streamId);
@@ -133,8 +167,8 @@ export class StreamManager implements AsyncDisposable {
   }
 
   /**
-   * Where a message of that name belongs, for `openStreamAfter`: where one stands, if it is the stream's last; else after
-   * the last one.
+   * Finds the place of a message, for `openStreamAfter`: where a message of that name is, if it is the stream's last; otherwise
+   * after the last one.
    * @throws StreamError as `openStream`
    */
   async placeFor(streamId: string, name: string): Promise<StreamPlace> {
@@ -149,10 +183,10 @@ export class StreamManager implements AsyncDisposable {
   }
 
   /**
-   * Opens a stream for one message, at a place where it stood and under a name that is unique for ever. Whoever repeats
-   * that, in whatever process and however late, with the same name, place and chunks, stores them once and gets the same
-   * receipts, as long as the log keeps the message. FENCED from its send: something else stands there, so the chunks are
-   * not stored and never will be.
+   * Opens a stream for one message, at a given place and under a name that is unique for ever. A repeat with the same name,
+   * place and chunks, in whatever process and however late, stores them once and gets the same receipts, as long as the log
+   * keeps the message. FENCED from its send means that something else is at that place: the chunks are not stored and
+   * never will be.
    */
   openStreamAfter(streamId: string, place: StreamPlace, name: string): StreamHandle {
     this.#check(streamId);
@@ -162,9 +196,9 @@ export class StreamManager implements AsyncDisposable {
   }
 
   /**
-   * Deletes a stream, ended or not, for all readers and for good. Repeating it does no harm.
-   * @param knownHead its last sequence, where a record of it has outlived its messages: deletes the record
-   * @throws StreamError STREAM_NOT_FOUND. After LOG_UNAVAILABLE it may be deleted in part: repeat it
+   * Deletes a stream, ended or not, for all readers and for good. Repeating it is harmless.
+   * @param knownHead last sequence of a stream whose record has outlived its messages: deletes the record
+   * @throws StreamError STREAM_NOT_FOUND. After LOG_UNAVAILABLE the stream may be deleted in part: repeat the call
    */
   async deleteStream(streamId: string, knownHead: number | null = null): Promise<void> {
     this.#check(streamId);
@@ -197,6 +231,7 @@ export class StreamManager implements AsyncDisposable {
     return (this.#closing ??= this.#closeAll());
   }
 
+  /** Calls `close`, at the end of an `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

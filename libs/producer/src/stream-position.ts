@@ -1,11 +1,11 @@
 import { numberEntry, StreamError, type StoredMessage, type StreamStatus } from "@sluice/core";
 import { decodeMessage, MAX_CHUNK_BYTES } from "@sluice/protocol";
 
-/** A place in a stream at which a message can stand. */
+/** A place in a stream, between two of its messages. */
 export interface StreamPlace {
-  /** Broker sequence of the message before; 0: there is none. */
+  /** Broker sequence of the message before; 0 if there is none. */
   brokerSequence: number;
-  /** The number that the next element takes; null after a message that doesn't carry its own. */
+  /** Number that the next element takes; null after a message that doesn't carry its own. */
   nextSequence: number | null;
 }
 

@@ -1,6 +1,7 @@
 import {
   endStatusOf,
   MAX_ELEMENTS_PER_MESSAGE,
+  toWellFormedJson,
   type LogElement,
   type LogEntry,
   type StoredMessage,
@@ -156,9 +157,10 @@ function encodeChunkBody(draft: ParsedChunkDraft, timestampMs: number): string {
   const metadata = draft.metadata === undefined ? DEFAULT_METADATA : JSON.stringify(draft.metadata);
   const data = draft.data === undefined ? "null" : JSON.stringify(draft.data);
   const timestamp = draft.timestamp ?? timestampMs;
-  const chunkType = JSON.stringify(draft.chunk_type);
+  const type = JSON.stringify(draft.chunk_type);
+  // Producers of any kind may write half a character, and only JavaScript can read it.
   return escapeLineBreaks(
-    `"chunk_type":${chunkType},"data":${data},"metadata":${metadata},"timestamp":${timestamp}}`,
+    toWellFormedJson(`"chunk_type":${type},"data":${data},"metadata":${metadata},"timestamp":${timestamp}}`),
   );
 }
 

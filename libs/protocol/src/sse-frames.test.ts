@@ -77,7 +77,7 @@ describe("frames of chunks", () => {
       const lines = frame.split(/\r\n|\n|\r/);
       expect(lines).toHaveLength(5);
       const chunk = JSON.parse(lines[2]!.slice("data: ".length)) as { chunk_type: { content: string } };
-      expect(chunk.chunk_type.content).toBe(content);
+      expect(chunk.chunk_type.content).toBe(content.toWellFormed());
     }
   });
 

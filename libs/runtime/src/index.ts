@@ -13,6 +13,7 @@ export { corsOrigins, httpServerOptions, httpSettings, type HttpSettings } from 
 export { acceptBody, assertUnpacked, hasBody, jsonBody, jsonReader } from "./json-body.ts";
 export { Lifecycle } from "./lifecycle.ts";
 export { createLogger, type Logger } from "./logger.ts";
+export { createMemoryMeter } from "./memory-use.ts";
 export { createRegistry, socketGauge } from "./metrics.ts";
 export { mountedRoutes, type MountedRoute } from "./mounted-routes.ts";
 export { type SocketState } from "./open-sockets.ts";

@@ -84,7 +84,6 @@ export interface Gateway {
 export function createGateway(parts: GatewayParts): Gateway {
   const { log, settings, registry, logger } = parts;
   const uploads = new Uploads(settings.maxUploads, settings.maxUploadsPerAddress);
-  const answers = new ProxiedAnswers(settings.maxProxiedAnswers, logger);
   const bodies: BodyParts = {
     budget: new BodyBudget({
       maxBytes: settings.maxHeldBodyBytes,
@@ -99,6 +98,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     bodyBytes: () => bodies.budget.bytes,
     proxiedAnswers: () => answers.open,
   });
+  const answers = new ProxiedAnswers(settings.maxProxiedAnswers, logger, () => metrics.unknownParts.inc());
   const manager = new StreamManager({
     log,
     liveFeed: parts.liveFeed,

@@ -6,6 +6,8 @@ export interface GatewayMetrics {
   chunksAccepted: Counter;
   streamsCreated: Counter;
   refusals: Counter<"code">;
+  /** Parts of proxied answers that could not be read. */
+  unknownParts: Counter;
 }
 
 /** Without labels by stream or client: the number of series must not grow with the traffic. */
@@ -47,6 +49,11 @@ export function createGatewayMetrics(
     streamsCreated: new Counter({
       name: "sluice_gateway_streams_created_total",
       help: "Streams created",
+      registers,
+    }),
+    unknownParts: new Counter({
+      name: "sluice_gateway_unknown_parts_total",
+      help: "Parts of model servers' answers that could not be read and were sent on as unknown_part",
       registers,
     }),
     refusals: new Counter({

@@ -152,3 +152,13 @@ test("lines after the end are refused with their number, the end is stored", asy
     body: { code: "STREAM_ENDED", line: 3, accepted: 2, last_sequence: 2 },
   });
 });
+
+test("rule 9: a character in halves is joined within a request, and half a one is stored as U+FFFD", async () => {
+  await bench.create("s");
+  const halves = [text("a\ud83d"), text("\udd0eb"), text("c\ud83d")];
+  const array = await bench.call("POST", "/streams/s/chunks", halves);
+  expect(array.body).toMatchObject({ accepted: 3, last_sequence: 3 });
+  const lines = await bench.call("POST", "/streams/s/chunks", ndjson(...halves), NDJSON);
+  expect(lines.body).toMatchObject({ accepted: 3, last_sequence: 6 });
+  expect(stored("s").flat().join("")).toBe("a🔎bc\ufffda🔎bc\ufffd");
+});

@@ -1,6 +1,6 @@
 import { StreamError, type ChunkDraft } from "@sluice/core";
 import type { StreamHandle } from "@sluice/producer";
-import type { Model } from "./model.ts";
+import type { AnswerOptions, Model } from "./model.ts";
 
 /** The worker ended the answer itself: the abort signal's reason. */
 export class AnswerStopped extends Error {
@@ -28,6 +28,7 @@ export async function streamAnswer(answer: {
   stream: StreamHandle;
   signal: AbortSignal;
   onFirstText: () => void;
+  onUnknownPart?: AnswerOptions["onUnknownPart"];
 }): Promise<AnswerOutcome> {
   const { model, prompt, stream, onFirstText } = answer;
   const signal = AbortSignal.any([answer.signal, stream.signal]);
@@ -37,7 +38,9 @@ export async function streamAnswer(answer: {
     if (textChunks++ === 0) onFirstText();
   };
   try {
-    const options = { signal, onError: (error: unknown): void => void (failure = error) };
+    const { onUnknownPart } = answer;
+    const onError = (error: unknown): void => void (failure = error);
+    const options = { signal, onError, ...(onUnknownPart && { onUnknownPart }) };
     const chunks = watched(model.answer(prompt, options), onText);
     const { status } = await stream.pipe(chunks, { describeError: () => WORKER_FAILED });
     if (status === "completed" || status === "cancelled") return { kind: status, textChunks };

@@ -17,6 +17,12 @@ export const workerConfigSchema = z
     OPENAI_API_KEY: field.optionalText().describe("Key for that server, if it needs one."),
     OPENAI_MODEL: field.optionalText().describe("Model of that server; required with OPENAI_BASE_URL."),
     OPENAI_IDLE_TIMEOUT_MS: field.milliseconds(60_000).describe("Longest silence of that server."),
+    OPENAI_OMITTED_FIELDS: field
+      .text("")
+      .describe(
+        "Fields of requests that it is never sent, comma separated. Optional ones that it refuses, such as " +
+          "stream_options, are left out after the first refusal without being named here.",
+      ),
     TOKENS_PER_SECOND: field.perSecond(50).describe("Pace of the built-in model. 0: as fast as possible."),
     BEAT_INTERVAL_MS: field
       .milliseconds(5_000)

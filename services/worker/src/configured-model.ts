@@ -1,3 +1,4 @@
+import { fieldsIn } from "@sluice/adapters/openai-compatible";
 import type { WorkerSettings } from "./config.ts";
 import { DocumentModel } from "./document-model.ts";
 import type { Model } from "./model.ts";
@@ -13,6 +14,7 @@ export function modelOf(settings: WorkerSettings): Model {
     baseUrl: settings.openaiBaseUrl,
     apiKey: settings.openaiApiKey ?? null,
     idleTimeoutMs: settings.openaiIdleTimeoutMs,
+    omittedFields: fieldsIn(settings.openaiOmittedFields),
   };
   return new OpenAiModel(server, settings.openaiModel);
 }

@@ -1,10 +1,12 @@
-import type { ChunkDraft } from "@sluice/core";
+import type { ChunkDraft, JsonValue } from "@sluice/core";
 
 export interface AnswerOptions {
   /** Once it aborts, the answer ends with an Error chunk that has the reason's code. */
   signal: AbortSignal;
   /** Hears why an answer ends with an Error chunk, for the log: the chunk says only what readers may know. */
   onError?: (error: unknown) => void;
+  /** Hears of each part of the answer that could not be read. */
+  onUnknownPart?: (part: { name: string; original: JsonValue }) => void;
 }
 
 /** Something that answers a prompt piece by piece. */

@@ -6,6 +6,7 @@ export class WorkerMetrics {
   readonly #answers: Counter<"outcome">;
   readonly #refused: Counter<"code">;
   readonly #chunks: Counter;
+  readonly #unknownParts: Counter;
   readonly #firstText: Histogram;
   readonly #duration: Histogram;
 
@@ -33,6 +34,11 @@ export class WorkerMetrics {
       help: "Text chunks sent",
       registers,
     });
+    this.#unknownParts = new Counter({
+      name: "sluice_worker_unknown_parts_total",
+      help: "Parts of the model's answers that could not be read and were sent on as unknown_part",
+      registers,
+    });
     this.#firstText = new Histogram({
       name: "sluice_worker_first_text_seconds",
       help: "From the accepted prompt to the model's first text",
@@ -53,6 +59,10 @@ export class WorkerMetrics {
 
   started(): void {
     this.#running.inc();
+  }
+
+  unknownPart(): void {
+    this.#unknownParts.inc();
   }
 
   firstText(seconds: number): void {

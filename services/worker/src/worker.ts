@@ -1,3 +1,4 @@
+import { UnknownParts } from "@sluice/adapters/unknown-parts";
 import { StreamError, type Prompt, type PromptQueue, type Subscription } from "@sluice/core";
 import type { StreamHandle, StreamManager } from "@sluice/producer";
 import type { Logger } from "@sluice/runtime";
@@ -36,6 +37,7 @@ export class Worker {
   readonly #stop = new AbortController();
   /** Opening or streaming: both hold a place. */
   readonly #running = new Set<Promise<void>>();
+  readonly #unknownParts = new UnknownParts(() => this.#metrics.unknownPart());
   #closing: Promise<void> | undefined;
 
   constructor(parts: WorkerParts) {
@@ -94,6 +96,10 @@ export class Worker {
       stream,
       signal: this.#stop.signal,
       onFirstText: () => this.#metrics.firstText(secondsSoFar()),
+      onUnknownPart: (part) =>
+        this.#unknownParts.heard(part, (known) =>
+          this.#parts.logger.warn({ streamId, ...known }, "part of an answer could not be read"),
+        ),
     });
     this.#metrics.ended(outcome, secondsSoFar());
     this.#log(streamId, outcome, secondsSoFar());

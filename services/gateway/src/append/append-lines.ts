@@ -68,7 +68,7 @@ export async function appendWhole(handle: StreamHandle, lines: readonly Line[]):
   const { chunks, fault } = parseLines(lines);
   if (fault !== null) throw fault;
   try {
-    return await handle.sendAll(chunks);
+    return await handle.sendAll(chunks, { holdHalves: false });
   } catch (error) {
     throw atLine(error, lines);
   }

@@ -49,6 +49,9 @@ function heartbeat(parts: AppendParts): RequestHandler {
   return (request, response) => appendChunks(parts, request, response, { type: "Heartbeat" });
 }
 
+// The next request may come to another gateway, which knows nothing of half a character that this one holds.
+const ONE_REQUEST = { holdHalves: false };
+
 /** @param sent a chunk or an array of them; whether they are chunks the handle finds out */
 async function appendChunks(
   parts: AppendParts,
@@ -63,7 +66,9 @@ async function appendChunks(
         return sent;
       },
       send: async (handle) =>
-        Array.isArray(sent) ? handle.sendAll(sent as ChunkDraft[]) : [await handle.send(sent as ChunkDraft)],
+        Array.isArray(sent)
+          ? handle.sendAll(sent as ChunkDraft[], ONE_REQUEST)
+          : [await handle.send(sent as ChunkDraft, ONE_REQUEST)],
     }),
   );
   sendAppended(parts, request, response, answer);

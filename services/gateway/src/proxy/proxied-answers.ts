@@ -1,8 +1,10 @@
-import { fromOpenAiChat } from "@sluice/adapters/openai-chat";
+import { fromOpenAiChat, type AdapterOptions } from "@sluice/adapters/openai-chat";
 import { requestOpenAiChat, type OpenAiServer } from "@sluice/adapters/openai-compatible";
+import { UnknownParts } from "@sluice/adapters/unknown-parts";
 import { StreamError } from "@sluice/core";
 import type { StreamHandle } from "@sluice/producer";
 import type { Logger } from "@sluice/runtime";
+import { withoutServerWords } from "./reader-failures.ts";
 
 /** The gateway ended the answer itself: the abort signal's reason, and what readers learn. */
 class AnswerStopped extends Error {
@@ -25,15 +27,20 @@ export interface ChatRequest {
 export class ProxiedAnswers {
   readonly #max: number;
   readonly #logger: Logger;
+  readonly #unknownParts: UnknownParts;
   readonly #running = new Set<Promise<void>>();
   readonly #stop = new AbortController();
   #opening = 0;
   #isClosed = false;
 
-  /** @param max how many may run at once */
-  constructor(max: number, logger: Logger) {
+  /**
+   * @param max how many may run at once
+   * @param countUnknownPart hears of each part of an answer that could not be read
+   */
+  constructor(max: number, logger: Logger, countUnknownPart: () => void) {
     this.#max = max;
     this.#logger = logger;
+    this.#unknownParts = new UnknownParts(countUnknownPart);
   }
 
   get open(): number {
@@ -80,10 +87,16 @@ export class ProxiedAnswers {
     const facts = { streamId, model: request.model };
     const signal = AbortSignal.any([this.#stop.signal, handle.signal]);
     const onError = (error: unknown): void => this.#logger.warn({ ...facts, err: error }, "answer failed");
+    const onUnknownPart: AdapterOptions["onUnknownPart"] = (part) =>
+      this.#unknownParts.heard(part, (known) =>
+        this.#logger.warn({ ...facts, ...known }, "part of an answer could not be read"),
+      );
     try {
       const parts = requestOpenAiChat(server, request, signal);
-      const chunks = fromOpenAiChat(parts, { signal, source: request.model, onError });
-      const { status, chunks: count } = await handle.pipe(chunks, { describeError: () => FAILED });
+      const chunks = fromOpenAiChat(parts, { signal, source: request.model, onError, onUnknownPart });
+      const { status, chunks: count } = await handle.pipe(withoutServerWords(chunks), {
+        describeError: () => FAILED,
+      });
       this.#logger.info({ ...facts, status, chunks: count }, "answer ended");
     } catch (error) {
       this.#logger.error({ ...facts, err: error }, "answer lost its stream");
