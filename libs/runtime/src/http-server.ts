@@ -31,6 +31,9 @@ export interface HttpServer {
   close(graceMs: number): Promise<void>;
 }
 
+// After a deploy all readers come at once; those beyond it try again only after a second or more.
+const BACKLOG = 4_096;
+
 // Deadlines of headers are looked at in this interval, so they may come as much later.
 const CHECK_INTERVAL_MS = 500;
 
@@ -73,7 +76,8 @@ export async function listen(app: RequestListener, options: ListenOptions): Prom
   trackConnections(server, sockets, options.wrapConnection ?? ((connection) => connection));
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
-    server.listen({ host: options.host, port: options.port, reusePort: options.reusePort ?? false }, () => {
+    const { host, port, reusePort = false } = options;
+    server.listen({ host, port, reusePort, backlog: BACKLOG }, () => {
       server.off("error", reject);
       resolve();
     });

@@ -85,7 +85,7 @@ function readTokens(request: Request, listed: readonly string[]): Map<string, nu
  * @throws StreamError INVALID_REQUEST where headers differ
  */
 function readLastEventId(request: Request): string | null {
-  const given = (request.headersDistinct["last-event-id"] ?? []).flatMap((value) => value.split(","));
+  const given = (request.headersDistinct["last-event-id"] ?? []).flatMap((value) => value.split(", "));
   const [header, ...others] = new Set(given.map((value) => value.trim()).filter((value) => value !== ""));
   if (others.length > 0)
     throw new StreamError("INVALID_REQUEST", "the request has several headers Last-Event-ID that differ");
