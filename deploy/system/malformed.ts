@@ -4,6 +4,8 @@ export interface MalformedRequest {
   path: string;
   headers: Record<string, string>;
   body: Buffer;
+  /** Header lines besides, which may repeat names. */
+  more?: readonly (readonly [string, string])[];
 }
 
 const TEXT = { type: "Text", content: "x" };

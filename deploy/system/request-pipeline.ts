@@ -43,6 +43,8 @@ export class RequestPipeline {
     return new Promise((resolve, reject) => {
       let taken = 0;
       const reader = new AnswerReader((answer) => {
+        // Where a request doesn't say clearly where it ends, its rest is answered as another one.
+        if (taken === requests.length) return;
         take(answer);
         if (++taken === requests.length) socket.destroy();
       });
@@ -52,21 +54,25 @@ export class RequestPipeline {
       });
       socket.on("data", (bytes: Buffer) => reader.push(bytes));
       socket.on("error", () => {});
-      socket.on("close", () => resolve());
+      socket.on("close", () => {
+        reader.end();
+        resolve();
+      });
       write(socket, requests);
     });
   }
 }
 
 function write(socket: Socket, requests: readonly MalformedRequest[]): void {
-  for (const { method, path, headers, body } of requests) {
-    const lines = Object.entries({ host: "fuzz", "content-length": String(body.byteLength), ...headers });
+  for (const { method, path, headers, body, more = [] } of requests) {
+    const own = { host: "127.0.0.1", "content-length": String(body.byteLength), ...headers };
+    const lines = [...Object.entries(own), ...more];
     const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join("");
     socket.write(Buffer.concat([Buffer.from(`${method} ${path} HTTP/1.1\r\n${head}\r\n`, "latin1"), body]));
   }
 }
 
-/** Takes answers with a content length, or none, out of what a connection receives. */
+/** Takes answers out of what a connection receives: with a content length, in pieces, or up to the connection's end. */
 class AnswerReader {
   readonly #take: (answer: PipelinedAnswer) => void;
   #received = Buffer.alloc(0);
@@ -77,20 +83,34 @@ class AnswerReader {
 
   push(bytes: Buffer): void {
     this.#received = Buffer.concat([this.#received, bytes]);
-    for (;;) {
-      const headEnd = this.#received.indexOf("\r\n\r\n");
-      if (headEnd < 0) return;
-      const head = this.#received.toString("latin1", 0, headEnd);
-      const length = Number(/^content-length: (\d+)/im.exec(head)?.[1] ?? 0);
-      const end = headEnd + 4 + length;
-      if (this.#received.byteLength < end) return;
-      const body = this.#received.toString("utf8", headEnd + 4, end);
-      this.#received = this.#received.subarray(end);
-      this.#take({
-        status: Number(head.split(" ", 2)[1]),
-        contentType: /^content-type: (.*)/im.exec(head)?.[1] ?? "",
-        body,
-      });
-    }
+    while (this.#takeOne(false));
+  }
+
+  /** The connection has ended. */
+  end(): void {
+    this.#takeOne(true);
+  }
+
+  #takeOne(isOver: boolean): boolean {
+    const headEnd = this.#received.indexOf("\r\n\r\n");
+    if (headEnd < 0) return false;
+    const head = this.#received.toString("latin1", 0, headEnd);
+    const status = Number(head.split(" ", 2)[1]);
+    const end = this.#endOf(head, status, headEnd + 4) ?? (isOver ? this.#received.byteLength : Infinity);
+    if (this.#received.byteLength < end) return false;
+    const body = this.#received.toString("utf8", headEnd + 4, end);
+    this.#received = this.#received.subarray(end);
+    this.#take({ status, contentType: /^content-type: (.*)/im.exec(head)?.[1] ?? "", body });
+    return true;
+  }
+
+  /** Null: with the connection. */
+  #endOf(head: string, status: number, bodyStart: number): number | null {
+    const length = /^content-length: (\d+)/im.exec(head)?.[1];
+    if (length !== undefined) return bodyStart + Number(length);
+    if (status === 204 || status === 304 || status < 200) return bodyStart;
+    if (!/^transfer-encoding: chunked/im.test(head)) return null;
+    const last = this.#received.indexOf("\r\n0\r\n\r\n", bodyStart - 2);
+    return last < 0 ? null : last + 7;
   }
 }

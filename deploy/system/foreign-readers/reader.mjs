@@ -22,7 +22,7 @@ function listen(source) {
 }
 
 const readers = {
-  "node's EventSource": () => listen(new EventSource(url)),
+  "Node's EventSource": () => listen(new EventSource(url)),
   eventsource: async () => listen(new (await import("eventsource")).EventSource(url)),
   "event-source-polyfill": async () => {
     const { EventSourcePolyfill } = (await import("event-source-polyfill")).default;

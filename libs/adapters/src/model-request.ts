@@ -30,6 +30,8 @@ export async function askModel(
     },
     body: JSON.stringify(request),
     signal,
+    // A server that sends requests elsewhere would have them, and answer readers, from wherever it points to.
+    redirect: "error" as const,
     dispatcher: withoutLimits,
   };
   // The types of Node's own undici are of another version; what it calls is the same.

@@ -117,10 +117,16 @@ export class RedisChunkCache implements ChunkCache {
     const args = [after, bounds.maxChunks, bounds.maxBytes];
     const reply = await this.#redis.script("read a page", "read-page", keys, args);
     if (reply === null) return null;
-    const [head, statusText, lifeMs, ...members] = reply as [Buffer, Buffer, number, ...Buffer[]];
+    const [head, statusText, options, lifeMs, ...members] = reply as PageReply;
     if (lifeMs > 0) void this.#lengthenLife(chunksKey(partition, streamId), lifeMs);
     const status = String(statusText) as StreamStatus;
-    return { head: Number(head), status, hasEnded: status !== "open", chunks: members.map(splitMember) };
+    return {
+      head: Number(head),
+      status,
+      hasEnded: status !== "open",
+      options: options?.toString() ?? null,
+      chunks: members.map(splitMember),
+    };
   }
 
   /** Not waited for, and no matter if it fails: as long as less than half is left, each read asks for it again. */
@@ -217,6 +223,9 @@ export class RedisChunkCache implements ChunkCache {
     return reply === null ? null : decodeCheckpoint(String(reply));
   }
 }
+
+/** Reply of read-page.lua: head, status, options, life, members. */
+type PageReply = [Buffer, Buffer, Buffer | null, number, ...Buffer[]];
 
 /** `id, score`, again and again. */
 function readListed(reply: readonly Buffer[]): ListedStream[] {

@@ -1,5 +1,5 @@
 import type { EndStatus } from "@sluice/core";
-import { backOffMs } from "./back-off.ts";
+import { delayMs } from "./back-off.ts";
 import { hasType, refusalOf, unlessAborted, type Send } from "./http.ts";
 import { connectionError, SluiceError } from "./sluice-error.ts";
 import { createSseReader, type Frame } from "./sse.ts";
@@ -195,11 +195,11 @@ export class Connection {
 
   async #wait(retryAfterMs: number): Promise<void> {
     const floorMs = Math.max(retryAfterMs, isOffline() ? OFFLINE_MS : this.#retryMs);
-    const delayMs = backOffMs(this.#failures - 1, floorMs);
+    const failures = Math.max(0, this.#failures - 1);
     // A pause that the server asked for by Retry-After is kept, even if somebody looks at the page.
     const earliestMs = Date.now() + retryAfterMs;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, delayMs);
+      const timer = setTimeout(resolve, delayMs(failures, floorMs));
       this.#endWait = () => {
         if (!this.#isClosed && Date.now() < earliestMs) return;
         clearTimeout(timer);

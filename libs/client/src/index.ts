@@ -6,5 +6,6 @@ export { SluiceError, type SluiceErrorCode } from "./sluice-error.ts";
 export { StreamClient } from "./stream-client.ts";
 export { type RequestOptions, type StartOptions, type StreamOptions } from "./stream-options.ts";
 export { type StreamState } from "./stream-state.ts";
-export { Stream, type StreamEvents } from "./stream.ts";
+export { type StreamEvents } from "./stream-events.ts";
+export { Stream } from "./stream.ts";
 export { type Chunk, type ChunkMetadata, type ChunkType, type EndStatus, type JsonValue } from "@sluice/core";

@@ -14,7 +14,7 @@ beforeEach(async () => {
     setItem: (key, value) => void stored.set(key, value),
     removeItem: (key) => void stored.delete(key),
   };
-  vi.spyOn(Math, "random").mockReturnValue(0);
+  vi.spyOn(Math, "random").mockReturnValue(1);
 });
 
 afterEach(async () => {

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { createClient, type ClientOptions } from "./index.ts";
 
 beforeEach(() => {
-  vi.spyOn(Math, "random").mockReturnValue(0);
+  vi.spyOn(Math, "random").mockReturnValue(1);
 });
 
 afterEach(() => {

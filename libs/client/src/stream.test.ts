@@ -6,7 +6,7 @@ let edge: HostileEdge;
 
 beforeEach(async () => {
   edge = await startHostileEdge();
-  vi.spyOn(Math, "random").mockReturnValue(0);
+  vi.spyOn(Math, "random").mockReturnValue(1);
 });
 
 afterEach(async () => {

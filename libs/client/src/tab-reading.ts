@@ -237,7 +237,7 @@ export class TabReading {
     }
   }
 
-  /** For pages that are up to date only: a sign of life says nothing once it is old. */
+  /** Sends a frame to pages that are up to date: a sign of life says nothing once it is old. */
   #sendNow(frame: Frame): void {
     this.#pumpAll();
     const json = JSON.stringify(frame);

@@ -62,6 +62,8 @@ export interface CachedChunk {
 
 export interface StreamPage extends Page<CachedChunk> {
   status: StreamStatus;
+  /** The creator's options, JSON that the cache doesn't look into; null if there are none. */
+  options: string | null;
 }
 
 export interface PageBounds {

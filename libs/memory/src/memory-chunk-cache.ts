@@ -167,7 +167,7 @@ export class MemoryChunkCache implements ChunkCache {
     const ttlMs = stream.record.chunkTtlSeconds * 1000;
     const leftMs = stream.chunksExpireMs - this.#now();
     if (stream.chunks.size > 0 && leftMs < ttlMs / 2) stream.chunksExpireMs = this.#now() + ttlMs;
-    return { head, status, hasEnded: status !== "open", chunks };
+    return { head, status, hasEnded: status !== "open", options: stream.record.info.options, chunks };
   }
 
   async readInfo(streamId: string): Promise<StreamInfo | null> {

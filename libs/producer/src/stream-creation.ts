@@ -46,6 +46,11 @@ export interface CreateOptions extends OpenOptions {
    * @defaultValue none: it is never cancelled for want of readers
    */
   cancelWhenAbandonedSeconds?: number;
+  /**
+   * Readers get a keep-alive comment after at most this much silence, ms: 1,000 to 3,600,000. An edge never waits longer
+   * than its own KEEP_ALIVE_INTERVAL_MS, which is the default.
+   */
+  heartbeatIntervalMs?: number;
 }
 
 // An owner answers in milliseconds; where there is none, NATS says so at once.
@@ -56,13 +61,16 @@ export const RECORD_TIMEOUT_MS = 2_000;
  * @throws StreamError INVALID_REQUEST where options are of another shape; UNPROCESSABLE where they are above 4 KiB, or have
  * a value that can't be kept
  */
-export function encodeOptions({ options, cancelWhenAbandonedSeconds }: CreateOptions): string | null {
-  if (options === undefined && cancelWhenAbandonedSeconds === undefined) return null;
-  const abandoned =
-    cancelWhenAbandonedSeconds === undefined
-      ? {}
-      : { cancel_when_abandoned_seconds: cancelWhenAbandonedSeconds };
-  const parsed = streamOptionsSchema.safeParse({ ...options, ...abandoned });
+export function encodeOptions(creation: CreateOptions): string | null {
+  const { options, cancelWhenAbandonedSeconds, heartbeatIntervalMs } = creation;
+  const named = {
+    ...(cancelWhenAbandonedSeconds !== undefined && {
+      cancel_when_abandoned_seconds: cancelWhenAbandonedSeconds,
+    }),
+    ...(heartbeatIntervalMs !== undefined && { heartbeat_interval_ms: heartbeatIntervalMs }),
+  };
+  if (options === undefined && Object.keys(named).length === 0) return null;
+  const parsed = streamOptionsSchema.safeParse({ ...options, ...named });
   if (parsed.success) return JSON.stringify(parsed.data);
   const issue = parsed.error.issues[0];
   const field = ["options", ...(issue?.path ?? [])].join(".");

@@ -47,5 +47,6 @@ export function stringRecord(key: z.ZodString, value: z.ZodString) {
       (record) => typeof record !== "object" || record === null || !Object.hasOwn(record, "__proto__"),
       { error: "must not have a key __proto__" },
     )
-    .pipe(z.record(key, value));
+    .pipe(z.record(key, value))
+    .meta({ type: "object", additionalProperties: { type: "string" } });
 }

@@ -2,24 +2,32 @@ import { z } from "zod";
 import { MAX_ELEMENTS_PER_MESSAGE } from "@sluice/core";
 import { chunkDraftSchema, chunkMetadataSchema, chunkTypeSchema } from "./chunk-schema.ts";
 import { streamOptionsSchema } from "./stream-options.ts";
+import { STREAM_ID } from "./stream-id-schema.ts";
 
 /** Most streams that one request creates: each is a message of the log, and all of them wait for it. */
 export const MAX_STREAMS_PER_BATCH = 100;
 
 const count = z.int().nonnegative();
 
+/** Validated by the server's own rule for ids, which has a code of its own; the pattern is for the description. */
+const chosenId = z.string().meta({ pattern: STREAM_ID.pattern });
+
 /** What requests to the gateway carry. Unknown fields are refused: a misspelt one would be lost without a word. */
 export const creationSchema = z.strictObject({
-  stream_id: z.string().optional(),
+  stream_id: chosenId.optional(),
   options: streamOptionsSchema.optional(),
 });
 export const batchCreationSchema = z.strictObject({
-  streams: z.array(creationSchema).min(1).max(MAX_STREAMS_PER_BATCH),
+  // An id that is none is refused by itself, in its place.
+  streams: z
+    .array(creationSchema.extend({ stream_id: z.string().optional() }))
+    .min(1)
+    .max(MAX_STREAMS_PER_BATCH),
 });
 export const completionSchema = z.strictObject({ summary: z.string().nullable().default(null) });
 export const promptRequestSchema = z.strictObject({
   prompt: z.string().min(1),
-  stream_id: z.string().optional(),
+  stream_id: chosenId.optional(),
 });
 /** A chat completion as OpenAI's API takes it; the model server judges the rest. */
 export const proxyRequestSchema = z.looseObject({

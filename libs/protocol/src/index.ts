@@ -112,7 +112,9 @@ export {
 export {
   abandonLimitMsOfOptions,
   cacheTtlOfOptions,
+  keepAliveIntervalMsOfOptions,
   MAX_OPTIONS_BYTES,
+  MIN_KEEP_ALIVE_MS,
   streamOptionsSchema,
   type StreamOptions,
 } from "./stream-options.ts";

@@ -67,7 +67,13 @@ import {
   heartbeatFrame,
   resetFrame,
 } from "./sse-frames.ts";
-import { MAX_ABANDONED_SECONDS, MIN_ABANDONED_SECONDS, streamOptionsSchema } from "./stream-options.ts";
+import {
+  MAX_ABANDONED_SECONDS,
+  MAX_KEEP_ALIVE_MS,
+  MIN_ABANDONED_SECONDS,
+  MIN_KEEP_ALIVE_MS,
+  streamOptionsSchema,
+} from "./stream-options.ts";
 import { CHUNKS_STREAM, HEADERS, PROMPT_SUBJECT, REJECTED_STREAM, WORKER_QUEUE } from "./subjects.ts";
 
 /** INTERNALS.md holds its sections 9 and 10. */
@@ -327,6 +333,8 @@ describe("PROTOCOL.md and INTERNALS.md", () => {
     expect(PAGE).toContain(`up to ${MAX_CENSUS_STREAMS} streams`);
     const abandoned = `${MIN_ABANDONED_SECONDS} to ${MAX_ABANDONED_SECONDS.toLocaleString("en")}`;
     expect(PAGE).toContain(`\`cancel_when_abandoned_seconds\` | ${abandoned} s |`);
+    const keepAlive = `${MIN_KEEP_ALIVE_MS.toLocaleString("en")} to ${MAX_KEEP_ALIVE_MS.toLocaleString("en")}`;
+    expect(PAGE).toContain(`\`heartbeat_interval_ms\` | ${keepAlive} ms |`);
     expect(PAGE).toContain(`1 to ${MAX_CACHE_TTL_SECONDS.toLocaleString("en")}`);
   });
 

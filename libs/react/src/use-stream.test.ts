@@ -20,7 +20,7 @@ beforeEach(async () => {
   vi.stubGlobal("IS_REACT_ACT_ENVIRONMENT", true);
   // It looks for a window as it is loaded.
   const { createRoot } = await import("react-dom/client");
-  vi.spyOn(Math, "random").mockReturnValue(0);
+  vi.spyOn(Math, "random").mockReturnValue(1);
   edge = await startHostileEdge();
   client = createClient({ edgeUrl: edge.url });
   root = createRoot(window.document.createElement("div"));

@@ -12,6 +12,7 @@ export { corsOrigins, httpServerOptions, httpSettings, type HttpSettings } from 
 export { acceptBody, assertUnpacked, hasBody, jsonBody } from "./json-body.ts";
 export { Lifecycle } from "./lifecycle.ts";
 export { createLogger, type Logger } from "./logger.ts";
+export { createMemoryMeter } from "./memory-use.ts";
 export { createRegistry, socketGauge } from "./metrics.ts";
 export { mountedRoutes, type MountedRoute } from "./mounted-routes.ts";
 export { type SocketState } from "./open-sockets.ts";
@@ -19,5 +20,4 @@ export { createInstanceName, serveReports } from "./serve-reports.ts";
 export { type FigureSources } from "./service-figures.ts";
 export { noSuchRoute, problemHandler } from "./problem-response.ts";
 export { sendProblem } from "./send-problem.ts";
-
 export { startService, type ServiceContext, type StartedService } from "./start-service.ts";

@@ -100,7 +100,8 @@ export class OpenSockets {
   /** Serves a request when those before it on its socket are answered. Never, where the socket is closed before. */
   serve(request: IncomingMessage, response: ServerResponse, handle: () => void): void {
     const tracked = this.#tracked.get(request.socket);
-    if (tracked === undefined || tracked.isClosing) return;
+    // What was sent behind a stream's request, and read only after its body: the connection carries the stream now.
+    if (tracked === undefined || tracked.isClosing || tracked.http.isDetached === true) return;
     if (tracked.isRefusing) {
       if (++tracked.ignored > MAX_IGNORED) tracked.http.destroy();
     } else if (tracked.response === null) this.#begin(tracked, request, response, handle);

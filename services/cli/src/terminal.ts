@@ -1,5 +1,6 @@
 import type { Writable } from "node:stream";
 import { EXIT, CliError } from "./exit-codes.ts";
+import { printable, printableMessage } from "./printable.ts";
 
 export interface TerminalStreams {
   stdout: Writable & { isTTY?: boolean };
@@ -11,8 +12,9 @@ export interface TerminalStreams {
 const NEWLINE = 0x0a;
 
 /**
- * What the command says: content on stdout, byte for byte; all else on stderr, a line each.
- * On a terminal, where both meet, a line on stderr never begins in the middle of a line of content.
+ * Everything that the command says: content on stdout, all else on stderr, a line each.
+ * Content comes from whoever writes streams. A pipe gets it byte for byte; a terminal never gets what it would act on, and
+ * neither does any message. On a terminal, where both meet, a line on stderr never begins in the middle of a line of content.
  */
 export class Terminal {
   readonly #streams: TerminalStreams;
@@ -32,7 +34,16 @@ export class Terminal {
    * Writes content; resolves when there is room for more.
    * @throws CliError with code 141 once nobody reads
    */
-  async write(content: string | Uint8Array): Promise<void> {
+  write(content: string): Promise<void> {
+    return this.#write(this.#streams.stdout.isTTY === true ? printable(content) : content);
+  }
+
+  /** Passes on bytes of a command that was started here, whatever they do to the terminal. As `write` otherwise. */
+  echo(bytes: Uint8Array): Promise<void> {
+    return this.#write(bytes);
+  }
+
+  async #write(content: string | Uint8Array): Promise<void> {
     if (content.length === 0) return;
     await new Promise<void>((resolve) => {
       this.#streams.stdout.write(content, () => resolve());
@@ -43,15 +54,15 @@ export class Terminal {
   }
 
   note(line: string): void {
-    this.#say(this.#paint("2", line));
+    this.#say(this.#paint("2", printableMessage(line)));
   }
 
   warn(line: string): void {
-    this.#say(this.#paint("33", `sluice: ${line}`));
+    this.#say(this.#paint("33", `sluice: ${printableMessage(line)}`));
   }
 
   fail(line: string): void {
-    this.#say(this.#paint("31", `sluice: ${line}`));
+    this.#say(this.#paint("31", `sluice: ${printableMessage(line)}`));
   }
 
   /** Leaves the cursor at the beginning of a line, where stdout is a terminal. */

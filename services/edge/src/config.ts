@@ -61,7 +61,7 @@ export const edgeConfigSchema = z
       .milliseconds(30_000)
       .describe(
         "A comment is sent after this long without another byte, so that proxies keep the connection. Proxies in " +
-          "front must allow at least twice as much silence.",
+          "front must allow at least twice as much silence. A stream may ask for less (heartbeat_interval_ms).",
       )
       .meta({ oldName: "HEARTBEAT_INTERVAL_MS" }),
     STALL_TIMEOUT_MS: field
@@ -139,10 +139,13 @@ export const edgeConfigSchema = z
     CONNECT_BURST: field.count(100).describe("Connections that one address may open at once."),
     SOFT_RSS_BYTES: field
       .bytes(1_024 * MIB)
-      .describe("Memory of the process above which new connections are refused and the pod is not ready."),
+      .describe(
+        "Memory above which new connections are refused and the pod is not ready: of the process, or of its container " +
+          "(cgroup) where that is more, since socket buffers count there.",
+      ),
     HARD_RSS_BYTES: field
       .bytes(1_536 * MIB)
-      .describe("Memory of the process above which the slowest readers are disconnected. They can resume."),
+      .describe("The same memory, above which the slowest readers are disconnected. They can resume."),
     MAX_LOOP_DELAY_MS: field
       .milliseconds(500)
       .describe("Event loop delay (mean of a second) above which new connections are refused."),

@@ -115,7 +115,7 @@ export function createEdge(parts: EdgeParts): Edge {
   const hub = new Hub(context);
   const headChecks = new HeadChecks(() => hub.feeds(), settings.headCheckIntervalMs, logger);
   const tailWatch = new TailWatch(liveFeed, hub, headChecks);
-  const heartbeats = new KeepAlive(connections, settings.keepAliveIntervalMs);
+  const keepAlive = new KeepAlive(connectionRegistry, settings.keepAliveIntervalMs);
   const admission = new Admission(connections, settings, metrics, parts.measureLoad);
 
   const ages = new ConnectionAges(connectionRegistry, settings, metrics);
@@ -207,7 +207,7 @@ export function createEdge(parts: EdgeParts): Edge {
       headChecks.close();
       readWatch.close();
       reads.close();
-      heartbeats.close();
+      keepAlive.close();
       admission.close();
       cutConnections();
       hub.close();

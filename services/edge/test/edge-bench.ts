@@ -11,7 +11,7 @@ import {
   type ReaderPresence,
   type Subscription,
 } from "@sluice/core";
-import { chunkMetadataSchema, deletedFrame, elementFrames } from "@sluice/protocol";
+import { chunkMetadataSchema, deletedFrame, elementFrames, type StreamOptions } from "@sluice/protocol";
 import { createLogger, createRegistry, type HttpServer, defaultSettings } from "@sluice/runtime";
 import type { Registry } from "prom-client";
 import { createEdge, type Edge } from "../src/edge.ts";
@@ -30,6 +30,7 @@ interface BenchPorts<Cache extends ChunkCache, Feed extends LiveFeed> {
   /** Subscriptions that are open on either feed; checked at the end. */
   countSubscriptions: () => number;
   measureLoad?: () => Load;
+  probeCache?: () => Promise<void>;
 }
 
 /** An edge that listens, and what stands in for ingest. Leaving its scope fails where anything of a reader stayed behind. */
@@ -50,7 +51,7 @@ export async function startBench<Cache extends ChunkCache, Feed extends LiveFeed
   ports: BenchPorts<Cache, Feed>,
   settings: Partial<EdgeSettings> = {},
 ): Promise<Bench<Cache, Feed>> {
-  const { cache, edgeFeed, partitions, measureLoad } = ports;
+  const { cache, edgeFeed, partitions, measureLoad, probeCache } = ports;
   const registry = createRegistry("edge");
   const edge = createEdge({
     cache,
@@ -70,6 +71,7 @@ export async function startBench<Cache extends ChunkCache, Feed extends LiveFeed
     logger: createLogger("edge", "silent"),
     registry,
     ...(measureLoad === undefined ? {} : { measureLoad }),
+    ...(probeCache === undefined ? {} : { probeCache }),
   });
   const server: HttpServer = await edge.listen({ host: "127.0.0.1", port: 0 });
   const url = `http://127.0.0.1:${server.port}`;
@@ -136,8 +138,9 @@ export class TestIngest {
     }
   }
 
-  async create(streamId: string): Promise<void> {
-    await this.#append(streamId, [], { firstSequence: 1 });
+  async create(streamId: string, options: StreamOptions | null = null): Promise<void> {
+    const json = options === null ? null : JSON.stringify(options);
+    await this.#append(streamId, [], { firstSequence: 1, options: json });
   }
 
   /** Texts as chunks; the last one ends the stream where `endStatus` is given. */

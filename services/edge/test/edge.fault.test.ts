@@ -1,4 +1,4 @@
-import { startNats, startRedis } from "@sluice/testing";
+import { startFaultProxy, startNats, startRedis } from "@sluice/testing";
 import { describe, expect, test } from "vitest";
 import { openRealBench } from "./real-bench.ts";
 import { eventually } from "./edge-bench.ts";
@@ -41,5 +41,36 @@ describe("a reader", () => {
       const response = await fetch(`${bench.url}/streams/s/events`, { method: "HEAD" });
       return response.status === 200;
     });
+  });
+});
+
+describe("an edge", () => {
+  test("is to be restarted where its own connection to Redis is dead while new ones are answered, and only then", async () => {
+    await using nats = await startNats({ local: true });
+    await using redis = await startRedis({ local: true });
+    await using cable = await startFaultProxy(redis.url);
+    const redisUrl = cable.url.replace("nats://", "redis://");
+    const settings = { readTimeoutMs: 500, readStallMs: 1_000, readStuckMs: 2_000 };
+    await using stand = await openRealBench({ natsUrl: nats.url, redisUrl }, settings, redis.url);
+    const { bench } = stand;
+    await bench.ingest.create("s");
+    await bench.ingest.publish("s", ["a"]);
+    const read = async (): Promise<number> => (await fetch(`${bench.url}/streams/s/chunks`)).status;
+    expect(await read()).toBe(200);
+
+    // Everybody's Redis is away: that is no reason.
+    await redis.pause();
+    expect(await read()).toBe(503);
+    await eventually("it not to be ready", () => bench.edge.problem()?.includes("no read") === true, 20_000);
+    await redis.resume();
+    await eventually("it to be ready", () => bench.edge.problem() === null, 20_000);
+    expect(bench.edge.fatalProblem()).toBeNull();
+
+    cable.pause();
+    expect(await read()).toBe(503);
+    await eventually("it to say so", () => bench.edge.fatalProblem() !== null, 30_000);
+    cable.resume();
+    await eventually("it to be well", () => bench.edge.fatalProblem() === null, 20_000);
+    await eventually("it to serve", async () => (await read()) === 200, 20_000);
   });
 });

@@ -13,10 +13,14 @@ import { startBench, type Bench } from "./edge-bench.ts";
 
 export type RealBench = Bench<RedisChunkCache, NatsLiveFeed>;
 
-/** For tests: an edge on real servers, each side with a connection of its own; ingest's part is played by hand. */
+/**
+ * For tests: an edge on real servers, each side with a connection of its own; ingest's part is played by hand.
+ * @param probedRedisUrl where the edge looks whether Redis answers new connections; default: nowhere
+ */
 export async function openRealBench(
   servers: { natsUrl: string; redisUrl: string },
   settings: Partial<EdgeSettings> = {},
+  probedRedisUrl?: string,
 ): Promise<{ bench: RealBench } & AsyncDisposable> {
   const opened = new AsyncDisposableStack();
   const [ingestLink, edgeLink] = await Promise.all(
@@ -46,7 +50,17 @@ export async function openRealBench(
     ingestFeed: new NatsLiveFeed(ingestLink),
     partitions,
     countSubscriptions: () => 0,
+    ...(probedRedisUrl === undefined ? {} : { probeCache: () => ping(probedRedisUrl) }),
   };
   const bench = opened.use(await startBench(ports, settings));
   return { bench, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+}
+
+async function ping(redisUrl: string): Promise<void> {
+  const redis = createRedis(redisUrl);
+  try {
+    await redis.ping();
+  } finally {
+    await redis.close();
+  }
 }

@@ -141,6 +141,16 @@ describe("a response", () => {
     expect(await response.text()).toBe("");
   });
 
+  test("to OPTIONS names the methods of that path, as the description does", async () => {
+    await using bench = await start();
+    const allowedAt = async (path: string): Promise<string | null> =>
+      (await fetch(bench.url + path, { method: "OPTIONS" })).headers.get("allow");
+    expect(await allowedAt("/streams/s/events")).toBe("GET, HEAD, OPTIONS");
+    expect(await allowedAt("/streams/s/cancel")).toBe("POST, OPTIONS");
+    expect(await allowedAt("/connections/c/streams/s")).toBe("DELETE, POST, OPTIONS");
+    expect((await fetch(`${bench.url}/none`, { method: "OPTIONS" })).status).toBe(404);
+  });
+
   test("to OPTIONS allows what a reader needs", async () => {
     await using bench = await start({ corsOrigins: "https://a.example, https://b.example" });
     const preflight = (origin: string): Promise<Response> =>

@@ -111,6 +111,44 @@ describe("silence", () => {
     expect(reader.events).toEqual([]);
   });
 
+  test("is broken as often as the stream asks for, while other streams keep the edge's interval", async () => {
+    await using bench = await start({ keepAliveIntervalMs: 60_000 });
+    await bench.ingest.create("hasty", { heartbeat_interval_ms: 1_000 });
+    await bench.ingest.create("calm");
+    const calm = await bench.open("/streams/calm/events");
+    const hasty = await bench.open("/streams/hasty/events");
+    await hasty.until("two comments", () => hasty.comments.length >= 2, 20_000);
+    expect(calm.comments).toEqual([]);
+  });
+
+  test("is never longer than the edge's own interval, whatever a stream asks for", async () => {
+    await using bench = await start({ keepAliveIntervalMs: 80 });
+    await bench.ingest.create("s", { heartbeat_interval_ms: 3_600_000 });
+    const reader = await bench.open("/streams/s/events");
+    await reader.until("two comments", () => reader.comments.length >= 2, 20_000);
+  });
+
+  test("of a connection of several streams is broken as often as the hastiest asks for, while it is carried", async () => {
+    await using bench = await start({ keepAliveIntervalMs: 60_000 });
+    await bench.ingest.create("calm");
+    await bench.ingest.create("slow", { heartbeat_interval_ms: 30_000 });
+    await bench.ingest.create("hasty", { heartbeat_interval_ms: 1_000 });
+    const reader = await bench.open("/streams/events?stream_id=calm&stream_id=slow");
+    const id = String(reader.response.headers["sluice-connection-id"]);
+    const control = await bench.open("/streams/hasty/events");
+    await control.until("two comments", () => control.comments.length >= 2, 20_000);
+    expect(reader.comments).toEqual([]);
+
+    const added = await fetch(`${bench.url}/connections/${id}/streams/hasty`, { method: "POST" });
+    expect(added.status).toBeLessThan(300);
+    await reader.until("two comments", () => reader.comments.length >= 2, 20_000);
+
+    await fetch(`${bench.url}/connections/${id}/streams/hasty`, { method: "DELETE" });
+    const before = [reader.comments.length, control.comments.length] as const;
+    await control.until("three more comments", () => control.comments.length >= before[1] + 3, 20_000);
+    expect(reader.comments.length - before[0]).toBeLessThanOrEqual(1);
+  }, 60_000);
+
   test("is none where chunks come", async () => {
     await using bench = await start({ keepAliveIntervalMs: 400 });
     await bench.ingest.create("s");

@@ -92,6 +92,18 @@ export const gatewayConfigSchema = z
     OPENAI_MODELS: field
       .optionalText()
       .describe("Models that may be asked for, comma separated. Empty: all models of the server."),
+    PROXY_MAX_TOKENS: field
+      .count(16_384)
+      .describe(
+        "Most tokens of an answer that a request may name (max_tokens, max_completion_tokens). One that names none is " +
+          "bounded by the model itself.",
+      ),
+    PROXY_EXTRA_FIELDS: field
+      .text("")
+      .describe(
+        "Fields of requests that are handed on to that server besides those of OpenAI's chat completion that change " +
+          "neither price nor storage, comma separated. Others are refused.",
+      ),
     OPENAI_IDLE_TIMEOUT_MS: field.milliseconds(60_000).describe("Longest silence of that server."),
     OPENAI_OMITTED_FIELDS: field
       .text("")
@@ -124,5 +136,9 @@ export function modelServerOf(settings: GatewaySettings): ModelServer | null {
       omittedFields: fieldsIn(settings.openaiOmittedFields),
     },
     models: settings.openaiModels?.split(",").map((model) => model.trim()) ?? null,
+    limits: {
+      maxTokens: settings.proxyMaxTokens,
+      extraFields: settings.proxyExtraFields.split(",").map((name) => name.trim()),
+    },
   };
 }

@@ -41,6 +41,7 @@ beforeEach(async () => {
   const modelServer = {
     server: { baseUrl, apiKey: "sk-secret", idleTimeoutMs: 10_000 },
     models: ["m1", "m2"],
+    limits: { maxTokens: 1_000, extraFields: ["chat_template_kwargs"] },
   };
   bench = await new Bench({ ...ports, modelServer }).listen();
 });
@@ -140,19 +141,89 @@ test("whoever takes the stream over hangs up on the model server as well", async
 });
 
 test.each([
-  [429, '{"error":{"message":"slow down"}}', "LLM_RATE_LIMITED", /slow down/],
-  [500, "<html>", "LLM_ERROR", /500/],
-  [401, '{"error":{"message":"bad key sk-secret"}}', "LLM_ERROR", /credentials/],
-])("a %i of the model server becomes an Error chunk", async (status, body, code, message) => {
-  handler = (_request, response) => void response.writeHead(status).end(body);
-  expect((await proxy()).status).toBe(202);
+  [429, '{"error":{"message":"slow down, org-abc"}}', "LLM_RATE_LIMITED", /takes no more requests/],
+  [500, "<html>org-abc", "LLM_ERROR", /500/],
+  [400, '{"error":{"message":"org-abc at host 10.0.0.3","type":"org-abc"}}', "LLM_ERROR", /answered 400$/],
+  [400, '{"detail":"org-abc at host 10.0.0.3"}', "LLM_ERROR", /answered 400$/],
+  [401, '{"error":{"message":"org-abc: bad key sk-secret"}}', "LLM_ERROR", /credentials/],
+  [200, '{"error":{"message":"org-abc broke"}}', "LLM_ERROR", /failed/],
+  [200, 'data: {"error":{"message":"org-abc broke"}}\n\n', "LLM_ERROR", /failed/],
+])(
+  "a %i of the model server with %s becomes an Error chunk, without a word of the server's",
+  async (status, body, code, message) => {
+    handler = (_request, response) => void response.writeHead(status).end(body);
+    expect((await proxy()).status).toBe(202);
+    await ended();
+    expect(chunks().at(-1)?.chunk_type).toMatchObject({
+      type: "Error",
+      code,
+      error: expect.stringMatching(message) as string,
+    });
+    expect(JSON.stringify(chunks())).not.toMatch(/sk-secret|org-abc|10\.0\.0\.3/);
+  },
+);
+
+test.each([301, 302, 303, 307, 308])(
+  "a redirect (%i) of the model server is not followed",
+  async (status) => {
+    let wasFollowed = false;
+    handler = (request, response) => {
+      if (request.url === "/v1/chat/completions") response.writeHead(status, { location: "/internal" }).end();
+      else {
+        wasFollowed = true;
+        answerWhole(request, response);
+      }
+    };
+    expect((await proxy()).status).toBe(202);
+    await ended();
+    expect(chunks().at(-1)?.chunk_type).toMatchObject({ type: "Error", code: "LLM_ERROR" });
+    expect(wasFollowed).toBe(false);
+  },
+);
+
+test("what a request may ask of the model server is bounded, field by field, before it is asked", async () => {
+  handler = answerWhole;
+  const message = { role: "user", content: "why?" };
+  for (const [field, value] of Object.entries({
+    n: 2,
+    max_tokens: 1_001,
+    max_completion_tokens: 1_000_000,
+    messages: Array.from({ length: 2_001 }, () => message),
+    tools: Array.from({ length: 257 }, () => ({})),
+    service_tier: "priority",
+    store: true,
+    web_search_options: {},
+    base_url: "http://10.0.0.3",
+    extra_body: {},
+  })) {
+    expect(await proxy({ ...CHAT, [field]: value })).toMatchObject({
+      status: 422,
+      body: { code: "UNPROCESSABLE", field },
+    });
+  }
+  for (const [field, value] of Object.entries({ n: 0, max_tokens: 1.5, max_completion_tokens: "9" }))
+    expect((await proxy({ ...CHAT, [field]: value })).status).toBe(422);
+  const deep = `{"model":"m1","messages":[{"role":"user","content":${"[".repeat(5_000)}${"]".repeat(5_000)}}]}`;
+  for (const key of [{}, { "Idempotency-Key": "k" }]) {
+    expect((await proxy(deep, key)).status).toBe(422);
+    const numbers = '{"model":"m1","messages":[{"role":"user","content":"x"}],"temperature":1e400}';
+    expect(await proxy(numbers, key)).toMatchObject({ status: 422, body: { field: "temperature" } });
+    const proto = '{"model":"m1","messages":[{"role":"user"}],"__proto__":{"n":9}}';
+    expect(await proxy(proto, key)).toMatchObject({ status: 422, body: { field: "__proto__" } });
+  }
+  expect([asked, types()]).toEqual([[], []]);
+});
+
+test("what it may ask is handed on as it was sent", async () => {
+  handler = answerWhole;
+  const more = { n: 1, max_tokens: 1_000, seed: null, chat_template_kwargs: { enable_thinking: false } };
+  const body = JSON.stringify({ ...CHAT, ...more }).replace('"why?"', '"why?","__proto__":{"a":1}');
+  expect((await proxy(body)).status).toBe(202);
   await ended();
-  expect(chunks().at(-1)?.chunk_type).toMatchObject({
-    type: "Error",
-    code,
-    error: expect.stringMatching(message) as string,
-  });
-  expect(JSON.stringify(chunks())).not.toContain("sk-secret");
+  expect(asked[0]).toMatchObject(more);
+  expect(JSON.stringify(asked[0]?.["messages"])).toBe(
+    '[{"role":"user","content":"why?","__proto__":{"a":1}}]',
+  );
 });
 
 test("an answer that breaks off is an Error chunk after what came", async () => {

@@ -32,8 +32,14 @@ export const CONTROL_OPERATIONS: readonly Operation[] = [
       type: "string",
       enum: ["open", "completed", "errored", "cancelled", "deleted", "ended"],
     }),
-    parameter("prefix", "What their ids begin with.", { type: "string" }),
-    parameter("cursor", "next_cursor of the page before.", { type: "string" }),
+    parameter("prefix", "What their ids begin with.", {
+      type: "string",
+      pattern: "^[A-Za-z0-9_-]{0,128}$",
+    }),
+    parameter("cursor", "next_cursor of the page before; no other is taken.", {
+      type: "string",
+      pattern: "^[A-Za-z0-9_-]+$",
+    }),
     most(200, 50),
   ]),
   read("/control/services", "listServices", "What each process says of itself", "ServiceList"),
@@ -42,11 +48,15 @@ export const CONTROL_OPERATIONS: readonly Operation[] = [
     most(1_000, 100),
   ]),
   read("/control/readers", "countReaders", "How many readers streams have", "ReaderCounts", [
-    { ...parameter("stream_id", "Up to 500 streams.", { type: "string" }), isRepeated: true },
+    {
+      ...parameter("stream_id", "Up to 500 streams.", { type: "string" }),
+      isRepeated: true,
+      isRequired: true,
+    },
   ]),
   read("/control/partitions", "listPartitions", "Owners, checkpoints and lags", "PartitionList"),
   read("/control/rejected", "listRejected", "Refused elements, newest first", "RejectedList", [
-    parameter("before", "next_before of the page before.", { type: "integer", minimum: 0 }),
+    parameter("before", "next_before of the page before.", { type: "integer", minimum: 1 }),
     most(100, 20),
   ]),
 ];

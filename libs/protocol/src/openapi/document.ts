@@ -1,6 +1,7 @@
 import { STREAM_ERROR_CODES, StreamError, type StreamErrorCode } from "@sluice/core";
 import { PROBLEM_CONTENT_TYPE } from "../problem.ts";
 import type { Answer, Operation, Parameter } from "./operation.ts";
+import { STREAM_ID } from "../stream-id-schema.ts";
 import { namedSchemas, refTo } from "./schemas.ts";
 
 const DESCRIPTIONS = {
@@ -78,17 +79,18 @@ function pathParameters(path: string): object[] {
     name,
     in: "path",
     required: true,
-    schema: name === "streamId" ? { type: "string", pattern: "^[A-Za-z0-9_-]{1,128}$" } : { type: "string" },
+    schema: name === "streamId" ? STREAM_ID : { type: "string" },
   }));
 }
 
 function describeParameter(place: "query" | "header", parameter: Parameter): object {
-  const { name, description, schema, isRepeated } = parameter;
+  const { name, description, schema, isRepeated, isRequired } = parameter;
   return {
     name,
     in: place,
     description,
-    schema: isRepeated === true ? { type: "array", items: schema } : schema,
+    ...(isRequired === true ? { required: true } : {}),
+    schema: isRepeated === true ? { type: "array", items: schema, minItems: 1 } : schema,
     ...(isRepeated === true ? { style: "form", explode: true } : {}),
   };
 }

@@ -1,5 +1,6 @@
 import { CANCEL_OPERATION } from "./cancel-operation.ts";
 import type { Operation, Parameter } from "./operation.ts";
+import { STREAM_ID } from "../stream-id-schema.ts";
 
 const JSON_TYPE = "application/json";
 const whole = { type: "integer", minimum: 0 };
@@ -16,13 +17,18 @@ const wait = parameter("wait", "How many seconds an unknown stream is waited for
 const compact = parameter("compact", "1: replayed texts are joined.", { type: "integer", enum: [0, 1] });
 const coalesce = parameter("coalesce_ms", "For how long the server gathers what is to be sent.", whole);
 const streamIds: Parameter = {
-  ...parameter("stream_id", "The streams, in the order of their positions.", { type: "string" }),
+  ...parameter("stream_id", "The streams, in the order of their positions.", STREAM_ID),
   isRepeated: true,
+  isRequired: true,
 };
-const lastIds = ["last_event_id", "lastEventId"].map((name) =>
-  parameter(name, "As the header Last-Event-ID, for readers that can't set it.", { type: "string" }),
-);
+const lastIdNames = ["last_event_id", "lastEventId"] as const;
+const asHeader = "As the header Last-Event-ID, for readers that can't set it.";
+const lastIds = lastIdNames.map((name) => parameter(name, asHeader, { type: "string" }));
 const lastEventId = parameter("Last-Event-ID", "The last id that the reader has.", { type: "string" });
+/** Of one stream. Empty is none. */
+const position = { type: "string", pattern: "^[0-9]{0,15}$" };
+const lastSequences = lastIdNames.map((name) => parameter(name, asHeader, position));
+const lastSequence = parameter("Last-Event-ID", "The last sequence that the reader has.", position);
 const client = parameter("Sluice-Client", "Names a client that understands 503.", { type: "string" });
 
 const events = {
@@ -78,7 +84,14 @@ export const EDGE_OPERATIONS: readonly Operation[] = [
     summary: "One stream, or, with `stream_id` repeated, several",
     query: [streamIds, ...readEvents.query],
   },
-  { ...readEvents, path: "/streams/{streamId}/events", id: "readEvents", summary: "One stream" },
+  {
+    ...readEvents,
+    path: "/streams/{streamId}/events",
+    id: "readEvents",
+    summary: "One stream",
+    query: [...lastSequences, token, from, tail, compact, wait, coalesce],
+    headers: [lastSequence, client],
+  },
   {
     ...readEvents,
     path: "/streams/events",
@@ -99,10 +112,9 @@ export const EDGE_OPERATIONS: readonly Operation[] = [
       parameter("after", "The last sequence that the reader has.", whole),
       from,
       tail,
-      parameter("limit", "Most chunks of the page.", {
+      parameter("limit", "Most chunks of the page; more than 1,000 count as 1,000.", {
         type: "integer",
         minimum: 1,
-        maximum: 1_000,
         default: 100,
       }),
       wait,
@@ -127,8 +139,8 @@ export const EDGE_OPERATIONS: readonly Operation[] = [
     path: "/connections/{connectionId}/streams/{streamId}",
     id: "follow",
     summary: "Add a stream to a connection that carries many",
-    query: [...lastIds, token, from, tail],
-    headers: [lastEventId],
+    query: [...lastSequences, token, from, tail],
+    headers: [lastSequence],
     answers: { 204: { description: "It is followed." } },
     problems: [
       ...following,

@@ -17,7 +17,8 @@ const sequence: Parameter = {
 };
 const mode: Parameter = {
   name: "mode",
-  description: "exclusive: takes the stream over, and is FENCED as soon as somebody else writes.",
+  description:
+    "exclusive: takes the stream over, and is FENCED as soon as somebody else writes. Not with an Idempotency-Key.",
   schema: { type: "string", enum: ["shared", "exclusive"], default: "shared" },
 };
 const replayed = { [HTTP_HEADERS.replayed]: "true: this is the answer of an earlier request." };

@@ -23,6 +23,7 @@ export interface Parameter {
   readonly schema: object;
   /** Given as often as there are values. */
   readonly isRepeated?: true;
+  readonly isRequired?: true;
 }
 
 interface Body {

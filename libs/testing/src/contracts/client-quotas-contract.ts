@@ -27,22 +27,22 @@ export function clientQuotasContract(name: string, open: () => Promise<ClientQuo
 
     it("takes nothing of what doesn't fit, and says when it will", async () => {
       await using subject = await open();
-      const { quotas, elapse } = subject;
+      const { quotas } = subject;
       const bounds = { count: 10, bytes: ENDLESS, windowMs: 1_000 };
       expect(await quotas.take("a", { count: 10, bytes: 0 }, bounds)).toBe(0);
       for (let again = 0; again < 5; again++)
         expect(await quotas.take("a", { count: 5, bytes: 0 }, bounds)).toBeLessThanOrEqual(500);
       const waitMs = await quotas.take("a", { count: 5, bytes: 0 }, bounds);
-      await elapse(waitMs + 20);
+      await subject.elapse(waitMs + 20);
       expect(await quotas.take("a", { count: 5, bytes: 0 }, bounds)).toBe(0);
     });
 
     it("gives all of it back within the window, and no more than that", async () => {
       await using subject = await open();
-      const { quotas, elapse } = subject;
+      const { quotas } = subject;
       const bounds = { count: 4, bytes: ENDLESS, windowMs: 200 };
       expect(await quotas.take("a", { count: 4, bytes: 1 }, bounds)).toBe(0);
-      await elapse(600);
+      await subject.elapse(600);
       const slow = { ...bounds, windowMs: 600_000 };
       expect(await quotas.take("a", { count: 4, bytes: 1 }, slow)).toBe(0);
       expect(await quotas.take("a", { count: 1, bytes: 1 }, slow)).toBeGreaterThan(100_000);

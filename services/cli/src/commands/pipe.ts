@@ -133,7 +133,7 @@ async function copy(
 /** @returns whether anybody still reads */
 async function show(terminal: Terminal, bytes: Uint8Array): Promise<boolean> {
   try {
-    await terminal.write(bytes);
+    await terminal.echo(bytes);
     return true;
   } catch (error) {
     if (error instanceof CliError && error.exitCode === EXIT.brokenPipe) return false;

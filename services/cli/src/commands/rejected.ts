@@ -79,15 +79,20 @@ function lines({
 }: RejectedElement): string {
   const when = new Date(rejectedMs).toISOString();
   const place = brokerSequence === null ? "" : `  message ${brokerSequence}, element ${index ?? 0}`;
-  return `${position}  ${when}  ${streamId}${place}\n    ${reason}\n    ${excerpt(element)}\n`;
+  return `${position}  ${when}  ${oneLine(streamId)}${place}\n    ${oneLine(reason)}\n    ${excerpt(element)}\n`;
 }
 
 /** What was rejected can be anything: neither its length nor what it does to a terminal is to be trusted. */
 function excerpt(element: Uint8Array): string {
   const text = Buffer.from(element.subarray(0, MAX_EXCERPT_BYTES)).toString();
-  const printable = text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ");
+  const line = oneLine(text);
   // What a cut in the middle of a character leaves.
-  return element.byteLength > MAX_EXCERPT_BYTES ? `${printable.replace(/\uFFFD+$/, "")}…` : printable;
+  return element.byteLength > MAX_EXCERPT_BYTES ? `${line.replace(/\uFFFD+$/, "")}…` : line;
+}
+
+/** Without line breaks, with which it would look like several entries, and without anything that isn't seen. */
+function oneLine(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ");
 }
 
 export interface Replay {

@@ -48,7 +48,7 @@ export class Connection {
   #lastWords = "";
   #isClosed = false;
   #drainWaiters: (() => void)[] = [];
-  /** Heartbeat rounds since the last write; kept here so that silence needs no clock. */
+  /** Rounds of KeepAlive since the last write; counted here so that silence needs no clock. */
   silentRounds = 0;
 
   /** Called once when the response is over, whoever ended it. */

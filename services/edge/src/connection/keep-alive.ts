@@ -1,29 +1,40 @@
-import { commentFrame } from "@sluice/protocol";
-import type { Connection } from "./connection.ts";
+import { commentFrame, MIN_KEEP_ALIVE_MS } from "@sluice/protocol";
+import type { ConnectionRegistry } from "./connection-registry.ts";
 
-// Silence is counted in rounds, so a comment follows after three to four quarters of the interval.
+// Rounds in the shortest interval. Silence is counted in them, so a comment follows at most one of them early.
 const ROUNDS = 4;
 
-const HEARTBEAT = Buffer.from(commentFrame("heartbeat"));
+const KEEP_ALIVE = Buffer.from(commentFrame("heartbeat"));
 
-/** One timer for all connections: a comment to each that has had nothing for almost `intervalMs`. */
+/**
+ * Sends a comment on each connection that was silent for its interval: the shortest of those that its streams ask for,
+ * at most `intervalMs`. One timer serves all connections.
+ */
 export class KeepAlive {
+  readonly #registry: Pick<ConnectionRegistry, "all">;
+  readonly #intervalMs: number;
+  readonly #roundMs: number;
   readonly #timer: NodeJS.Timeout;
 
-  constructor(connections: Iterable<Connection>, intervalMs: number) {
-    this.#timer = setInterval(() => beat(connections), intervalMs / ROUNDS);
+  constructor(registry: Pick<ConnectionRegistry, "all">, intervalMs: number) {
+    this.#registry = registry;
+    this.#intervalMs = intervalMs;
+    this.#roundMs = Math.min(intervalMs, MIN_KEEP_ALIVE_MS) / ROUNDS;
+    this.#timer = setInterval(() => this.#round(), this.#roundMs);
     this.#timer.unref();
   }
 
   close(): void {
     clearInterval(this.#timer);
   }
-}
 
-function beat(connections: Iterable<Connection>): void {
-  for (const connection of connections) {
-    connection.silentRounds++;
-    if (connection.silentRounds < ROUNDS || connection.isBlocked) continue;
-    connection.push(HEARTBEAT, 0);
+  #round(): void {
+    for (const { connection, carries } of this.#registry.all) {
+      connection.silentRounds++;
+      // No interval is shorter, and most connections get no further.
+      if (connection.silentRounds < ROUNDS || connection.waitingBytes > 0) continue;
+      const intervalMs = Math.min(this.#intervalMs, carries.keepAliveIntervalMs ?? Infinity);
+      if (connection.silentRounds * this.#roundMs >= intervalMs) connection.push(KEEP_ALIVE, 0);
+    }
   }
 }

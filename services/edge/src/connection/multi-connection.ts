@@ -67,6 +67,14 @@ export class MultiConnection {
     this.#onUnknown = options.onUnknown;
   }
 
+  /** The shortest that one of its streams asks for, ms; null: none asks for any. */
+  get keepAliveIntervalMs(): number | null {
+    let shortestMs = Infinity;
+    for (const { keepAliveIntervalMs } of this.subscribers())
+      shortestMs = Math.min(shortestMs, keepAliveIntervalMs ?? Infinity);
+    return Number.isFinite(shortestMs) ? shortestMs : null;
+  }
+
   *subscribers(): Iterable<Subscriber> {
     for (const { subscriber, state } of this.#streams.values()) if (state !== "over") yield subscriber;
   }

@@ -1,6 +1,7 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { getHeapStatistics } from "node:v8";
 import { StreamError, TokenBucket } from "@sluice/core";
+import { createMemoryMeter } from "@sluice/runtime";
 import type { Connection } from "../connection/connection.ts";
 import type { EdgeMetrics } from "../metrics.ts";
 import type { EdgeSettings } from "../config.ts";
@@ -24,6 +25,7 @@ type PressureSettings = Pick<
 
 /** Measured once a second. */
 export interface Load {
+  /** Of the process, or what its container is charged where that is more. */
   rssBytes: number;
   /** Of V8's limit, 0 to 1. */
   heapShare: number;
@@ -131,12 +133,13 @@ export class Admission {
 function processMeter(): { measure: () => Load; stop: () => void } {
   const loopDelay = monitorEventLoopDelay({ resolution: 20 });
   loopDelay.enable();
+  const usedBytes = createMemoryMeter();
   return {
     measure: () => {
       const loopDelayMs = Number.isNaN(loopDelay.mean) ? 0 : loopDelay.mean / 1e6;
       loopDelay.reset();
       const { used_heap_size: used, heap_size_limit: limit } = getHeapStatistics();
-      return { rssBytes: process.memoryUsage.rss(), heapShare: used / limit, loopDelayMs };
+      return { rssBytes: usedBytes(), heapShare: used / limit, loopDelayMs };
     },
     stop: () => loopDelay.disable(),
   };

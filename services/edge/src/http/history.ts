@@ -57,7 +57,7 @@ export async function readHistory(
   if (page === null) return null;
   if (page.status === "deleted") return pageAfter(page, after, []);
   if (page.head >= after && (page.head === after || isNext(page, after))) return pageAfter(page, after, []);
-  const answer = await lookup.rebuild(streamId);
+  const answer = await lookup.rebuild(streamId, client);
   if (answer === null) throw new StreamError("CONNECTION", "the stream can't be brought back now; try again");
   const rebuilt = await lookup.readPage(streamId, after, client, bounds);
   if (rebuilt === null) throw new StreamError("CACHE_UNAVAILABLE", "the stream could not be brought back");

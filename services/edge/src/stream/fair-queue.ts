@@ -1,3 +1,5 @@
+import { clientOf } from "@sluice/runtime";
+
 /** Something to be done for somebody, at a price. */
 export interface QueuedWork {
   readonly streamId: string;
@@ -13,7 +15,8 @@ export interface ByteBudget {
 }
 
 interface Lane<Work> {
-  readonly address: string;
+  /** Of IPv6 a network: all of its addresses are one client's. */
+  readonly client: string;
   /** By stream: its work in order. The stream that stands first is next. */
   readonly queues: Map<string, Set<Work>>;
   /** Those of streams that have no room now. */
@@ -64,7 +67,7 @@ export class FairQueue<Work extends QueuedWork> {
 
   /** How many pieces wait for an address. */
   countOf(address: string): number {
-    return this.#lanes.get(address)?.waiting ?? 0;
+    return this.#lanes.get(clientOf(address))?.waiting ?? 0;
   }
 
   /** May be called for several addresses: the work is then done at the first turn that one of them gets. */
@@ -144,7 +147,7 @@ export class FairQueue<Work extends QueuedWork> {
     this.#inFlightBytes += work.bytes;
     lane.inFlightBytes += work.bytes;
     stream.inFlightBytes += work.bytes;
-    this.#lanes.set(lane.address, lane);
+    this.#lanes.set(lane.client, lane);
     // Its turn is over: both go to the end.
     const queue = lane.queues.get(work.streamId);
     if (queue !== undefined) {
@@ -187,10 +190,11 @@ export class FairQueue<Work extends QueuedWork> {
   }
 
   #laneOf(address: string): Lane<Work> {
-    const known = this.#lanes.get(address);
+    const client = clientOf(address);
+    const known = this.#lanes.get(client);
     if (known !== undefined) return known;
-    const lane: Lane<Work> = { address, queues: new Map(), parked: new Map(), waiting: 0, inFlightBytes: 0 };
-    this.#lanes.set(address, lane);
+    const lane: Lane<Work> = { client, queues: new Map(), parked: new Map(), waiting: 0, inFlightBytes: 0 };
+    this.#lanes.set(client, lane);
     return lane;
   }
 
@@ -205,7 +209,7 @@ export class FairQueue<Work extends QueuedWork> {
   #forgetIfIdle(lane: Lane<Work>): void {
     if (lane.queues.size === 0) this.#ring.delete(lane);
     if (lane.queues.size === 0 && lane.parked.size === 0 && lane.inFlightBytes === 0)
-      this.#lanes.delete(lane.address);
+      this.#lanes.delete(lane.client);
   }
 }
 

@@ -1,4 +1,4 @@
-import type { StreamPage } from "@sluice/core";
+import type { PageBounds, StreamPage } from "@sluice/core";
 import { createRegistry } from "@sluice/runtime";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { createEdgeMetrics } from "../metrics.ts";
@@ -6,15 +6,20 @@ import { PageReads, type ReadingClient } from "./page-reads.ts";
 
 /** A cache whose answers the test gives. */
 class HeldCache {
-  readonly asked: { what: string; answer: (bytes: number) => void; fail: (error: Error) => void }[] = [];
+  readonly asked: {
+    what: string;
+    maxChunks: number;
+    answer: (bytes: number) => void;
+    fail: (error: Error) => void;
+  }[] = [];
 
-  readPage(streamId: string, after: number): Promise<StreamPage> {
+  readPage(streamId: string, after: number, { maxChunks }: PageBounds): Promise<StreamPage> {
     const { promise, resolve, reject } = Promise.withResolvers<StreamPage>();
     const answer = (bytes: number): void => {
       const chunks = [{ sequence: after + 1, json: Buffer.alloc(bytes) }];
-      resolve({ head: 100, status: "open", hasEnded: false, chunks });
+      resolve({ head: 100, status: "open", hasEnded: false, chunks, options: null });
     };
-    this.asked.push({ what: `${streamId} ${after}`, answer, fail: reject });
+    this.asked.push({ what: `${streamId} ${after}`, maxChunks, answer, fail: reject });
     return promise;
   }
 
@@ -116,7 +121,7 @@ test("a read that nobody waits for any more is never sent", async () => {
   await expect(reads.read("a", 5, BOUNDS, client("x", gone.signal))).rejects.toThrow("nobody waits");
 });
 
-test("a stream whose pages pass their limit takes as much of the budget as its last one had", async () => {
+test("of a stream whose chunks pass half of a page one is asked for at a time, and takes its size of the budget", async () => {
   const first = reads.read("large", 0, BOUNDS, client("x"));
   await settled();
   cache.asked[0]?.answer(150);
@@ -128,6 +133,12 @@ test("a stream whose pages pass their limit takes as much of the budget as its l
   await settled();
   cache.asked[2]?.answer(50);
   await Promise.all(more);
+  void reads.read("large", 3, BOUNDS, client("x"));
+  await settled();
+  expect(reads.counts.inFlightBytes).toBe(100);
+  cache.asked[3]?.answer(1);
+  await settled();
+  expect(cache.asked.map(({ maxChunks }) => maxChunks)).toEqual([10, 1, 1, 10]);
 });
 
 test("who waits for a read that isn't answered is told in time, and the budget stays taken until it is", async () => {
@@ -156,7 +167,8 @@ test("more reads than may wait are refused, and one address takes no more than h
   await settled();
   expect(cache.names).toContain("honest 0");
   reads.close();
-  await Promise.allSettled([honest, outcomes].map(() => cache.asked.map(({ answer }) => answer(1))));
+  for (const { answer } of cache.asked) answer(1);
+  await Promise.allSettled([honest]);
   const refused = (await outcomes).filter(
     (outcome) => outcome.status === "rejected" && outcome.reason.code === "OVERLOADED",
   );

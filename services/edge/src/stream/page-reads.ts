@@ -16,9 +16,9 @@ export const OWN_READS: ReadingClient = { address: "", signal: new AbortControll
 // What a read of head and status alone takes of the budget, about as much as its reply.
 const HEAD_BYTES = 1024;
 
-// The cache gives one chunk at least, and it may be larger than the page's limit: what a stream's last page had tells
-// what its next one is likely to have. Without this bound a scan over many streams fills the heap with sizes.
-const MAX_REMEMBERED_SIZES = 1_000;
+// Streams whose chunks are so large that two don't fit a page: of those one chunk is asked for at a time, since the cache
+// would take the second one out in vain. Without this bound a scan over many such streams fills the heap with sizes.
+const MAX_LARGE_STREAMS = 1_000;
 
 const LOOK_INTERVAL_MS = 250;
 
@@ -63,7 +63,8 @@ export class PageReads {
   readonly #queue: FairQueue<PendingRead>;
   readonly #waiting = new Map<string, PendingRead>();
   readonly #inFlight = new Set<PendingRead>();
-  readonly #lastBytes = new Map<string, number>();
+  /** Mean size of the chunks of the last page, by stream. */
+  readonly #largeChunks = new Map<string, number>();
   readonly #timer: NodeJS.Timeout;
   #isPumpDue = false;
   /** Since when reads are wanted and none has succeeded, ms; null: the last one did. */
@@ -132,9 +133,17 @@ export class PageReads {
   }
 
   #enqueue(key: string, streamId: string, after: number, bounds: PageBounds): PendingRead {
-    const bytes =
-      bounds.maxChunks === 0 ? HEAD_BYTES : Math.max(bounds.maxBytes, this.#lastBytes.get(streamId) ?? 0);
-    const read: PendingRead = { key, streamId, after, bounds, bytes, waiters: new Set(), sentMs: null };
+    const meanBytes = bounds.maxChunks === 0 ? 0 : (this.#largeChunks.get(streamId) ?? 0);
+    const isLarge = 2 * meanBytes > bounds.maxBytes;
+    const read: PendingRead = {
+      key,
+      streamId,
+      after,
+      bounds: isLarge ? { ...bounds, maxChunks: 1 } : bounds,
+      bytes: bounds.maxChunks === 0 ? HEAD_BYTES : Math.max(bounds.maxBytes, meanBytes),
+      waiters: new Set(),
+      sentMs: null,
+    };
     this.#waiting.set(key, read);
     return read;
   }
@@ -180,12 +189,12 @@ export class PageReads {
 
   #rememberSize(read: PendingRead, page: ChunkPage | null): void {
     if (read.bounds.maxChunks === 0 || page === null) return;
+    this.#largeChunks.delete(read.streamId);
     const bytes = page.chunks.reduce((sum, { json }) => sum + json.byteLength, 0);
-    this.#lastBytes.delete(read.streamId);
-    if (bytes <= read.bounds.maxBytes) return;
-    const [oldest] = this.#lastBytes.keys();
-    if (this.#lastBytes.size >= MAX_REMEMBERED_SIZES && oldest !== undefined) this.#lastBytes.delete(oldest);
-    this.#lastBytes.set(read.streamId, bytes);
+    if (2 * bytes <= read.bounds.maxBytes * page.chunks.length) return;
+    const [oldest] = this.#largeChunks.keys();
+    if (this.#largeChunks.size >= MAX_LARGE_STREAMS && oldest !== undefined) this.#largeChunks.delete(oldest);
+    this.#largeChunks.set(read.streamId, bytes / page.chunks.length);
   }
 
   /** One of those who wait has gone. The last one takes the read along, unless it was sent. */

@@ -1,4 +1,5 @@
 import type { LiveRange, Phase, Subscription } from "@sluice/core";
+import { OWN_READS } from "./page-reads.ts";
 import type { EdgeContext } from "./context.ts";
 
 // One live range in so many has its age measured: enough for a histogram, too few to cost anything.
@@ -95,7 +96,7 @@ export class StreamFeed {
     metrics.headChecks.inc();
     const state = await lookup.readState(this.streamId);
     if (state === null) {
-      const answer = await lookup.rebuild(this.streamId);
+      const answer = await lookup.rebuild(this.streamId, OWN_READS);
       if (answer?.kind === "restored") this.#catchUp(answer.head);
       if (answer?.kind === "unknown" && this.isKnown)
         for (const listener of this.listeners) listener.disconnect();

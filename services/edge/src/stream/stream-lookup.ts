@@ -10,6 +10,7 @@ import type { EdgeMetrics } from "../metrics.ts";
 import type { EdgeSettings } from "../config.ts";
 import type { ChunkPage } from "./chunk-page.ts";
 import { OWN_READS, type PageReads, type ReadingClient } from "./page-reads.ts";
+import { RebuildRequests } from "./rebuild-requests.ts";
 import { TickBatcher } from "./tick-batcher.ts";
 
 /** Where a stream stands, without its chunks. */
@@ -40,9 +41,8 @@ export class StreamLookup {
   readonly #partitions: number;
   readonly #settings: StreamLookupSettings;
   readonly #pageBounds: PageBounds;
-  readonly #metrics: EdgeMetrics;
   readonly #barriers = new TickBatcher<boolean>();
-  readonly #rebuilds = new Map<string, Promise<RebuildAnswer | null>>();
+  readonly #rebuilds: RebuildRequests;
   /** When each unknown stream may be asked for again, ms; in the order of asking. */
   readonly #unknownUntilMs = new Map<string, number>();
 
@@ -58,7 +58,11 @@ export class StreamLookup {
     this.#partitions = options.partitions;
     this.#settings = options.settings;
     this.#pageBounds = { maxChunks: options.settings.pageChunks, maxBytes: options.settings.pageBytes };
-    this.#metrics = options.metrics;
+    this.#rebuilds = new RebuildRequests(
+      options.liveFeed,
+      options.settings.rebuildTimeoutMs,
+      options.metrics,
+    );
   }
 
   partitionOf(streamId: string): number {
@@ -99,7 +103,7 @@ export class StreamLookup {
     if (this.#isKnownUnknown(streamId)) return null;
     const page = await this.readPage(streamId, after, client, bounds);
     if (page !== null) return page;
-    const answer = await this.rebuild(streamId);
+    const answer = await this.rebuild(streamId, client);
     if (answer === null) {
       throw new StreamError("CONNECTION", "whether this stream exists can't be told right now; try again");
     }
@@ -123,23 +127,8 @@ export class StreamLookup {
    * meanwhile gets its answer.
    * @returns null without an answer in time
    */
-  rebuild(streamId: string): Promise<RebuildAnswer | null> {
-    const running = this.#rebuilds.get(streamId);
-    if (running !== undefined) return running;
-    const answer = this.#askIngest(streamId).finally(() => this.#rebuilds.delete(streamId));
-    this.#rebuilds.set(streamId, answer);
-    return answer;
-  }
-
-  async #askIngest(streamId: string): Promise<RebuildAnswer | null> {
-    const { rebuildTimeoutMs } = this.#settings;
-    const answer = await this.#liveFeed.requestRebuild(
-      this.partitionOf(streamId),
-      streamId,
-      rebuildTimeoutMs,
-    );
-    this.#metrics.rebuildRequests.inc({ outcome: answer?.kind ?? "unanswered" });
-    return answer;
+  rebuild(streamId: string, client: ReadingClient): Promise<RebuildAnswer | null> {
+    return this.#rebuilds.ask(this.partitionOf(streamId), streamId, client);
   }
 
   #isKnownUnknown(streamId: string): boolean {

@@ -8,7 +8,7 @@ import {
   type RebuildAnswer,
   type StartPoint,
 } from "@sluice/core";
-import { compactFrames, deletedFrame, gapFrame, resetFrame } from "@sluice/protocol";
+import { deletedFrame, gapFrame, keepAliveIntervalMsOfOptions, resetFrame } from "@sluice/protocol";
 import type { EdgeContext } from "./context.ts";
 import { gapReason } from "./gap-reason.ts";
 import type { ChunkPage } from "./chunk-page.ts";
@@ -57,6 +57,7 @@ export class Subscriber implements FeedListener {
   /** The cursor at which ingest last said that all it has is in the cache now. */
   #restoredAt = -1;
   #endStatus: EndStatus | null = null;
+  #keepAliveIntervalMs: number | null = null;
   #isReplaying = false;
   #hasLeft = false;
 
@@ -95,6 +96,11 @@ export class Subscriber implements FeedListener {
     return this.#tailCount === null ? this.#merge.cursor : null;
   }
 
+  /** The keep-alive interval that the stream asks for, ms; null while it asks for none. */
+  get keepAliveIntervalMs(): number | null {
+    return this.#keepAliveIntervalMs;
+  }
+
   /** How the stream ended, as far as the cache has said so. */
   get endStatus(): EndStatus | null {
     return this.#endStatus;
@@ -114,6 +120,7 @@ export class Subscriber implements FeedListener {
     const page = await lookup.find(this.streamId, this.#merge.cursor, this.#client, bounds);
     if (page === null) return null;
     this.#feed.isKnown = true;
+    this.#keepAliveIntervalMs = keepAliveIntervalMsOfOptions(page.options);
     this.#noteStatus(page);
     if (page.status === "deleted") return "deleted";
     if (page.hasEnded && page.head === this.#merge.cursor) return "at-end";
@@ -263,7 +270,7 @@ export class Subscriber implements FeedListener {
 
   #pushChunks(sink: FrameSink, page: ChunkPage, { chunks }: PageVerdict<CachedChunk>): void {
     if (chunks.length === 0) return;
-    const frames = this.#isCompact ? compactFrames(this.streamId, chunks) : page.framesOf(chunks);
+    const frames = this.#isCompact ? page.compactFramesOf(chunks) : page.framesOf(chunks);
     this.#meter.add(chunks.length, frames.byteLength);
     sink.push(frames, chunks.length);
   }
@@ -307,7 +314,7 @@ export class Subscriber implements FeedListener {
   }
 
   #rebuild(): Promise<RebuildAnswer | null> {
-    return this.#context.lookup.rebuild(this.streamId);
+    return this.#context.lookup.rebuild(this.streamId, this.#client);
   }
 
   #declareExpired(answer: Extract<RebuildAnswer, { kind: "restored" }>): void {

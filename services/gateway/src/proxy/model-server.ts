@@ -1,11 +1,13 @@
 import type { OpenAiServer } from "@sluice/adapters/openai-compatible";
 import { StreamError } from "@sluice/core";
+import type { ChatLimits } from "./chat-request.ts";
 
 /** The server of models that the gateway asks for others. */
 export interface ModelServer {
   server: OpenAiServer;
   /** Those that may be asked for; null: whatever the server has. */
   models: readonly string[] | null;
+  limits: ChatLimits;
 }
 
 /** @throws StreamError NOT_FOUND where there is no server */

@@ -4,6 +4,7 @@ import { UnknownParts } from "@sluice/adapters/unknown-parts";
 import { StreamError } from "@sluice/core";
 import type { StreamHandle } from "@sluice/producer";
 import type { Logger } from "@sluice/runtime";
+import { withoutServerWords } from "./reader-failures.ts";
 
 /** The gateway ended the answer itself: the abort signal's reason, and what readers learn. */
 class AnswerStopped extends Error {
@@ -93,7 +94,9 @@ export class ProxiedAnswers {
     try {
       const parts = requestOpenAiChat(server, request, signal);
       const chunks = fromOpenAiChat(parts, { signal, source: request.model, onError, onUnknownPart });
-      const { status, chunks: count } = await handle.pipe(chunks, { describeError: () => FAILED });
+      const { status, chunks: count } = await handle.pipe(withoutServerWords(chunks), {
+        describeError: () => FAILED,
+      });
       this.#logger.info({ ...facts, status, chunks: count }, "answer ended");
     } catch (error) {
       this.#logger.error({ ...facts, err: error }, "answer lost its stream");

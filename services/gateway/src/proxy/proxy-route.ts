@@ -6,7 +6,8 @@ import type { CreationBudget } from "../budget/creation-budget.ts";
 import { principalOf } from "../budget/principal.ts";
 import { readSequence } from "../append/append-preconditions.ts";
 import { assertModel, assertModelServer, type ModelServer } from "./model-server.ts";
-import type { ProxiedAnswers } from "./proxied-answers.ts";
+import { assertChatRequest } from "./chat-request.ts";
+import type { ChatRequest, ProxiedAnswers } from "./proxied-answers.ts";
 import { parseBody, readJson, type BodyParts } from "../http/request-body.ts";
 import { keyedRequest } from "../idempotency/request-ledger.ts";
 import { startOnce, type StartLedger } from "../idempotency/start-once.ts";
@@ -51,8 +52,11 @@ function assertAnswerable({ modelServer, answers }: ProxyRouteParts): RequestHan
 function proxyAnswer(parts: ProxyRouteParts): RequestHandler {
   return async (request, response) => {
     const streamId = assertStreamId(request.params["streamId"]);
-    const chat = parseBody(proxyRequestSchema, request);
-    const { server } = assertModel(parts.modelServer, chat.model);
+    parseBody(proxyRequestSchema, request);
+    // As it was sent: nothing is dropped of it that the schema doesn't look at.
+    const chat = request.body as ChatRequest;
+    const { server, limits } = assertModel(parts.modelServer, chat.model);
+    assertChatRequest(chat, limits);
     const sequence = readSequence(request);
     const { isRepeat } = await startOnce(
       parts.ledger,

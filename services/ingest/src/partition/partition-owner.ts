@@ -27,7 +27,7 @@ import { liveHeartbeatsOf } from "./live-heartbeats.ts";
 import { liveRangesOf } from "./live-ranges.ts";
 import { PartitionAddress } from "./partition-address.ts";
 import type { IngestMetrics, PartitionLag } from "../metrics.ts";
-import type { RebuildGate } from "../rebuild/rebuild-gate.ts";
+import { RebuildGate } from "../rebuild/rebuild-gate.ts";
 import { settlePosition, type LogState } from "./resume-position.ts";
 import { tellReceipts } from "./receipts.ts";
 import { Rebuilder } from "../rebuild/rebuilder.ts";
@@ -58,6 +58,10 @@ export interface PartitionDependencies {
 // While Redis or NATS are away. Short at most: the partition's readers wait for it.
 const BACK_OFF = { baseMs: 50, maxMs: 300, jitter: 0.5 };
 
+// Each is a read of the log's leader and one of Redis, for ids that anybody can make up: without this bound a flood of them
+// is what both are busy with.
+const MAX_CONCURRENT_LOOKUPS = 16;
+
 /**
  * One partition while this ingester owns it: reads the log in order from the checkpoint, takes all that arrived while
  * the last write was in flight as one batch, writes it with one call, and only then tells the readers.
@@ -73,6 +77,9 @@ export class PartitionOwner {
   readonly #rebuilder: Rebuilder;
   readonly #tail: TailAnnouncer;
   readonly #life: StreamEndings;
+  /** Looks whether anything is known of a stream that somebody asks for. */
+  readonly #lookups = new RebuildGate<boolean>(MAX_CONCURRENT_LOOKUPS);
+  #lookupCount = 0;
   /** Appends and completions of rebuilds, one at a time. */
   readonly #turn = new Mutex();
   readonly #closing = new AbortController();
@@ -331,12 +338,19 @@ export class PartitionOwner {
     const { cache, rebuilds, streamLog } = this.#dependencies;
     this.#address.assertHas(streamId);
     // Before the queue: ids that nobody knows, a scan's or a typo's, must not hold up streams that are to be brought back.
-    const isKnown = (await streamLog.lastMessage(streamId)) ?? (await cache.readInfo(streamId));
-    if (isKnown === null) return { kind: "unknown" };
-    return rebuilds.run(streamId, async () => {
+    // Each asks for itself: the answer to who asked before may be older than the stream.
+    const isKnown = await this.#lookups.run(
+      `${streamId} ${++this.#lookupCount}`,
+      async () => ((await streamLog.lastMessage(streamId)) ?? (await cache.readInfo(streamId))) !== null,
+    );
+    if (!isKnown) return { kind: "unknown" };
+    return rebuilds.run(streamId, async (isWanted) => {
       this.#dependencies.metrics.rebuilds.inc({ cause: "request" });
-      const answer = await this.#rebuilder.rebuild(streamId, this.#divergences, (task) =>
-        this.#turn.run(() => task(this.position)),
+      const answer = await this.#rebuilder.rebuild(
+        streamId,
+        this.#divergences,
+        (task) => this.#turn.run(() => task(this.position)),
+        isWanted,
       );
       // Nothing but its record may tell us of it until its next message.
       await this.#life.takeUp(streamId);

@@ -1,6 +1,7 @@
 import type { RebuildAnswer } from "@sluice/core";
-import { expect, test } from "vitest";
-import { RebuildGate } from "./rebuild-gate.ts";
+import { setTimeout as delay } from "node:timers/promises";
+import { expect, test, vi } from "vitest";
+import { RebuildGate, type IsWanted } from "./rebuild-gate.ts";
 
 const ANSWER: RebuildAnswer = { kind: "unknown" };
 
@@ -52,4 +53,49 @@ test("behind a thousand that wait, the next is refused at once, and told to try 
   await expect(shared).resolves.toEqual(ANSWER);
   expect(await Promise.all(all)).toHaveLength(1_001);
   await expect(gate.run("late", rebuild)).resolves.toEqual(ANSWER);
+});
+
+test("the same stream is not worked on again at once after long work for it; others, and it after short work, are", async () => {
+  const gate = new RebuildGate(1);
+  const begun: string[] = [];
+  const work = (name: string, ms: number) => async (): Promise<RebuildAnswer> => {
+    begun.push(name);
+    await delay(ms);
+    return ANSWER;
+  };
+  await gate.run("huge", work("huge", 600));
+  const again = gate.run("huge", work("huge", 1));
+  await gate.run("small", work("small", 1));
+  await gate.run("small", work("small", 1));
+  expect(begun).toEqual(["huge", "small", "small"]);
+  await again;
+  expect(begun).toEqual(["huge", "small", "small", "huge"]);
+});
+
+test("work is told when nobody has asked for it for long, and that it is wanted as long as somebody does", async () => {
+  vi.useFakeTimers({ toFake: ["performance"] });
+  try {
+    const gate = new RebuildGate(1);
+    const wanted: boolean[] = [];
+    let finish = (): void => {};
+    const held = new Promise<void>((resolve) => (finish = resolve));
+    let isWanted: IsWanted = () => false;
+    const work = async (asked: IsWanted): Promise<RebuildAnswer> => {
+      isWanted = asked;
+      await held;
+      return ANSWER;
+    };
+    const first = gate.run("s", work);
+    await new Promise((resolve) => setImmediate(resolve));
+    for (const asksAgain of [true, true, false, false]) {
+      vi.advanceTimersByTime(20_000);
+      if (asksAgain) void gate.run("s", work);
+      wanted.push(isWanted());
+    }
+    expect(wanted).toEqual([true, true, true, false]);
+    finish();
+    await first;
+  } finally {
+    vi.useRealTimers();
+  }
 });

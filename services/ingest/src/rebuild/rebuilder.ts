@@ -5,6 +5,7 @@ import {
   type RebuildAnswer,
   type RestoredPage,
 } from "@sluice/core";
+import type { IsWanted } from "./rebuild-gate.ts";
 import { StreamScan, type StreamScanOptions } from "./stream-scan.ts";
 
 /** Tries to complete a rebuild while another owner, unaware that it lost the lease, moves the checkpoint. */
@@ -29,17 +30,19 @@ export class Rebuilder {
   }
 
   /**
+   * @param isWanted asked between two pages of the log; false ends the rebuild
    * @param exclusively runs the completion while no append of this ingester is under way, and tells the position it
    * has applied everything up to
-   * @throws StreamError where log or cache fail; nothing is lost by trying again
+   * @throws StreamError where log or cache fail; OVERLOADED where it isn't wanted any more; nothing is lost by trying again
    */
   async rebuild(
     streamId: string,
     divergences: readonly Divergence[],
     exclusively: <T>(task: (position: number) => Promise<T>) => Promise<T>,
+    isWanted: IsWanted = () => true,
   ): Promise<RebuildAnswer> {
     const scan = new StreamScan(streamId, divergences, this.#options);
-    await scan.readOn();
+    await scan.readOn(isWanted);
     for (let attempt = 0; attempt < MAX_COMPLETION_TRIES; attempt++) {
       const answer = await exclusively((position) => this.#complete(scan, position));
       if (answer !== null) return answer;

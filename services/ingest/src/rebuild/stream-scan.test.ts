@@ -3,6 +3,14 @@ import { MemoryChunkCache, MemoryLog, MemoryPartitionLog } from "@sluice/memory"
 import { expect, test } from "vitest";
 import { StreamScan } from "./stream-scan.ts";
 
+const OPTIONS = {
+  partition: 0,
+  maxChunkBytes: 1024 * 1024,
+  chunkTtlSeconds: 300,
+  idleLimitMs: 60_000,
+  now: Date.now,
+};
+
 /** Restores a stream of these messages and tells what was laid into the cache, call by call. */
 async function scan(messages: readonly string[]): Promise<RestoredPage[]> {
   const log = new MemoryLog({ partitions: 1 });
@@ -15,13 +23,9 @@ async function scan(messages: readonly string[]): Promise<RestoredPage[]> {
     }
   }
   const stream = new StreamScan("s", [], {
-    partition: 0,
+    ...OPTIONS,
     log: new MemoryPartitionLog(log),
     cache: new RecordingCache({ partitions: 1 }),
-    maxChunkBytes: 1024 * 1024,
-    chunkTtlSeconds: 300,
-    idleLimitMs: 60_000,
-    now: Date.now,
   });
   await stream.readOn();
   return laid;
@@ -44,4 +48,15 @@ test("large chunks are laid into the cache half a MiB, or one chunk, at a time",
   expect(sequencesOf(laid)).toEqual(upTo(40));
   const bytes = laid.map((page) => page.chunks.reduce((sum, chunk) => sum + chunk.json.byteLength, 0));
   expect(Math.max(...bytes)).toBeLessThanOrEqual(512 * 1024);
+});
+
+test("a stream that nobody waits for any more is read no further", async () => {
+  const log = new MemoryLog({ partitions: 1 });
+  for (let count = 0; count < 2_500; count++)
+    log.publishBare("s", Buffer.from('{"type":"Text","content":"x"}'));
+  const cache = new MemoryChunkCache({ partitions: 1 });
+  const stream = new StreamScan("s", [], { ...OPTIONS, log: new MemoryPartitionLog(log), cache });
+  let pages = 0;
+  await expect(stream.readOn(() => ++pages < 3)).rejects.toMatchObject({ code: "OVERLOADED" });
+  expect(pages).toBe(3);
 });

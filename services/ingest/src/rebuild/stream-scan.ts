@@ -3,6 +3,7 @@ import {
   numberEntry,
   positionOf,
   provesItsNumber,
+  StreamError,
   type CachedChunk,
   type ChunkCache,
   type Divergence,
@@ -13,6 +14,7 @@ import {
 } from "@sluice/core";
 import { chunkJsonHead, decodeMessage, isIdleEnd } from "@sluice/protocol";
 import { isBeginning } from "./beginning.ts";
+import type { IsWanted } from "./rebuild-gate.ts";
 
 /** Messages read at a time: bounds the memory of a rebuild, whatever the stream's length. */
 const PAGE_SIZE = 1_000;
@@ -85,10 +87,11 @@ export class StreamScan {
     };
   }
 
-  /** From where it stopped to the stream's last message now. */
-  async readOn(): Promise<void> {
+  /** From where it stopped to the stream's last message now. @throws StreamError OVERLOADED where it isn't wanted any more */
+  async readOn(isWanted: IsWanted = () => true): Promise<void> {
     const { log, maxChunkBytes } = this.#options;
     for await (const messages of log.readStream(this.streamId, this.upTo, PAGE_SIZE)) {
+      if (!isWanted()) throw new StreamError("OVERLOADED", "nobody waits for the stream any more");
       let chunks: CachedChunk[] = [];
       let bytes = 0;
       for (const message of messages) {

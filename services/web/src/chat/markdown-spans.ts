@@ -16,10 +16,11 @@ const ENDS: Record<string, readonly [kind: Marked, end: RegExp]> = {
   "[": ["link", /\](?:\(([^()\s]*)\))?/g],
 };
 
-/** What stands inside of a line. */
+/** Reads code, emphasis and links inside of a block, in a time that grows with its length. */
 export function parseSpans(text: string): Span[] {
   const spans: Span[] = [];
-  // The last that was found of each; null: there is none any more. However many openers wait for an end, it is looked for once.
+  // The end that was found last, for each pattern; null: there is none any more. Each part of the text is searched once per
+  // pattern, however many openers wait for an end.
   const ends = new Map<RegExp, RegExpExecArray | null>();
   const endAfter = (pattern: RegExp, from: number): RegExpExecArray | null => {
     const known = ends.get(pattern);
@@ -47,7 +48,7 @@ export function parseSpans(text: string): Span[] {
   return spans;
 }
 
-/** Null: brackets that are followed by no address. */
+/** @returns null: brackets that no address follows */
 function spanOf(kind: Marked, text: string, href: string | undefined): Span | null {
   if (kind === "link") return href === undefined ? null : { kind, text, href };
   return { kind, text: kind === "code" ? text.trim() : text };

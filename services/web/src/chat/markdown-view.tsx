@@ -143,7 +143,7 @@ function Spans(props: { text: string }) {
   );
 }
 
-/** A model's word is not trusted: only web addresses become links. */
+/** Only web addresses become links: what a model writes is not trusted. */
 function Link(props: { text: string; href: string }) {
   if (!/^https?:\/\//i.test(props.href)) return <span class="dead-link">{props.text}</span>;
   return (

@@ -6,7 +6,7 @@ export type Piece =
   | { readonly kind: "gap"; readonly from: number; readonly to: number; readonly reason: string }
   | { readonly kind: "note"; readonly label: string; readonly text: string };
 
-/** Where one stream's reading stands. From `completed` on it is over; `ended`: nobody knows how. */
+/** State of the reading of one stream. From `completed` on it is over; `ended`: its outcome is unknown. */
 export type ReadingState =
   | "connecting"
   | "live"
@@ -25,15 +25,15 @@ export interface ReadingStatus {
   readonly sequence: number;
   /** Times that the connection was lost and made anew. */
   readonly reconnects: number;
-  /** Under which name the edge lists the connection. */
+  /** The edge's id of the connection. */
   readonly connectionId: string | null;
-  /** The producer's last word on how far it is. */
+  /** The last progress that the producer reported. */
   readonly progress: string | null;
-  /** What there is to say of the end. */
+  /** Summary or reason of the end. */
   readonly detail: string | null;
 }
 
-/** All that was read of one stream. */
+/** One stream, as far as it was read. */
 export interface Reading {
   readonly streamId: string;
   readonly status: ReadingStatus;
@@ -42,12 +42,12 @@ export interface Reading {
 
 const ENDS: readonly ReadingState[] = ["completed", "stopped", "failed", "deleted", "ended"];
 
-/** Nothing more comes of this reading. */
+/** Whether nothing more comes of a reading in this state. */
 export function isFinal(state: ReadingState): boolean {
   return ENDS.includes(state) || isWorthAnother(state);
 }
 
-/** It says nothing of the stream's end: the stream may have come since, and whatever stood between may be gone. */
+/** Whether another attempt may find more: the state says nothing of the stream's own end. */
 export function isWorthAnother(state: ReadingState): boolean {
   return state === "missing" || state === "unreadable";
 }
@@ -64,7 +64,7 @@ export function newReading(streamId: string): Reading {
   return { streamId, status, pieces: [] };
 }
 
-/** Neighbouring texts become one. */
+/** Adds a piece. Neighbouring texts become one. */
 export function pushPiece(pieces: Piece[], piece: Piece): void {
   const last = pieces.at(-1);
   if (piece.kind === "text" && last?.kind === "text") {
@@ -72,7 +72,7 @@ export function pushPiece(pieces: Piece[], piece: Piece): void {
   } else pieces.push(piece);
 }
 
-/** The answer's text alone. */
+/** Joins the texts of an answer, without gaps and notes. */
 export function textOf(pieces: readonly Piece[]): string {
   return pieces.map((piece) => (piece.kind === "text" ? piece.text : "")).join("");
 }
@@ -82,7 +82,7 @@ export interface ChunkEffect {
   readonly status?: Partial<ReadingStatus>;
 }
 
-/** What a chunk adds to a reading. */
+/** @returns what a chunk adds to a reading */
 export function effectOf({ chunk_type: type }: Chunk): ChunkEffect {
   switch (type.type) {
     case "Text":

@@ -15,7 +15,7 @@ beforeEach(async () => {
   client = createClient({ edgeUrl: edge.url });
   shown = [];
   readings = [];
-  vi.spyOn(Math, "random").mockReturnValue(0);
+  vi.spyOn(Math, "random").mockReturnValue(1);
   vi.stubGlobal("requestAnimationFrame", (callback: () => void) => setTimeout(callback, 1));
   vi.stubGlobal("cancelAnimationFrame", clearTimeout);
 });

@@ -65,7 +65,7 @@ function ThemeSwitch() {
   );
 }
 
-/** One stroke on a grid of 24. */
+/** Draws an icon: one stroke on a grid of 24 by 24. */
 export function Icon(props: { path: string; size?: number }) {
   const size = props.size ?? 18;
   return (

@@ -6,7 +6,7 @@ export function formatCount(value: number): string {
   return decimal.format(value);
 }
 
-/** At most five characters, for axes and tiles. */
+/** Formats a number in at most five characters, for axes and tiles. */
 export function formatShort(value: number): string {
   return Math.abs(value) < 10
     ? fine.format(value)
@@ -30,7 +30,7 @@ export function formatMs(ms: number): string {
   return formatDuration(ms);
 }
 
-/** The two largest units: `3 h 12 min`. */
+/** Formats a duration in its two largest units: `3 h 12 min`. */
 export function formatDuration(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1000));
   const [days, hours, minutes] = [
@@ -47,7 +47,7 @@ export function formatDuration(ms: number): string {
 
 export function formatAgo(thenMs: number, nowMs: number): string {
   const ms = nowMs - thenMs;
-  // Its largest unit says enough: `3 h ago`.
+  // The largest unit is enough: `3 h ago`.
   const [amount, unit] = formatDuration(ms).split(" ");
   return ms < 2_000 ? "now" : `${amount} ${unit} ago`;
 }

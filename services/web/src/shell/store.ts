@@ -1,6 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
 
-/** A value that components follow. */
+/** Value that components can follow. */
 export class Store<T> {
   #value: T;
   readonly #listeners = new Set<() => void>();
@@ -29,7 +29,7 @@ export function useStore<T>(store: Store<T>): T {
   const [, redraw] = useState({});
   const { value } = store;
   useEffect(() => {
-    // It may have changed between the drawing and now.
+    // The value may have changed since it was rendered.
     if (!Object.is(store.value, value)) redraw({});
     return store.subscribe(() => redraw({}));
   }, [store]);

@@ -5,7 +5,7 @@ export type Theme = (typeof THEMES)[number];
 
 const KEY = "sluice.theme";
 
-/** As chosen in this browser; follows the choice made in another tab. */
+/** Theme that was chosen in this browser; follows a choice in another tab. */
 export const theme = new Store<Theme>("system");
 
 export function startTheme(): void {

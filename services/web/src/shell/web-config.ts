@@ -1,14 +1,14 @@
-/** What differs between deployments of the same build. */
+/** Settings that differ between deployments of the same build. */
 export interface WebConfig {
-  /** As a browser reaches it. */
+  /** URL of the edge, as browsers reach it. */
   readonly edgeUrl: string;
-  /** Where edges can be killed; null but under `npm start`. */
+  /** URL of the launcher, which can kill edges; null unless `npm start` runs it. */
   readonly launcherUrl: string | null;
 }
 
 const RETRY_MS = 1_000;
 
-/** Asks until the gateway answers: a page that was restored offline starts as soon as there is a network. */
+/** Loads the settings, and retries until the gateway answers: a page that was restored offline starts as soon as it can. */
 export async function loadWebConfig(): Promise<WebConfig> {
   for (;;) {
     try {
@@ -18,7 +18,7 @@ export async function loadWebConfig(): Promise<WebConfig> {
         return { edgeUrl: config.edge_url, launcherUrl: config.launcher_url };
       }
     } catch {
-      // Offline, or the gateway is away.
+      // The browser is offline, or the gateway is down.
     }
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
   }

@@ -51,8 +51,30 @@ export function describeReading(createHarness: () => Promise<ChunkCacheUnderTest
       const { cache } = harness;
       await write(cache, 0, [logEntry(1, { firstSequence: 1, texts: ["a", "b"] })]);
       const page = await cache.readPage("s", 0, { maxChunks: 0, maxBytes: 999 });
-      expect(page).toEqual({ head: 2, status: "open", hasEnded: false, chunks: [] });
+      expect(page).toEqual({ head: 2, status: "open", hasEnded: false, options: null, chunks: [] });
       expect(await cache.readPage("nobody", 0, { maxChunks: 0, maxBytes: 999 })).toBeNull();
+    });
+
+    it("tells the stream's options with each page, as they were given, and after a rebuild, too", async () => {
+      await using harness = await createHarness();
+      const { cache } = harness;
+      const options = '{"custom":{"ä":"🌊"},"of_tomorrow":[null]}';
+      const bounds = { maxChunks: 1, maxBytes: 999 };
+      await write(cache, 0, [logEntry(1, { firstSequence: 1, options }), logEntry(2, { texts: ["a", "b"] })]);
+      expect(await cache.readPage("s", 0, bounds)).toMatchObject({ head: 2, options });
+      expect(await cache.readPage("s", 1, bounds)).toMatchObject({ head: 2, options });
+
+      const info = await cache.readInfo("s");
+      if (info === null) throw new Error("there is no record");
+      const restored = { info: { ...info, streamId: "r" }, snapshotBrokerSequence: 2, isProven: true };
+      await cache.restore({
+        partition: 0,
+        streamId: "r",
+        chunkTtlSeconds: 60,
+        chunks: [],
+        completion: restored,
+      });
+      expect(await cache.readPage("r", 0, bounds)).toMatchObject({ head: 2, options });
     });
 
     it("gives back the bytes of a chunk unchanged", async () => {
