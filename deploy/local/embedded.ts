@@ -37,9 +37,9 @@ import {
 } from "@sluice/memory";
 import { waitUntil } from "@sluice/servers";
 import { createWorker, modelOf, WORKER_FIGURES, workerConfigSchema } from "@sluice/worker";
+import { addressesOf } from "./addresses.ts";
 import type { PromisedPorts } from "./ports.ts";
 
-const HOST = "127.0.0.1";
 const READY_TIMEOUT_MS = 10_000;
 const SERVER_GRACE_MS = 500;
 const ANSWER_DRAIN_MS = 2_000;
@@ -50,6 +50,8 @@ const LOG_SWEEP_MS = 60_000;
 
 export interface EmbeddedOptions {
   readonly ports: PromisedPorts;
+  /** Address that edge and gateway bind to; default: 127.0.0.1. */
+  readonly host?: string;
   readonly tokensPerSecond: number | undefined;
   /** Of the built pages; default: they are not served. */
   readonly webRoot?: string;
@@ -122,6 +124,12 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       partitions: () => ingester.partitions(),
     });
 
+    const { host, urls, allowedHosts, corsOrigins } = addressesOf(
+      options.host ?? "127.0.0.1",
+      options.ports,
+      options.environment,
+    );
+    const reached = { allowedHosts, corsOrigins };
     const edge = createEdge({
       cache,
       liveFeed: new MemoryLiveFeed(bus),
@@ -129,15 +137,14 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       cancelFeed,
       readerPresence: presence,
       partitions: log.partitions,
-      settings: defaultSettings(edgeConfigSchema),
+      settings: { ...defaultSettings(edgeConfigSchema), ...reached },
       logger,
       registry: registries.edge,
     });
     lifecycle.add("edge", () => edge.close());
     serve({ service: "edge", instance: edge.podId, registry: registries.edge, figures: EDGE_FIGURES });
-    const edgeServer = await edge.listen({ host: HOST, port: options.ports.edge });
+    const edgeServer = await edge.listen({ host, port: options.ports.edge });
     lifecycle.add("edge server", () => edgeServer.close(SERVER_GRACE_MS));
-    const edgeUrl = `http://${HOST}:${edgeServer.port}`;
 
     const gateway = createGateway({
       log: new MemoryStreamLog(log),
@@ -146,7 +153,12 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       cancelFeed,
       records: new MemoryRequestRecords(),
       promptQueue: promptQueue,
-      settings: { ...defaultSettings(gatewayConfigSchema), edgeUrl, webRoot: options.webRoot ?? "" },
+      settings: {
+        ...defaultSettings(gatewayConfigSchema),
+        ...reached,
+        edgeUrl: urls.edge,
+        webRoot: options.webRoot ?? "",
+      },
       modelServer: modelServerOf(loadConfig(gatewayConfigSchema, options.environment)),
       logger,
       registry: registries.gateway,
@@ -167,7 +179,7 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
       registry: registries.gateway,
       figures: GATEWAY_FIGURES,
     });
-    const gatewayServer = await gateway.listen({ host: HOST, port: options.ports.gateway });
+    const gatewayServer = await gateway.listen({ host, port: options.ports.gateway });
     lifecycle.add("gateway server", () => gatewayServer.close(SERVER_GRACE_MS));
 
     const pace = options.tokensPerSecond;
@@ -200,7 +212,7 @@ export async function runEmbedded(options: EmbeddedOptions): Promise<EmbeddedSlu
     const isReady = (): boolean => ingester.owned.length === log.partitions && edge.problem() === null;
     await waitUntil("embedded Sluice", async () => isReady(), { timeoutMs: READY_TIMEOUT_MS });
     return {
-      urls: { edge: edgeUrl, gateway: `http://${HOST}:${gatewayServer.port}` },
+      urls,
       close: async () => void (await lifecycle.close()),
     };
   } catch (error) {

@@ -1,4 +1,5 @@
 import { NATS_SERVER, REDIS_SERVER, ServerUnavailableError, findServerBinary } from "@sluice/servers";
+import { addressesOf, type Addresses } from "./addresses.ts";
 import { runEmbedded } from "./embedded.ts";
 import { streamFirstAnswer } from "./first-answer.ts";
 import { openKillSwitch } from "./kill-switch.ts";
@@ -11,7 +12,7 @@ import type { LauncherState, LauncherUrls, RunningProcess } from "./state.ts";
 import { Supervisor } from "./supervisor.ts";
 import { buildTopology } from "./topology.ts";
 import { buildWeb, WEB_ROOT } from "./web-build.ts";
-import { embeddedBanner, welcomeText } from "./welcome.ts";
+import { embeddedBanner, openWarning, welcomeText } from "./welcome.ts";
 
 const FIRST_PROMPT = "In a few sentences: what does a sluice do?";
 
@@ -82,10 +83,14 @@ export class Launch {
     const { write, firstAnswer, background } = this.#options;
     const wanted = { edge: this.#options.port, gateway: this.#options.gatewayPort };
     const ports = await settlePorts(wanted, this.#options.autoPorts);
+    const { host, environment } = this.#options;
+    const addresses = addressesOf(host, ports, environment);
     const servers = await this.#provision();
     await this.#buildWeb();
     this.#ending.signal.throwIfAborted();
-    await (servers === undefined ? this.#startEmbedded(ports) : this.#startProcesses(ports, servers));
+    await (servers === undefined
+      ? this.#startEmbedded(ports)
+      : this.#startProcesses(ports, addresses, servers));
     this.#ending.signal.throwIfAborted();
 
     const answer = firstAnswer ? await this.#firstAnswer() : undefined;
@@ -93,6 +98,7 @@ export class Launch {
     this.#publishState();
     const streamId = answer?.streamId;
     write(welcomeText({ state: this.#state, streamId, detached: background }));
+    if (addresses.isOpen) write(openWarning(host, ports));
   }
 
   async #stop(): Promise<void> {
@@ -135,6 +141,7 @@ export class Launch {
 
   async #startProcesses(
     ports: PromisedPorts,
+    addresses: Addresses,
     servers: { readonly nats: string; readonly redis: string },
   ): Promise<void> {
     const home = homeAt(this.#options.home);
@@ -150,6 +157,7 @@ export class Launch {
       webRoot: WEB_ROOT,
       launcherUrl: killSwitch.url,
       ports,
+      addresses,
       natsServer: servers.nats,
       redisServer: servers.redis,
       dataDirectory: home.dataDirectory,

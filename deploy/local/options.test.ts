@@ -10,6 +10,7 @@ describe("the options of npm start", () => {
       edges: 2,
       detach: false,
       autoPorts: false,
+      host: "127.0.0.1",
       firstAnswer: true,
       tokensPerSecond: undefined,
     });

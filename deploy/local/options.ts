@@ -9,6 +9,8 @@ export interface StartOptions {
   readonly port: number;
   readonly gatewayPort: number;
   readonly autoPorts: boolean;
+  /** Address that edge and gateway bind to. */
+  readonly host: string;
   readonly ingest: number;
   readonly edges: number;
   readonly tokensPerSecond: number | undefined;
@@ -29,6 +31,7 @@ export function parseStartOptions(args: readonly string[]): StartOptions {
     .option("--no-embedded", "never fall back to that")
     .option("--port <port>", "port of the edge, shared by all its processes", port, 8080)
     .option("--gateway-port <port>", "port of the gateway", port, 8081)
+    .option("--host <address>", "address of edge and gateway; 0.0.0.0 lets other machines in", "127.0.0.1")
     .option("--auto-ports", "free ports instead of those that are taken", false)
     .option("--ingest <count>", "how many ingest processes", count, 2)
     .option("--edges <count>", "how many edge processes", count, 2)

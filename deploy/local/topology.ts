@@ -4,11 +4,13 @@ import { httpAnswersOk, natsAnswers, redisAnswers } from "@sluice/servers";
 import type { ProcessSpec } from "./managed-process.ts";
 import { REPOSITORY } from "./paths.ts";
 import { usualOrFreePort } from "./ports.ts";
+import type { Addresses } from "./addresses.ts";
 import type { PromisedPorts } from "./ports.ts";
 import type { LauncherUrls } from "./state.ts";
 
 export interface TopologyOptions {
   readonly ports: PromisedPorts;
+  readonly addresses: Addresses;
   readonly ingest: number;
   readonly edges: number;
   readonly tokensPerSecond: number | undefined;
@@ -45,8 +47,7 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
   const natsPort = await usualOrFreePort(NATS_PORT);
   const redisPort = await usualOrFreePort(REDIS_PORT);
   const urls = {
-    edge: `http://${HOST}:${options.ports.edge}`,
-    gateway: `http://${HOST}:${options.ports.gateway}`,
+    ...options.addresses.urls,
     nats: `nats://${HOST}:${natsPort}`,
     redis: `redis://${HOST}:${redisPort}`,
   };
@@ -81,14 +82,17 @@ export async function buildTopology(options: TopologyOptions): Promise<Topology>
       group: GROUP[service],
     });
   };
+  const { host, allowedHosts, corsOrigins } = options.addresses;
+  const reached = { HOST: host, ALLOWED_HOSTS: allowedHosts, CORS_ORIGINS: corsOrigins };
   for (let number = 1; number <= options.ingest; number++) {
     await add(`ingest-${number}`, "ingest", {});
   }
   for (let number = 1; number <= options.edges; number++) {
     // All on one port, which the system shares out among them.
-    await add(`edge-${number}`, "edge", { PORT: String(options.ports.edge) });
+    await add(`edge-${number}`, "edge", { ...reached, PORT: String(options.ports.edge) });
   }
   await add("gateway", "gateway", {
+    ...reached,
     PORT: String(options.ports.gateway),
     EDGE_URL: urls.edge,
     WEB_ROOT: options.webRoot,
@@ -131,6 +135,9 @@ function redisSpec(options: TopologyOptions, port: number): ProcessSpec {
 /** What the launcher settles for each process must not come from the user's shell for those that don't get it. */
 function withoutOwnSettings(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const own = new Set([
+    "HOST",
+    "ALLOWED_HOSTS",
+    "CORS_ORIGINS",
     "PORT",
     "ADMIN_PORT",
     "EDGE_URL",

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { NOTHING_RUNS } from "./state.ts";
-import { embeddedBanner, welcomeText } from "./welcome.ts";
+import { embeddedBanner, openWarning, welcomeText } from "./welcome.ts";
 
 describe("the welcome", () => {
   test("names the addresses and commands that work as they stand", () => {
@@ -23,6 +23,12 @@ describe("the welcome", () => {
     expect(text).toContain("kill -9 17\n");
     expect(text).toContain("Ctrl-C ends it.");
   });
+});
+
+test("what is open to other machines is named", () => {
+  const warning = openWarning("0.0.0.0", { edge: 8080, gateway: 8081 });
+  expect(warning).toMatch(/OPEN TO OTHER MACHINES: --host 0\.0\.0\.0/);
+  expect(warning).toMatch(/8080[^]*8081[^]*key/);
 });
 
 describe("the banner of embedded mode", () => {

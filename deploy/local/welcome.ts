@@ -1,3 +1,4 @@
+import type { PromisedPorts } from "./ports.ts";
 import type { LauncherState } from "./state.ts";
 
 export interface Welcome {
@@ -48,6 +49,20 @@ export function welcomeText({ state, streamId, detached }: Welcome): string {
     detached
       ? "It runs in the background: `npm run status` shows it, `npm run stop` ends it."
       : "Ctrl-C ends it. `npm run status`, in another terminal, shows what runs.",
+    "",
+  ].join("\n");
+}
+
+/** Says what other machines can do now; it can't be overlooked. */
+export function openWarning(host: string, { edge, gateway }: PromisedPorts): string {
+  const rule = "!".repeat(78);
+  return [
+    rule,
+    `!!  OPEN TO OTHER MACHINES: --host ${host}, without any authentication.`,
+    `!!  Whoever reaches port ${edge} reads every stream whose id he knows, and stops it.`,
+    `!!  Whoever reaches port ${gateway} lists, writes and deletes every stream, sees who reads what,`,
+    "!!  and asks the worker and the model server, with your key where one is set.",
+    rule,
     "",
   ].join("\n");
 }

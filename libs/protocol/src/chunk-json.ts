@@ -30,3 +30,19 @@ export function eventNameOf(json: Uint8Array, streamId: string, sequence: number
 export function eventNameOfBody(body: string): string {
   return body.slice(TYPE_KEY.length, body.indexOf('"', TYPE_KEY.length)).toLowerCase();
 }
+
+const LINE_BREAKS = /[\u0085\u2028\u2029]/g;
+// Searched for one by one: that takes a tenth of the time of an expression, and almost no chunk has any.
+const LINE_BREAK_CHARACTERS = ["\u2028", "\u2029", "\u0085"];
+
+/**
+ * JSON whose text is one line to every reader: some split lines also at U+0085, U+2028 and U+2029 (Python's `splitlines`),
+ * which JSON takes unescaped. The value is the same. JSON has all other line breaks escaped anyhow.
+ */
+export function escapeLineBreaks(json: string): string {
+  if (!LINE_BREAK_CHARACTERS.some((character) => json.includes(character))) return json;
+  return json.replace(
+    LINE_BREAKS,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}

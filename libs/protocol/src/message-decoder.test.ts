@@ -38,6 +38,22 @@ describe("decodeMessage", () => {
     });
   });
 
+  it("writes what other languages take for line breaks as escapes, wherever it stands, and the value is the same", () => {
+    const breaks = "\u0085\u2028\u2029";
+    const draft = {
+      chunk_type: { type: "Event", event_type: breaks, payload: { [`key${breaks}`]: `\\${breaks}\n` } },
+      data: [breaks],
+      metadata: { source: breaks, custom: { [breaks]: breaks } },
+    };
+    const [element] = decode(JSON.stringify(draft));
+    if (element?.kind !== "chunk") throw new Error("not a chunk");
+    expect(element.body).not.toMatch(/[\u0085\u2028\u2029]/);
+    expect(element.body).toContain("\\u0085\\u2028\\u2029");
+    expect(chunkOf(element)).toMatchObject(draft);
+    const [end] = decode(JSON.stringify({ type: "Error", error: breaks, code: 7 }));
+    expect(end?.kind === "chunk" && /[\u0085\u2028\u2029]/.test(end.body)).toBe(false);
+  });
+
   it("takes a message with options above 4 KiB as one without", () => {
     const options = (size: number): string => `{"custom":{"a":"${"x".repeat(size - 17)}"}}`.slice(0, size);
     const kept = (text: string): string | null =>

@@ -6,6 +6,7 @@ import {
   type LogEntry,
   type StoredMessage,
 } from "@sluice/core";
+import { escapeLineBreaks } from "./chunk-json.ts";
 import { parseChunkDraft, type ParsedChunkDraft } from "./chunk-schema.ts";
 import { keptOptions } from "./stream-options.ts";
 
@@ -158,8 +159,8 @@ function encodeChunkBody(draft: ParsedChunkDraft, timestampMs: number): string {
   const timestamp = draft.timestamp ?? timestampMs;
   const type = JSON.stringify(draft.chunk_type);
   // Producers of any kind may write half a character, and only JavaScript can read it.
-  return toWellFormedJson(
-    `"chunk_type":${type},"data":${data},"metadata":${metadata},"timestamp":${timestamp}}`,
+  return escapeLineBreaks(
+    toWellFormedJson(`"chunk_type":${type},"data":${data},"metadata":${metadata},"timestamp":${timestamp}}`),
   );
 }
 

@@ -1,5 +1,6 @@
 import express, { type Router } from "express";
 import type { Registry } from "prom-client";
+import { isLoopback } from "./allowed-hosts.ts";
 import { dontStore } from "./dont-store.ts";
 import { listen, type HttpServer, type ListenOptions } from "./http-server.ts";
 
@@ -43,5 +44,6 @@ export function startAdminServer(
     response.type(options.registry.contentType).send(body);
   });
   if (options.routes !== undefined) app.use(options.routes);
-  return listen(app, options);
+  // Whoever scrapes or probes it from elsewhere may do so by any name; on this machine a page of a stranger might.
+  return listen(app, { ...options, allowedHosts: isLoopback(options.host) ? "" : "*" });
 }

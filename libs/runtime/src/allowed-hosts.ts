@@ -45,7 +45,7 @@ export function isLoopback(address: string): boolean {
   const host = address.toLowerCase().replace(/^\[(.+)\]$/, "$1");
   if (host === "localhost") return true;
   if (isIPv4(host)) return host.startsWith("127.");
-  return host === "::1" || /^::ffff:127\./.test(host) || /^(0+:){7}0*1$/.test(host);
+  return host === "::1" || host.startsWith("::ffff:127.") || /^(0+:){7}0*1$/.test(host);
 }
 
 /** Entries of a setting that is a list. */

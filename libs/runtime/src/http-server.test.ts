@@ -49,7 +49,7 @@ const GET = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 describe("a client that never closes", () => {
   test.each([
     ["garbage", "\x16\x03\x01 garbage\r\n\r\n", /^HTTP\/1\.1 400 /, "INVALID_REQUEST"],
-    ["garbage that goes on", `${"garbage ".repeat(20_000)}`, /^HTTP\/1\.1 400 /, "INVALID_REQUEST"],
+    ["garbage that goes on", "garbage ".repeat(20_000), /^HTTP\/1\.1 400 /, "INVALID_REQUEST"],
     ["headers that never end", "GET / HTTP/1.1\r\nHost: a\r\nX: ", /^HTTP\/1\.1 408 /, "REQUEST_TIMEOUT"],
     ["nothing at all", "", /^HTTP\/1\.1 408 /, "REQUEST_TIMEOUT"],
     [
@@ -144,10 +144,10 @@ describe("requests that a client sends ahead", () => {
   });
 
   test("have bodies, too", async () => {
-    const server = await serve(async (request, response) => {
+    const server = await serve((request, response) => {
       let bytes = 0;
-      for await (const piece of request) bytes += (piece as Buffer).length;
-      response.end(`[${bytes}]`);
+      request.on("data", (piece: Buffer) => (bytes += piece.length));
+      request.on("end", () => response.end(`[${bytes}]`));
     });
     const post = `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n${"x".repeat(200_000)}`;
     const client = open(server, post.repeat(5));

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Readable, Transform } from "node:stream";
 import { createBrotliDecompress, createGunzip, createInflate } from "node:zlib";
 import { StreamError } from "@sluice/core";
-import type { RequestHandler } from "express";
+import type { Request, RequestHandler, Response } from "express";
 import type { BodyBudget, BodyLease } from "./body-budget.ts";
 import { BodyPace, type BodyPaceLimits } from "./body-pace.ts";
 import { ByteGatherer } from "./byte-gatherer.ts";
@@ -17,19 +17,23 @@ export interface JsonBodyParts {
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /**
- * Reads a body of JSON in UTF-8 into `request.body`, packed by gzip, deflate or brotli or not at all; undefined where there
- * is none. What it takes of the budget is held until the answer is over.
+ * Reads a body of JSON in UTF-8, packed by gzip, deflate or brotli or not at all; undefined where there is none. What it takes of the budget is held until the answer is over.
  * @throws StreamError CHUNK_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, INVALID_REQUEST, REQUEST_TIMEOUT, TOO_MANY_REQUESTS, OVERLOADED
  */
-export function jsonBody(parts: JsonBodyParts): RequestHandler {
-  return async (request, response, next) => {
-    if (!hasBody(request)) {
-      next();
-      return;
-    }
+export function jsonReader(parts: JsonBodyParts): (request: Request, response: Response) => Promise<unknown> {
+  return async (request, response) => {
+    if (!hasBody(request)) return undefined;
     const lease = parts.budget.lease(request.ip ?? "");
     response.once("close", () => lease.release());
-    request.body = parseJson(await readBody(request, response, parts, lease));
+    return parseJson(await readBody(request, response, parts, lease));
+  };
+}
+
+/** The same as a middleware: what it reads is in `request.body`. */
+export function jsonBody(parts: JsonBodyParts): RequestHandler {
+  const read = jsonReader(parts);
+  return async (request, response, next) => {
+    request.body = await read(request, response);
     next();
   };
 }

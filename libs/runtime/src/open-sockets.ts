@@ -29,6 +29,10 @@ interface TrackedSocket {
 // A client that was refused while it sends has to read the answer: a close with unread bytes would take it away.
 const LINGER_MS = 1_000;
 
+// Of a body that nobody wants any more this much is read, so that a client that reads late finds its answer.
+const MAX_DISCARDED_BYTES = 1024 * 1024;
+const DISCARD_CHECK_MS = 5;
+
 // Requests that come before earlier ones are answered are kept in memory, in this number at most.
 const MAX_UNANSWERED = 64;
 
@@ -181,18 +185,34 @@ export class OpenSockets {
     handle();
   }
 
-  /** Whoever is still sending the body of a request that is answered may end it within a moment, and in vain. */
+  /**
+   * Whoever is still sending the body of a request that is answered may end it within a moment, and in vain. A long one is
+   * not read to its end: that costs more than it is worth.
+   */
   #closeUnlessOver(tracked: TrackedSocket, request: IncomingMessage): void {
+    const { socket } = tracked;
     request.resume();
+    const before = socket.bytesRead;
+    const watch = setInterval(() => {
+      if (socket.bytesRead - before > MAX_DISCARDED_BYTES) socket.pause();
+    }, DISCARD_CHECK_MS);
     const timer = setTimeout(() => {
+      clearInterval(watch);
       if (!request.complete) this.#close(tracked);
     }, LINGER_MS);
-    request.once("close", () => clearTimeout(timer));
+    request.once("close", () => {
+      clearInterval(watch);
+      clearTimeout(timer);
+    });
   }
 
   #close(tracked: TrackedSocket): void {
     const { http, socket } = tracked;
-    if (tracked.isClosing || http.isDetached === true) return;
+    if (http.isDetached === true) {
+      http.end(() => void http.destroy());
+      return;
+    }
+    if (tracked.isClosing) return;
     tracked.isClosing = true;
     tracked.waiting = [];
     http.end();

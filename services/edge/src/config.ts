@@ -123,6 +123,9 @@ export const edgeConfigSchema = z
       .milliseconds(5_000)
       .describe("Longest wait for other edges to answer about their connections."),
     MAX_CONNECTIONS: field.count(20_000).describe("Most open connections; more are refused and retry."),
+    MAX_CONNECTIONS_PER_ADDRESS: field
+      .count(10_000)
+      .describe("Most of them from one address (IPv6: one /64); more are refused and retry."),
     MAX_STREAMS: field
       .count(20_000)
       .describe("Most different streams followed at once; each is one NATS subscription."),
@@ -131,6 +134,9 @@ export const edgeConfigSchema = z
       .describe(
         "Most requests, long polls too, that wait for streams that nobody knows yet; more are refused.",
       ),
+    MAX_WAITING_PER_ADDRESS: field
+      .count(200)
+      .describe("Most of them from one address (IPv6: one /64); more are refused with TOO_MANY_REQUESTS."),
     CONNECTS_PER_SECOND: field
       .perSecond(0)
       .describe(

@@ -10,6 +10,7 @@ import {
   mountedRoutes,
   noSuchRoute,
   problemHandler,
+  warnIfOpen,
   type HttpServer,
   type ListenOptions,
   type Logger,
@@ -116,7 +117,7 @@ export function createEdge(parts: EdgeParts): Edge {
   const headChecks = new HeadChecks(() => hub.feeds(), settings.headCheckIntervalMs, logger);
   const tailWatch = new TailWatch(liveFeed, hub, headChecks);
   const keepAlive = new KeepAlive(connectionRegistry, settings.keepAliveIntervalMs);
-  const admission = new Admission(connections, settings, metrics, parts.measureLoad);
+  const admission = new Admission(connectionRegistry, settings, metrics, parts.measureLoad);
 
   const ages = new ConnectionAges(connectionRegistry, settings, metrics);
   const peerRouter = new EdgePeerRouter(parts.peers, connectionRegistry, settings);
@@ -179,6 +180,7 @@ export function createEdge(parts: EdgeParts): Edge {
         wrapConnection,
       });
       servers.push(server);
+      warnIfOpen(logger, options.host, "read and stop every stream");
       const close = async (graceMs: number): Promise<void> => {
         // What was taken over from HTTP isn't closed with what HTTP has.
         const timer = setTimeout(cutConnections, graceMs);

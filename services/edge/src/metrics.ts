@@ -80,7 +80,7 @@ export function createEdgeMetrics(registry: Registry, counts: EdgeCounts): EdgeM
       },
     });
   };
-  socketGauge(registry, name("open_sockets"), counts.sockets);
+  socketGauge(registry, name("open_sockets"), () => counts.sockets());
   gauge("connections", "Open SSE responses", () => counts.connections());
   gauge("streams", "Streams followed", () => counts.streams());
   gauge("reads_in_flight", "Page reads that the cache has not answered", () => counts.reads().inFlight);

@@ -39,6 +39,10 @@ describe("a position", () => {
     ["from before tail", "&from=2&tail=1", {}, 2],
     ["a token before from", `&resume_token=${token("s:3")}&from=1`, {}, 4],
     ["an empty header as none", "&from=5", { "Last-Event-ID": "" }, 5],
+    ["equal headers as one", "", { "Last-Event-ID": "2, 2" }, 3],
+    ["the last of the query's", "&lastEventId=1&lastEventId=3", {}, 4],
+    ["the last of the query's, under either name", "&lastEventId=4&last_event_id=2", {}, 3],
+    ["the last of the query's that isn't empty", "&lastEventId=3&lastEventId=", {}, 4],
   ])("is read from %s", async (_what, query, headers: Record<string, string>, first) => {
     await using bench = await startWithFive();
     const reader = await bench.open(`/stream?stream_id=s${query}`, headers);
@@ -56,6 +60,7 @@ describe("a position", () => {
       "INVALID_RESUME_TOKEN",
     ],
     ["a header that is no sequence", "/stream?stream_id=s", { "Last-Event-ID": "abc" }, "INVALID_REQUEST"],
+    ["headers that differ", "/stream?stream_id=s", { "Last-Event-ID": "1, 2" }, "INVALID_REQUEST"],
     ["from zero", "/stream?stream_id=s&from=0", {}, "INVALID_REQUEST"],
     ["a tail that is no number", "/stream?stream_id=s&tail=-1", {}, "INVALID_REQUEST"],
     ["a doubled parameter", "/stream?stream_id=s&from=1&from=2", {}, "INVALID_REQUEST"],

@@ -20,6 +20,7 @@ import {
   mountedRoutes,
   noSuchRoute,
   problemHandler,
+  warnIfOpen,
   type HttpServer,
   type ListenOptions,
   type Logger,
@@ -165,6 +166,11 @@ export function createGateway(parts: GatewayParts): Gateway {
         ...httpServerOptions(settings, settings.promptTimeoutMs),
       });
       servers.push(server);
+      warnIfOpen(
+        logger,
+        options.host,
+        "write, stop and delete every stream, and ask workers and the model server",
+      );
       return server;
     },
     routes: mountedRoutes(app),

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import { byCodeUnits, type ConnectionPage, type ConnectionQuery, type ConnectionRecord } from "@sluice/core";
+import { AddressCounts } from "@sluice/runtime";
 import type { Connection } from "./connection.ts";
 import { MultiConnection } from "./multi-connection.ts";
 import type { Subscriber } from "../stream/subscriber.ts";
@@ -35,6 +36,7 @@ export class ConnectionRegistry {
   readonly podId = randomBytes(6).toString("base64url");
   readonly #tracked = new Map<string, Listable>();
   readonly #connections = new Set<Connection>();
+  readonly #byAddress = new AddressCounts();
 
   get connections(): ReadonlySet<Connection> {
     return this.#connections;
@@ -53,11 +55,18 @@ export class ConnectionRegistry {
     const userAgent = tracked.userAgent.slice(0, MAX_USER_AGENT);
     this.#tracked.set(tracked.id, { ...tracked, userAgent, listedId: listedIdOf(tracked.id) });
     this.#connections.add(tracked.connection);
+    this.#byAddress.add(tracked.address, 1);
   }
 
-  delete({ id, connection }: TrackedConnection): void {
-    this.#tracked.delete(id);
+  delete({ id, connection, address }: TrackedConnection): void {
+    if (!this.#tracked.delete(id)) return;
     this.#connections.delete(connection);
+    this.#byAddress.add(address, -1);
+  }
+
+  /** Connections of one client. */
+  countOf(address: string): number {
+    return this.#byAddress.of(address);
   }
 
   get(connectionId: string): TrackedConnection | undefined {

@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { commentFrame } from "@sluice/protocol";
 import type { EdgeMetrics } from "../metrics.ts";
 import type { EdgeSettings } from "../config.ts";
 import type { WriteTick } from "./write-tick.ts";
@@ -16,6 +17,11 @@ export interface ConnectionOptions {
   /** False for clients of HTTP/1.0, to whom the end of the connection is the end of the response. */
   isChunked?: boolean;
 }
+
+const PROBE = Buffer.from(commentFrame(""));
+
+// The first is answered by a machine nearby before the second leaves, and by one far away before the third.
+const PROBE_DELAYS_MS = [0, 50, 1_000];
 
 /** What ends a chunked response. */
 const LAST_CHUNK = "0\r\n\r\n";
@@ -77,8 +83,8 @@ export class Connection {
     socket.on("drain", () => this.#onDrain());
     socket.on("close", () => this.#onClose());
     socket.on("error", () => socket.destroy());
-    // Half open is as good as gone: a reader has nothing more to say, and everything to hear.
-    socket.on("end", () => socket.destroy());
+    if (socket.readableEnded) this.#onHalfClosed();
+    else socket.on("end", () => this.#onHalfClosed());
     // Node restarts this timer as long as the kernel takes any of the bytes: slow is not stalled.
     socket.on("timeout", () => {
       this.#metrics.stalled.inc();
@@ -229,6 +235,18 @@ export class Connection {
     this.#isCountedSlow = false;
     this.#socket.setTimeout(0);
     this.#write();
+  }
+
+  /**
+   * A reader that says that it sends no more may still read, or be gone: only writing tells. Whoever is gone answers the
+   * first comment with a reset, which the next write runs into.
+   */
+  #onHalfClosed(): void {
+    for (const delayMs of PROBE_DELAYS_MS) {
+      const timer = setTimeout(() => this.push(PROBE, 0), delayMs);
+      timer.unref();
+      this.#socket.once("close", () => clearTimeout(timer));
+    }
   }
 
   #onClose(): void {

@@ -38,6 +38,7 @@ export class MultiConnection {
   /** The streams of the URL, in its order. */
   readonly #listed: readonly string[];
   readonly #isCompact: boolean;
+  /** Of the client. */
   readonly #address: string;
   readonly #streams = new Map<string, Followed>();
   readonly #dropped = new Set<string>();
@@ -200,7 +201,7 @@ export class MultiConnection {
         throw error;
       });
     const opening = await this.#hub.pendingStreams
-      .find(open, retryWindow, isOff)
+      .find(open, { streamId, address: this.#address, retryWindow, isOver: isOff })
       .finally(() => this.#retryWindows.delete(retryWindow));
     if (isOff()) return false;
     if (opening === "ready") {

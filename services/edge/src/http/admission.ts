@@ -2,7 +2,7 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import { getHeapStatistics } from "node:v8";
 import { StreamError, TokenBucket } from "@sluice/core";
 import { createMemoryMeter } from "@sluice/runtime";
-import type { Connection } from "../connection/connection.ts";
+import type { ConnectionRegistry } from "../connection/connection-registry.ts";
 import type { EdgeMetrics } from "../metrics.ts";
 import type { EdgeSettings } from "../config.ts";
 
@@ -20,7 +20,13 @@ const MAX_ADDRESSES = 50_000;
 
 type PressureSettings = Pick<
   EdgeSettings,
-  "maxConnections" | "connectsPerSecond" | "connectBurst" | "softRssBytes" | "hardRssBytes" | "maxLoopDelayMs"
+  | "maxConnections"
+  | "maxConnectionsPerAddress"
+  | "connectsPerSecond"
+  | "connectBurst"
+  | "softRssBytes"
+  | "hardRssBytes"
+  | "maxLoopDelayMs"
 >;
 
 /** Measured once a second. */
@@ -37,7 +43,7 @@ export interface Load {
  * slowest readers are disconnected as well. They resume elsewhere.
  */
 export class Admission {
-  readonly #connections: ReadonlySet<Connection>;
+  readonly #registry: Pick<ConnectionRegistry, "connections" | "countOf">;
   readonly #settings: PressureSettings;
   readonly #metrics: EdgeMetrics;
   readonly #measure: () => Load;
@@ -48,12 +54,12 @@ export class Admission {
 
   /** @param measure for tests; else the process is measured */
   constructor(
-    connections: ReadonlySet<Connection>,
+    registry: Pick<ConnectionRegistry, "connections" | "countOf">,
     settings: PressureSettings,
     metrics: EdgeMetrics,
     measure?: () => Load,
   ) {
-    this.#connections = connections;
+    this.#registry = registry;
     this.#settings = settings;
     this.#metrics = metrics;
     const meter = measure === undefined ? processMeter() : { measure, stop: () => {} };
@@ -68,11 +74,14 @@ export class Admission {
     return this.#problem;
   }
 
-  /** @throws StreamError OVERLOADED */
+  /** @throws StreamError OVERLOADED, TOO_MANY_REQUESTS */
   admit(address: string): void {
     if (this.#problem !== null) throw new StreamError("OVERLOADED", "this server is at its limit; try again");
-    if (this.#connections.size >= this.#settings.maxConnections) {
+    if (this.#registry.connections.size >= this.#settings.maxConnections) {
       throw new StreamError("OVERLOADED", "too many connections here; try again");
+    }
+    if (this.#registry.countOf(address) >= this.#settings.maxConnectionsPerAddress) {
+      throw new StreamError("TOO_MANY_REQUESTS", "too many connections from your address; try again");
     }
     if (!this.#takeToken(address)) {
       throw new StreamError("OVERLOADED", "too many connections from your address; try again");
@@ -100,7 +109,7 @@ export class Admission {
   }
 
   #shed(): void {
-    const slowestFirst = [...this.#connections].toSorted(
+    const slowestFirst = [...this.#registry.connections].toSorted(
       (left, right) => right.waitingBytes - left.waitingBytes,
     );
     for (const connection of slowestFirst.slice(0, Math.ceil(slowestFirst.length * SHED_SHARE))) {

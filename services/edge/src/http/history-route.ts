@@ -84,7 +84,12 @@ async function findPage(parts: RouteParts, poll: Poll): Promise<HistoryPage | nu
       await waiter.confirmed();
       return read();
     };
-    const found = await parts.hub.pendingStreams.find(look, retryWindow, () => over.signal.aborted);
+    const found = await parts.hub.pendingStreams.find(look, {
+      streamId,
+      address: poll.client.address,
+      retryWindow,
+      isOver: () => over.signal.aborted,
+    });
     if (found === null || hasNews(found.page, found.cursor)) return found?.page ?? null;
     waiter.markKnown();
     await waiter.past(found.cursor, over.signal);

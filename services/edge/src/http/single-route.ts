@@ -39,7 +39,7 @@ export async function serveOne(
   gone.addEventListener("abort", leave);
   try {
     const open = (): Promise<Opening | null> => subscriber.open(request.method !== "HEAD");
-    const opening = await openWithin(parts.hub.pendingStreams, open, waitMs, gone);
+    const opening = await openWithin(parts.hub.pendingStreams, open, { streamId, address, waitMs, gone });
     if (gone.aborted) return;
     if (opening === null) throw new StreamError("STREAM_NOT_FOUND", `there is no stream ${streamId}`);
     if (opening === "deleted") throw new StreamError("STREAM_DELETED", `stream ${streamId} was deleted`);
@@ -75,10 +75,14 @@ export async function serveOne(
 function openWithin(
   pendingStreams: PendingStreams,
   open: () => Promise<Opening | null>,
-  waitMs: number,
-  gone: AbortSignal,
+  {
+    streamId,
+    address,
+    waitMs,
+    gone,
+  }: { streamId: string; address: string; waitMs: number; gone: AbortSignal },
 ): Promise<Opening | null> {
   const retryWindow = new RetryWindow(waitMs);
   gone.addEventListener("abort", () => retryWindow.cancel(), { once: true });
-  return pendingStreams.find(open, retryWindow, () => gone.aborted);
+  return pendingStreams.find(open, { streamId, address, retryWindow, isOver: () => gone.aborted });
 }

@@ -84,14 +84,24 @@ export function readsCompact(request: Request): boolean {
   return queryNumber(request, "compact", 0) > 0;
 }
 
-/** The position that the client's connection was at, as it sends it; null where it sends none. */
+/**
+ * The position that the client's connection was at, as it sends it; null where it sends none. Proxies and polyfills repeat
+ * it: equal headers count once. In the query, where each reconnect may add another one, the last counts.
+ * @throws StreamError INVALID_REQUEST where headers differ
+ */
 function readLastEventId(request: Request): string | null {
-  return (
-    request.get("last-event-id") ||
-    queryValue(request, "last_event_id") ||
-    queryValue(request, "lastEventId") ||
-    null
-  );
+  const given = (request.headersDistinct["last-event-id"] ?? []).flatMap((value) => value.split(","));
+  const [header, ...others] = new Set(given.map((value) => value.trim()).filter((value) => value !== ""));
+  if (others.length > 0)
+    throw new StreamError("INVALID_REQUEST", "the request has several headers Last-Event-ID that differ");
+  return header ?? lastInQuery(request);
+}
+
+function lastInQuery({ originalUrl }: Request): string | null {
+  const { searchParams } = new URL(originalUrl, "http://edge");
+  const names = new Set(["last_event_id", "lastEventId"]);
+  const values = [...searchParams].filter(([name, value]) => names.has(name) && value !== "");
+  return values.at(-1)?.[1] ?? null;
 }
 
 /** `from`, else `tail`, else the beginning. @throws StreamError INVALID_REQUEST */

@@ -14,7 +14,10 @@ export class Hub {
 
   constructor(context: EdgeContext) {
     this.#context = context;
-    this.pendingStreams = new PendingStreams(context.settings.maxWaiting);
+    this.pendingStreams = new PendingStreams(
+      context.settings.maxWaiting,
+      context.settings.maxWaitingPerAddress,
+    );
   }
 
   get size(): number {
@@ -55,6 +58,12 @@ export class Hub {
     return this.#attach(streamId, (feed, onLeave) => new HeadWaiter(feed, onLeave));
   }
 
+  /** Something was heard of a stream: it exists, whatever was known of it before. */
+  onSign(streamId: string): void {
+    this.#context.lookup.forgetUnknown(streamId);
+    this.pendingStreams.wake(streamId);
+  }
+
   /** Drops everything; readers are to be disconnected before. */
   close(): void {
     for (const feed of this.#feeds.values()) this.#drop(feed);
@@ -77,7 +86,8 @@ export class Hub {
     if (this.#feeds.size >= settings.maxStreams) {
       throw new StreamError("OVERLOADED", "too many streams are followed here; try again");
     }
-    const feed = new StreamFeed(streamId, lookup.partitionOf(streamId), this.#context);
+    const onSign = (): void => this.onSign(streamId);
+    const feed = new StreamFeed(streamId, lookup.partitionOf(streamId), this.#context, onSign);
     this.#feeds.set(streamId, feed);
     return feed;
   }

@@ -41,6 +41,13 @@ export class RetryWindow {
     return true;
   }
 
+  /** Ends the pause: there is a reason to try at once. The next try in vain is the first again. */
+  retryNow(): void {
+    this.#failures = 0;
+    clearTimeout(this.#timer);
+    this.#wake?.();
+  }
+
   cancel(): void {
     this.#isCancelled = true;
     clearTimeout(this.#timer);

@@ -42,8 +42,11 @@ export class StreamFeed {
   #isClosed = false;
   /** The stream exists, or did. A feed of a stream that doesn't isn't kept. */
   isKnown = false;
+  readonly #onSign: () => void;
 
-  constructor(streamId: string, partition: number, context: EdgeContext) {
+  /** @param onSign called with what is heard of a stream that isn't known */
+  constructor(streamId: string, partition: number, context: EdgeContext, onSign: () => void) {
+    this.#onSign = onSign;
     this.streamId = streamId;
     this.partition = partition;
     this.#context = context;
@@ -51,6 +54,7 @@ export class StreamFeed {
       streamId,
       (range) => this.#dispatch(range),
       (frame) => {
+        if (!this.isKnown) this.#onSign();
         for (const listener of this.listeners) listener.onHeartbeat(frame);
       },
     );
@@ -114,6 +118,7 @@ export class StreamFeed {
   }
 
   #dispatch(range: LiveRange): void {
+    if (!this.isKnown) this.#onSign();
     if (range.last > this.#newestLive) this.#newestLive = range.last;
     for (const listener of this.listeners) listener.onLive(range);
     if (this.#rangeCount++ % LAG_SAMPLE_EVERY === 0) this.#measureLag(range);

@@ -90,7 +90,8 @@ export class StreamLookup {
 
   /**
    * The first page for a reader who has just come. Where the cache knows nothing, ingest is asked to look in the log:
-   * the stream's creation may not have got to the cache yet, or the cache was flushed.
+   * the stream's creation may not have got to the cache yet, or the cache was flushed. Of a stream that it didn't know it
+   * is asked again only after `unknownTtlMs`, or once something was heard of the stream; the cache is read each time.
    * @returns null: there is no such stream
    * @throws StreamError CONNECTION where ingest doesn't answer
    */
@@ -100,9 +101,13 @@ export class StreamLookup {
     client: ReadingClient,
     bounds: PageBounds = this.#pageBounds,
   ): Promise<ChunkPage | null> {
-    if (this.#isKnownUnknown(streamId)) return null;
+    const isKnownUnknown = this.#isKnownUnknown(streamId);
     const page = await this.readPage(streamId, after, client, bounds);
-    if (page !== null) return page;
+    if (page !== null) {
+      this.forgetUnknown(streamId);
+      return page;
+    }
+    if (isKnownUnknown && this.#isKnownUnknown(streamId)) return null;
     const answer = await this.rebuild(streamId, client);
     if (answer === null) {
       throw new StreamError("CONNECTION", "whether this stream exists can't be told right now; try again");
@@ -115,6 +120,11 @@ export class StreamLookup {
     if (rebuilt === null)
       throw new StreamError("CACHE_UNAVAILABLE", "the stream could not be brought back; try again");
     return rebuilt;
+  }
+
+  /** The stream was heard of: ingest may be asked again at once. */
+  forgetUnknown(streamId: string): void {
+    this.#unknownUntilMs.delete(streamId);
   }
 
   /** Null where the cache knows nothing of the stream. */

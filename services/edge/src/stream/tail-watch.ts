@@ -31,7 +31,10 @@ export class TailWatch {
   #onTail(tail: TailAnnouncement): void {
     const latest = this.#latest.get(tail.partition);
     this.#latest.set(tail.partition, { term: tail.term, serial: tail.serial });
-    for (const { streamId, head } of tail.streams) this.#hub.feed(streamId)?.onAnnouncedHead(head);
+    for (const { streamId, head } of tail.streams) {
+      this.#hub.onSign(streamId);
+      this.#hub.feed(streamId)?.onAnnouncedHead(head);
+    }
     if (latest === undefined || (latest.term === tail.term && latest.serial === tail.serial - 1)) return;
     this.#headChecks.request(this.#feedsOf(tail.partition));
   }

@@ -1,7 +1,7 @@
 import { StreamError, type ChunkDraft } from "@sluice/core";
 import { assertChunks } from "@sluice/producer";
 import { completionSchema } from "@sluice/protocol";
-import { hasBody } from "@sluice/runtime";
+import { hasBody, jsonReader } from "@sluice/runtime";
 import { Router, type Request, type RequestHandler, type Response } from "express";
 import { appendMessage, sendAppended, type AppendParts } from "./append-message.ts";
 import { assertType, JSON_TYPE, NDJSON_TYPE, parseBody, readJson } from "../http/request-body.ts";
@@ -31,16 +31,10 @@ const assertChunkBody: RequestHandler = (request, _response, next) => {
 };
 
 function appendBody(parts: AppendParts): RequestHandler {
-  const read = readJson(parts.bodies, parts.maxBodyBytes);
-  return async (request, response, next) => {
-    if (request.is(NDJSON_TYPE) !== false) {
-      await serveUpload(parts, request, response);
-      return;
-    }
-    await read(request, response, (error) => {
-      if (error !== undefined) next(error);
-      else appendChunks(parts, request, response, request.body).catch(next);
-    });
+  const read = jsonReader({ ...parts.bodies, maxBytes: parts.maxBodyBytes });
+  return async (request, response) => {
+    if (request.is(NDJSON_TYPE) !== false) await serveUpload(parts, request, response);
+    else await appendChunks(parts, request, response, await read(request, response));
   };
 }
 

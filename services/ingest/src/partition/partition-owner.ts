@@ -300,6 +300,7 @@ export class PartitionOwner {
       }
       this.#position = batch.checkpoint;
       this.#noteSkipped(entries, outcome.entries);
+      this.#noteCreated(entries, outcome.entries);
       const ranges = liveRangesOf(entries, outcome.entries);
       for (const { streamId, range } of ranges) {
         liveFeed.publishRange(streamId, range);
@@ -323,6 +324,14 @@ export class PartitionOwner {
       const streamId = entries[index]?.streamId;
       if (count > 0 || first === 1 || streamId === undefined) continue;
       this.#tail.note(streamId, first - 1, status !== "open");
+    }
+  }
+
+  #noteCreated(entries: readonly LogEntry[], applied: readonly AppliedEntry[]): void {
+    for (const [index, { first, count, status }] of applied.entries()) {
+      const streamId = entries[index]?.streamId;
+      if (count === 0 && first === 1 && status === "open" && streamId !== undefined)
+        this.#tail.noteCreated(streamId);
     }
   }
 

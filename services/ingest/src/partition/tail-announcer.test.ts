@@ -36,3 +36,24 @@ test("more changes than fit into one message are announced in several, each with
   expect(stand.said.flatMap(({ streams }) => streams.map(({ streamId }) => streamId))).toEqual(ids);
   for (const tail of stand.said) expect(JSON.stringify(tail).length).toBeLessThan(256 * 1024);
 });
+
+test("a new stream is announced at once, with those that were created with it, and again like any change", () => {
+  using stand = startAnnouncer();
+  stand.announcer.note("old", 7, false);
+  stand.announcer.noteCreated("a");
+  stand.announcer.noteCreated("b");
+  vi.advanceTimersByTime(100);
+  const created = ["a", "b"].map((streamId) => ({ streamId, head: 0, hasEnded: false }));
+  expect(stand.said.map(({ streams }) => streams)).toEqual([created]);
+  stand.announcer.note("a", 3, false);
+  stand.announcer.noteCreated("a");
+  vi.advanceTimersByTime(SECOND_MS);
+  expect(stand.said.map(({ serial }) => serial)).toEqual([1, 2, 3]);
+  expect(stand.said[2]?.streams).toEqual(
+    expect.arrayContaining([
+      { streamId: "old", head: 7, hasEnded: false },
+      { streamId: "a", head: 3, hasEnded: false },
+      { streamId: "b", head: 0, hasEnded: false },
+    ]),
+  );
+});
