@@ -109,7 +109,8 @@ function drainMs(service: string, env: Record<string, string>): number {
 
 describe.each([...SERVICE_CATALOG.keys()])("%s", (service) => {
   const { schema } = entryOf(service);
-  const ofImage = new Set(["NODE_ENV"]);
+  // Ingest and worker have no clients that connect to them.
+  const ofImage = new Set(["NODE_ENV", "HOST"]);
   const unknownTo = (env: Record<string, string>): string[] =>
     Object.keys(env).filter((name) => !(name in schema.shape) && !ofImage.has(name));
 
@@ -203,7 +204,7 @@ describe("ports", () => {
       { name: "http", containerPort: port },
     ]);
     const published = compose[service === "edge" ? "balancer" : service]?.ports;
-    expect(published).toEqual([`${port}:${port}`]);
+    expect(published).toEqual([`127.0.0.1:${port}:${port}`]);
   });
 
   test("of the balancer are the edge's, on both sides", () => {

@@ -25,20 +25,23 @@ export class BodyBudget {
 
   /** The part of one request; to be released. */
   lease(address: string): BodyLease {
-    return new BodyLease((change) => this.#change(address, change));
+    return new BodyLease((change) => {
+      if (change > 0) this.assertRoom(address, change);
+      this.#bytes += change;
+      this.#byAddress.add(address, change);
+    });
   }
 
-  #change(address: string, change: number): void {
+  /** @throws StreamError TOO_MANY_REQUESTS, OVERLOADED where so many bytes more would be too many */
+  assertRoom(address: string, bytes: number): void {
     const { maxBytes, maxBytesPerAddress } = this.#limits;
-    if (change > 0 && this.#byAddress.of(address) + change > maxBytesPerAddress) {
+    if (this.#byAddress.of(address) + bytes > maxBytesPerAddress) {
       const detail =
-        "your address has too many bodies of requests under way; send fewer at once, or smaller ones";
+        "too many bodies of requests from your address are under way; send fewer at once, or smaller ones";
       throw new StreamError("TOO_MANY_REQUESTS", detail);
     }
-    if (change > 0 && this.#bytes + change > maxBytes)
+    if (this.#bytes + bytes > maxBytes)
       throw new StreamError("OVERLOADED", "too many bodies of requests are under way here; try again");
-    this.#bytes += change;
-    this.#byAddress.add(address, change);
   }
 }
 

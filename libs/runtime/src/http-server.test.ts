@@ -178,6 +178,16 @@ describe("requests that a client sends ahead", () => {
     expect(client.text).toMatch(/HTTP\/1\.1 200 [^]*first[^]*HTTP\/1\.1 400/);
   });
 
+  test("and are never served where the client has gone meanwhile", async () => {
+    let served = 0;
+    const server = await serve(() => void served++);
+    const client = open(server, GET.repeat(10));
+    await expect.poll(() => served, SOON).toBe(1);
+    client.socket.destroy();
+    await expect.poll(() => openSockets(server), SOON).toBe(0);
+    expect(served).toBe(1);
+  });
+
   test("without an end cost one socket, which is cut", async () => {
     const server = await serve(() => {});
     const client = open(server);

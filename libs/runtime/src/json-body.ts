@@ -23,7 +23,10 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
 export function jsonReader(parts: JsonBodyParts): (request: Request, response: Response) => Promise<unknown> {
   return async (request, response) => {
     if (!hasBody(request)) return undefined;
-    const lease = parts.budget.lease(request.ip ?? "");
+    const address = request.ip ?? "";
+    // What can't be held to its end isn't begun.
+    parts.budget.assertRoom(address, Number(request.headers["content-length"] ?? 0));
+    const lease = parts.budget.lease(address);
     response.once("close", () => lease.release());
     return parseJson(await readBody(request, response, parts, lease));
   };
@@ -62,10 +65,11 @@ async function readBody(
   { maxBytes, pace: limits }: JsonBodyParts,
   lease: BodyLease,
 ): Promise<Buffer> {
-  if (Number(request.headers["content-length"] ?? 0) > maxBytes)
+  const declared = Number(request.headers["content-length"] ?? maxBytes);
+  if (declared > maxBytes)
     throw new StreamError("CHUNK_TOO_LARGE", `the body has more than ${maxBytes} bytes`);
   const unpacking = unpackingOf(request);
-  const gathered = new ByteGatherer(maxBytes, lease);
+  const gathered = new ByteGatherer(unpacking === null ? declared : maxBytes, lease);
   acceptBody(request, response);
   const source: Readable = unpacking === null ? request : request.pipe(unpacking);
   let pace: BodyPace | undefined;

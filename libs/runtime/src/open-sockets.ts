@@ -19,7 +19,7 @@ interface TrackedSocket {
   /** The answer that is being made; the requests behind it wait for it. */
   response: ServerResponse | null;
   waiting: (() => void)[];
-  /** What comes now is ignored: the last answer is among those that wait. */
+  /** True once input is ignored, since the last answer is among those that wait. */
   isRefusing: boolean;
   ignored: number;
   isClosing: boolean;
@@ -30,7 +30,7 @@ interface TrackedSocket {
 const LINGER_MS = 1_000;
 
 // Of a body that nobody wants any more this much is read, so that a client that reads late finds its answer.
-const MAX_DISCARDED_BYTES = 1024 * 1024;
+const MAX_DISCARDED_BYTES = 256 * 1024;
 const DISCARD_CHECK_MS = 5;
 
 // Requests that come before earlier ones are answered are kept in memory, in this number at most.
@@ -179,7 +179,8 @@ export class OpenSockets {
     });
     response.once("close", () => {
       tracked.response = null;
-      if (tracked.isClosing || tracked.http.isDetached === true) tracked.waiting = [];
+      const { http, isClosing } = tracked;
+      if (isClosing || http.destroyed || http.isDetached === true) tracked.waiting = [];
       else tracked.waiting.shift()?.();
     });
     handle();

@@ -1,11 +1,12 @@
 import { partitionOf, type CancelAnswer } from "@sluice/core";
 import { memoryEdgePorts } from "@sluice/testing";
 import { describe, expect, test } from "vitest";
+import type { EdgeSettings } from "../src/config.ts";
 import { eventually, startBench } from "./edge-bench.ts";
 
-async function start() {
+async function start(settings: Partial<EdgeSettings> = {}) {
   const ports = memoryEdgePorts();
-  const bench = await startBench(ports);
+  const bench = await startBench(ports, settings);
   await bench.ingest.create("s");
   const asked: string[] = [];
   const answering = ports.cancelFeed.answerCancels(
@@ -27,8 +28,8 @@ test("a reader stops its stream at any edge", async () => {
   expect(asked).toEqual(["s"]);
 });
 
-test("a browser's page may do so from another origin, whether or not it names a content type", async () => {
-  const { bench: opened } = await start();
+test("a browser's page may do so from an origin that is listed, and from no other", async () => {
+  const { bench: opened } = await start({ corsOrigins: "*, https://chat.example" });
   await using bench = opened;
   const preflight = await fetch(`${bench.url}/streams/s/cancel`, {
     method: "OPTIONS",
@@ -39,14 +40,22 @@ test("a browser's page may do so from another origin, whether or not it names a 
     },
   });
   expect(preflight.status).toBe(204);
-  expect(preflight.headers.get("access-control-allow-origin")).toBe("*");
+  expect(preflight.headers.get("access-control-allow-origin")).toBe("https://chat.example");
   expect(preflight.headers.get("access-control-allow-methods")).toContain("POST");
   const allowed = preflight.headers.get("access-control-allow-headers")?.toLowerCase() ?? "";
-  expect(allowed.split(", ")).toEqual(expect.arrayContaining(["content-type", "sluice-client"]));
+  expect(allowed.split(",")).toEqual(expect.arrayContaining(["content-type", "sluice-client"]));
   const headers = { origin: "https://chat.example", "content-type": "application/json" };
   const response = await fetch(`${bench.url}/streams/s/cancel`, { method: "POST", headers, body: "{}" });
   expect(response.status).toBe(202);
-  expect(response.headers.get("access-control-allow-origin")).toBe("*");
+  expect(response.headers.get("access-control-allow-origin")).toBe("https://chat.example");
+  const other = { ...headers, origin: "https://evil.example" };
+  const refused = await fetch(`${bench.url}/streams/s/cancel`, {
+    method: "POST",
+    headers: other,
+    body: "{}",
+  });
+  expect(refused.status).toBe(403);
+  expect(await refused.json()).toMatchObject({ code: "CROSS_SITE" });
 });
 
 test("whether the stream can't be stopped, or isn't there, is told as a problem", async () => {

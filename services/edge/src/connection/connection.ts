@@ -243,7 +243,10 @@ export class Connection {
    */
   #onHalfClosed(): void {
     for (const delayMs of PROBE_DELAYS_MS) {
-      const timer = setTimeout(() => this.push(PROBE, 0), delayMs);
+      const timer = setTimeout(() => {
+        this.push(PROBE, 0);
+        if (!this.#isBlocked && !this.#isClosed) this.#scheduleNow();
+      }, delayMs);
       timer.unref();
       this.#socket.once("close", () => clearTimeout(timer));
     }

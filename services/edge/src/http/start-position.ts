@@ -79,18 +79,13 @@ function readTokens(request: Request, listed: readonly string[]): Map<string, nu
   return tokens;
 }
 
-/** @throws StreamError INVALID_REQUEST */
-export function readsCompact(request: Request): boolean {
-  return queryNumber(request, "compact", 0) > 0;
-}
-
 /**
  * The position that the client's connection was at, as it sends it; null where it sends none. Proxies and polyfills repeat
  * it: equal headers count once. In the query, where each reconnect may add another one, the last counts.
  * @throws StreamError INVALID_REQUEST where headers differ
  */
 function readLastEventId(request: Request): string | null {
-  const given = (request.headersDistinct["last-event-id"] ?? []).flatMap((value) => value.split(","));
+  const given = (request.headersDistinct["last-event-id"] ?? []).flatMap((value) => value.split(", "));
   const [header, ...others] = new Set(given.map((value) => value.trim()).filter((value) => value !== ""));
   if (others.length > 0)
     throw new StreamError("INVALID_REQUEST", "the request has several headers Last-Event-ID that differ");
