@@ -12,7 +12,7 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { Application, LogLevel, type TypeDocOptions } from "typedoc";
 
-const ROOT = resolve(import.meta.dirname, "..");
+const ROOT = resolve(import.meta.dirname, "..", "..");
 
 /** Packages whose whole surface is documented. Add a package once `npm run docs` passes with it. */
 const COMPLETE = new Set(["producer"]);

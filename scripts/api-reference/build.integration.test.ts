@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 
-const ROOT = resolve(import.meta.dirname, "..");
+const ROOT = resolve(import.meta.dirname, "..", "..");
 
 let folder: string;
 
@@ -18,7 +18,7 @@ function check(name: string, source: string): { readonly status: number | null; 
   mkdirSync(join(folder, name, "src"), { recursive: true });
   writeFileSync(join(folder, name, "package.json"), JSON.stringify({ exports: { ".": "./src/index.ts" } }));
   writeFileSync(join(folder, name, "src", "index.ts"), source);
-  const script = join(ROOT, "docs", "api-reference.ts");
+  const script = join(import.meta.dirname, "build.ts");
   const { status, stdout, stderr } = spawnSync(process.execPath, [script, "--libs", folder], {
     encoding: "utf8",
   });
