@@ -2,6 +2,7 @@
  * Prints `.env.example` from the settings tables of all services: `npm run env-example`.
  * A test holds the committed file to it.
  */
+import { realpathSync } from "node:fs";
 import { oldNameOf } from "@sluice/runtime";
 import type { z } from "zod";
 import { defaultsOf, SERVICE_CATALOG, type CatalogEntry } from "./service-catalog.ts";
@@ -47,4 +48,6 @@ function comment(text: string): string[] {
   return lines.map((line) => (line === "" ? "#" : `# ${line}`));
 }
 
-if (import.meta.main) process.stdout.write(envExample());
+// Not `import.meta.main`, which came after Node 24.0.
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === import.meta.filename)
+  process.stdout.write(envExample());

@@ -1,4 +1,4 @@
-import { createEdgeMetrics, EDGE_FIGURES, edgeConfigSchema } from "@sluice/edge";
+import { createEdgeMetrics, EDGE_FIGURES, edgeConfigSchema, registerEdgeGauges } from "@sluice/edge";
 import { createGatewayMetrics, GATEWAY_FIGURES, gatewayConfigSchema } from "@sluice/gateway";
 import { createIngestMetrics, INGEST_FIGURES, ingestConfigSchema } from "@sluice/ingest";
 import { createRegistry, type FigureSources } from "@sluice/runtime";
@@ -18,15 +18,16 @@ export const SERVICE_CATALOG: ReadonlyMap<string, CatalogEntry> = new Map<string
   ["ingest", entry(ingestConfigSchema, "ingest", INGEST_FIGURES, createIngestMetrics)],
   [
     "edge",
-    entry(edgeConfigSchema, "edge", EDGE_FIGURES, (registry) =>
-      createEdgeMetrics(registry, {
+    entry(edgeConfigSchema, "edge", EDGE_FIGURES, (registry) => {
+      createEdgeMetrics(registry);
+      registerEdgeGauges(registry, {
         connections: () => 0,
         streams: () => 0,
         subscribers: () => ({ replay: 0, live: 0, lagging: 0, ended: 0, waiting: 0 }),
         reads: () => ({ inFlight: 0, inFlightBytes: 0, waiting: 0 }),
         sockets: () => [],
-      }),
-    ),
+      });
+    }),
   ],
   [
     "gateway",

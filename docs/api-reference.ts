@@ -3,6 +3,7 @@
  *
  *   npm run docs                  fails on each warning of typedoc
  *   npm run docs -- --out dist    and writes HTML to dist/<package>
+ *   npm run docs -- --libs dir    of the packages of another folder: for the test that it can fail
  *
  * In the packages of `COMPLETE` each export and each member of it needs a comment, and each type that they name is exported.
  */
@@ -12,7 +13,6 @@ import { parseArgs } from "node:util";
 import { Application, LogLevel, type TypeDocOptions } from "typedoc";
 
 const ROOT = resolve(import.meta.dirname, "..");
-const LIBS = join(ROOT, "libs");
 
 /** Packages whose whole surface is documented. Add a package once `npm run docs` passes with it. */
 const COMPLETE = new Set(["producer"]);
@@ -22,7 +22,10 @@ interface Manifest {
   readonly exports: Readonly<Record<string, string>>;
 }
 
-const { values } = parseArgs({ options: { out: { type: "string" } } });
+const { values } = parseArgs({
+  options: { out: { type: "string" }, libs: { type: "string", default: join(ROOT, "libs") } },
+});
+const LIBS = resolve(values.libs);
 const published = readdirSync(LIBS)
   .map((folder) => ({ folder, manifest: manifestOf(folder) }))
   .filter(({ manifest }) => manifest.private !== true);
@@ -33,7 +36,7 @@ for (const { folder, manifest } of published) {
   const entryPoints = Object.values(manifest.exports).map((source) => join(LIBS, folder, source));
   warnings += await reference(folder, entryPoints);
 }
-console.log(`docs: ${published.length} packages, ${warnings} warnings`);
+process.stdout.write(`docs: ${published.length} packages, ${warnings} warnings\n`);
 process.exitCode = warnings === 0 ? 0 : 1;
 
 function manifestOf(folder: string): Manifest {

@@ -10,7 +10,7 @@ const READERS = 40;
 const CUT_AFTER_MS = 1_500;
 
 const [edgeUrl = "", streamId = "", positions = "1"] = process.argv.slice(2);
-const { hostname, port } = new URL(edgeUrl);
+const { host, hostname, port } = new URL(edgeUrl);
 
 async function open(requests: string): Promise<Socket> {
   const socket = connect(Number(port), hostname);
@@ -25,7 +25,7 @@ const positionOf = (reader: number): number => reader % Number(positions);
 async function pipelinedPages(): Promise<Socket[]> {
   const requests = Array.from({ length: READERS }, (_, reader) => {
     const path = `/streams/${streamId}/chunks?after=${positionOf(reader)}&limit=1000`;
-    return `GET ${path} HTTP/1.1\r\nHost: edge\r\n\r\n`;
+    return `GET ${path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
   });
   return [await open(requests.join(""))];
 }
@@ -33,7 +33,7 @@ async function pipelinedPages(): Promise<Socket[]> {
 function readersAfterADeploy(): Promise<Socket[]> {
   const readers = Array.from({ length: READERS }, (_, reader) =>
     open(
-      `GET /streams/${streamId}/events HTTP/1.1\r\nHost: edge\r\nLast-Event-ID: ${positionOf(reader)}\r\n\r\n`,
+      `GET /streams/${streamId}/events HTTP/1.1\r\nHost: ${host}\r\nLast-Event-ID: ${positionOf(reader)}\r\n\r\n`,
     ),
   );
   return Promise.all(readers);

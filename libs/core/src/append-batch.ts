@@ -2,7 +2,7 @@ import type { AppendBatch } from "./chunk-cache.ts";
 import { partitionOf } from "./stream-id.ts";
 
 /**
- * What every cache relies on and none can mend: a batch is of one partition, in log order, and within its bounds.
+ * Asserts what every cache relies on: a batch is of one partition, in log order, and within its bounds.
  * @throws Error
  */
 export function assertAppendBatch(batch: AppendBatch, partitions: number): void {

@@ -4,11 +4,11 @@ import type { Subscription } from "./live-feed.ts";
 /** Why a stream is to be stopped: somebody asked for it, or nobody has read it for as long as its options allow. */
 export type CancelReason = "requested" | "abandoned";
 
-/** What becomes of a wish to stop a stream. */
+/** Outcome of a request to stop a stream. */
 export type CancelAnswer =
-  /** It is open. The wish stands in its record, its producer is told, and it ends as `cancelled` within the grace time. */
+  /** The stream is open: the request is in its record, its producer is told, and it ends as `cancelled` within the grace time. */
   | { kind: "asked" }
-  /** It had ended before. */
+  /** The stream had ended before. */
   | { kind: "ended"; status: StreamStatus }
   /** Neither log nor cache know it. */
   | { kind: "unknown" };
@@ -27,6 +27,6 @@ export interface CancelFeed {
    * @throws StreamError CONNECTION where nobody can be told: there may be a producer all the same
    */
   tellProducer(streamId: string, reason: CancelReason, timeoutMs: number): Promise<boolean>;
-  /** For producers: called for each time that the stream's producer is told. Having been called is the answer. */
+  /** Calls the handler each time that the stream's producer is told to stop; used by producers. The call itself is the answer. */
   onCancel(streamId: string, handler: (reason: CancelReason) => void): Subscription;
 }

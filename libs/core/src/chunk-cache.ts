@@ -21,21 +21,21 @@ export interface AppendBatch {
   readAfter: number;
   /** Where the batch ends; not below its last entry. */
   checkpoint: Checkpoint;
-  /** In log order. */
+  /** Entries in log order. */
   entries: readonly LogEntry[];
   /** The log's, as far as the ingester knows; absent: none. */
   divergences?: readonly Divergence[];
 }
 
 /**
- * What became of one entry: its elements took `first` … `first + count − 1`. A duplicate, or one after the end, has
+ * Outcome of one entry: its elements took `first` … `first + count − 1`. A duplicate, or one after the end, has
  * count 0; a tombstone that deleted its stream has count 1. The rest says how its stream stands after it.
  */
 export interface AppliedEntry {
   first: number;
   count: number;
   status: StreamStatus;
-  /** It was applied before, and changed nothing. */
+  /** True if the entry was applied before and changed nothing. */
   isDuplicate: boolean;
   /** The stream's totals with this entry; zeros for a duplicate of a stream whose record is lost. */
   chunkCount: number;
@@ -70,7 +70,7 @@ export interface PageBounds {
   /** 0: only head and status are wanted, and no chunk is touched. */
   maxChunks: number;
   /**
-   * Of chunk JSON. A page ends before the chunk that would pass this, but has at least one if there is one and any are
+   * Most bytes of chunk JSON. A page ends before the chunk that would pass this, but has at least one if there is one and any are
    * wanted. No more than this and one chunk leave the store for a page, however large the chunks are.
    */
   maxBytes: number;
@@ -79,7 +79,7 @@ export interface PageBounds {
 /** Where a reader begins: after a sequence (0: at the beginning), or with the last ones, as of the moment it is looked up. */
 export type StartPoint = { kind: "after"; sequence: number } | { kind: "tail"; count: number };
 
-/** What the log tells of a stream as a whole. */
+/** Facts about a stream as a whole that come from the log. */
 export interface LoggedStream {
   streamId: string;
   head: StreamHead;
@@ -90,9 +90,9 @@ export interface LoggedStream {
   updatedMs: number;
   /** When the terminal chunk was logged; null while open. */
   endedMs: number | null;
-  /** What the creator asked for, JSON; null if nothing. */
+  /** Options of the creator, JSON; null if there are none. */
   options: string | null;
-  /** What its last message promised: how often the producer beats. Null: it doesn't. */
+  /** Interval at which the producer beats, as its last message promised, ms; null if it doesn't. */
   beatIntervalMs: number | null;
 }
 
@@ -103,7 +103,7 @@ export interface CancelRequest {
 }
 
 /**
- * What is known of a stream as a whole. Outlives its chunks (7 days), so that late readers learn how it ended. Where nobody
+ * Record of a stream as a whole. It outlives its chunks (7 days), so that late readers learn how it ended. Where nobody
  * has written a chunk to the stream it lives for minutes, and the log brings it back when it is asked for.
  */
 export interface StreamInfo extends LoggedStream {
@@ -119,7 +119,7 @@ export interface ListedStream {
 }
 
 export interface RecentQuery {
-  /** Which of the partition's streams; null: all. Deleted ones have ended. */
+  /** List of the partition's streams that is read; null: both. Deleted streams have ended. */
   list: "open" | "ended" | null;
   /** Only those whose ids begin so. */
   prefix: string;
@@ -143,13 +143,13 @@ export interface RestoredPage {
   chunkTtlSeconds: number;
   /** Ascending; others that the cache holds stay. */
   chunks: readonly CachedChunk[];
-  /** On the last page only: the stream as a whole, everything up to the broker sequence having been considered. */
+  /** The stream as a whole, once everything up to the broker sequence was considered; null on all pages but the last. */
   completion: {
     info: LoggedStream;
     snapshotBrokerSequence: number;
     /** False: the beginning is unprovable and `info` is a jump. It may only create a record, never touch one. */
     isProven: boolean;
-    /** Its only chunk is the end that is given to a silent stream. Default: false. */
+    /** True if the only chunk is the end that ingest gave a silent stream. Default: false. */
     endsUnwritten?: boolean;
   } | null;
 }

@@ -1,7 +1,7 @@
 /** Any value that JSON can carry. */
 export type JsonValue = null | boolean | number | string | JsonValue[] | { [key: string]: JsonValue };
 
-/** What a chunk says. `Complete` and `Error` end their stream; `Heartbeat` takes no sequence. */
+/** Content of a chunk. `Complete` and `Error` end their stream; `Heartbeat` takes no sequence. */
 export type ChunkType =
   | { type: "Text"; content: string }
   | { type: "Json"; data: JsonValue }

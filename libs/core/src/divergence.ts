@@ -13,8 +13,8 @@ export interface Divergence {
 }
 
 /**
- * What may have been numbered beyond the checkpoints that were seen when a divergence was recorded, in positions.
- * Without it an owner with a batch still in hand could have told a number that is given again.
+ * Positions that may have been numbered beyond the checkpoints seen when a divergence was recorded. Without this margin,
+ * an owner with a batch still in hand could have announced a number that is given again.
  */
 const RESUME_MARGIN = 1_000_000;
 
@@ -50,7 +50,7 @@ export function positionOf(brokerSequence: number, divergences: readonly Diverge
 }
 
 /**
- * With one more. Those behind it are forgotten: nothing that they tell apart is left in the log.
+ * Adds a divergence. Those behind it are forgotten, since nothing that they tell apart is left in the log.
  * @param lost the highest broker sequence that was applied before, and the time of the youngest message that was
  */
 export function addDivergence(

@@ -11,7 +11,7 @@ export interface ConnectionRecord {
   connectedMs: number;
   /** When the edge's kernel last took all that was sent, heartbeats among it: no proof that the client is there. */
   lastSeenMs: number;
-  /** Behind trusted proxies: the one that they name. */
+  /** Address of the client; behind trusted proxies the one that they name. */
   address: string;
   userAgent: string;
 }
@@ -34,7 +34,7 @@ export type StreamChange =
   | { kind: "add"; connectionId: string; streamId: string; start: StartPoint }
   | { kind: "drop"; connectionId: string; streamId: string };
 
-/** What one edge pod does when another asks. */
+/** Answers of an edge pod to other pods. */
 export interface EdgePod {
   /** @throws StreamError CONNECTION_NOT_FOUND, ALREADY_FOLLOWED, or what opening the stream is refused with */
   changeStreams(change: StreamChange): Promise<void>;

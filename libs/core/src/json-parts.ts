@@ -7,7 +7,7 @@ export const JSON_PART = "json_part";
 export type JsonPart = {
   /** The value's own within its stream. */
   json_id: string;
-  /** From 1. */
+  /** Number of the part, from 1. */
   part: number;
   parts: number;
   /** A piece of the value's JSON; those of all parts, joined, are the whole. */

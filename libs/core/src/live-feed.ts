@@ -6,7 +6,7 @@ export interface Subscription {
   close(): void;
 }
 
-/** What a partition's owner says each second, so that a lost last message is noticed. */
+/** Announcement of a partition's owner, each second, so that a lost last message is noticed. */
 export interface TailAnnouncement {
   partition: number;
   /** Identifies the announcing owner's term; `serial` counts within it. */
@@ -20,7 +20,7 @@ export interface TailAnnouncement {
 
 /** Answer to a request to bring a stream back from the log. */
 export type RebuildAnswer =
-  /** In cache now, as far as the log reaches. Sequences before `firstAvailable` can't be had any more. */
+  /** The stream is in the cache now, as far as the log reaches. Sequences before `firstAvailable` are gone. */
   | { kind: "restored"; firstAvailable: number; head: number; status: StreamStatus }
   /** The log holds nothing of it, and no record says otherwise. */
   | { kind: "unknown" };
@@ -30,7 +30,7 @@ export type RebuildAnswer =
  * periodic checks), so publishing never fails: what can't be sent is dropped.
  */
 export interface LiveFeed {
-  /** To be called only after the cache holds the range. Splits or strips frames that are too large for one message. */
+  /** Publishes a range; the caller must have written it to the cache. Splits or strips frames that are too large for one message. */
   publishRange(streamId: string, range: LiveRange): void;
   /** @param onHeartbeat called with the frame of each heartbeat, in its place among the ranges */
   subscribeRanges(
@@ -39,7 +39,7 @@ export interface LiveFeed {
     onHeartbeat?: (frame: Uint8Array) => void,
   ): Subscription;
 
-  /** For those who read the stream live at this moment. @param frame of an event without an id */
+  /** Publishes to those who read the stream live at this moment. @param frame of an event without an id */
   publishHeartbeat(streamId: string, frame: Uint8Array): void;
 
   publishTail(tail: TailAnnouncement): void;

@@ -1,7 +1,7 @@
 import type { Checkpoint } from "./chunk-cache.ts";
 
 /**
- * Who reads which partition. Leases save work, nothing more: two owners at once do no harm (see ChunkCache.append).
+ * Leases that say which replica reads which partition. They save work, nothing more: two owners at once do no harm (see ChunkCache.append).
  * Time is the lease server's, so clocks of ingesters may differ. Throws StreamError CACHE_UNAVAILABLE.
  */
 export interface PartitionLeases {

@@ -2,7 +2,7 @@ import type { Divergence } from "./divergence.ts";
 import type { StorageSpace } from "./storage-space.ts";
 import type { StoredMessage } from "./log-entry.ts";
 
-/** What the log is and how far it reaches. */
+/** Facts about the log: its identity, its reach and its limits. */
 export interface LogFacts {
   /** When it was created, ms: with a message's timestamp the proof that it is still the same log. */
   createdMs: number;
@@ -11,7 +11,7 @@ export interface LogFacts {
   lastSequence: number;
   /** Messages older than this may have aged out, ms; Infinity: never. */
   maxAgeMs: number;
-  /** What was recorded by `recordDivergence`; ascending. */
+  /** Divergences recorded by `recordDivergence`, ascending. */
   divergences: readonly Divergence[];
   /** How full it is, 0 to 1; 0 where it has no limit. */
   fullness: number;

@@ -12,6 +12,6 @@ export interface PartitionPressure {
 /** Pressure on its way to producers: each second while there is some, and once when it is over; at most once, nothing kept. */
 export interface PressureFeed {
   publishPressure(pressure: PartitionPressure): void;
-  /** Of all partitions. */
+  /** Subscribes to the pressure of all partitions. */
   subscribePressure(handler: (pressure: PartitionPressure) => void): Subscription;
 }

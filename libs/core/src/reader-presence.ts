@@ -1,6 +1,6 @@
 import type { Subscription } from "./live-feed.ts";
 
-/** Who reads a stream, asked of all edge pods. A pod that doesn't answer in time counts for nothing. */
+/** Presence of readers, asked of all edge pods. A pod that doesn't answer in time counts for nothing. */
 export interface ReaderPresence {
   /**
    * How many subscribers each of these streams has on all pods; a stream without any stands for 0 or is missing. Takes

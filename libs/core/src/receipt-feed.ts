@@ -1,7 +1,7 @@
 import type { Subscription } from "./live-feed.ts";
 import type { StreamHead } from "./sequencing.ts";
 
-/** What became of a message that asked for a receipt: its elements took `first` … `first + count − 1`, and readers can have them. */
+/** Receipt of a message: its elements took `first` … `first + count − 1`, and readers can have them. */
 export interface Receipt {
   brokerSequence: number;
   first: number;
@@ -10,7 +10,7 @@ export interface Receipt {
 
 /** Where receipts for one process arrive. */
 export interface ReceiptInbox extends Subscription {
-  /** What a message has to carry as `receiptTo`, so that its receipt comes with this number. */
+  /** Returns the `receiptTo` that a message must carry for its receipt to come with this number. */
   addressOf(number: number): string;
 }
 
@@ -19,7 +19,7 @@ export interface ReceiptInbox extends Subscription {
  * cache and receipt sends none: where one is missing, `askHead` tells.
  */
 export interface ReceiptFeed {
-  /** To be called only after the cache holds the message. */
+  /** Sends a receipt; the caller must have written the message to the cache. */
   publishReceipt(receiptTo: string, receipt: Receipt): void;
   /** @throws StreamError CONNECTION where the connection has been closed */
   openInbox(handler: (number: number, receipt: Receipt) => void): ReceiptInbox;

@@ -15,7 +15,7 @@ export interface RejectedElement {
 }
 
 /**
- * What ingest has refused, for people to look at (see PartitionLog.reject). It ages out after days.
+ * Elements that ingest refused, kept for people to look at (see PartitionLog.reject). They age out after days.
  * Throws StreamError LOG_UNAVAILABLE.
  */
 export interface RejectedElements {

@@ -1,4 +1,4 @@
-/** What the live feed says of a stream: sequences `first` … `last` exist, and their frames unless they were too large to send. */
+/** Message of the live feed: sequences `first` … `last` exist; with their frames, unless those were too large to send. */
 export interface LiveRange {
   first: number;
   last: number;
@@ -23,7 +23,7 @@ export interface HoldBounds {
 
 export type Phase = "replay" | "live" | "lagging" | "ended";
 
-/** What the owner does with a live range: write its frames, nothing, or read a page. */
+/** Verdict on a live range: write its frames, do nothing, or read a page. */
 export type LiveVerdict = "send" | "ignore" | "read";
 
 export interface PageVerdict<T> {
@@ -106,7 +106,7 @@ export class ReplayMerge {
     return "read";
   }
 
-  /** To be called as each page is asked for: what was held or missed before is in the page. */
+  /** Notes that a page is asked for; call it before each request. Ranges that were held or missed before are in the page. */
   onPageRequested(): void {
     this.#dropHeld();
     this.#hasMissed = false;

@@ -1,7 +1,7 @@
 /**
- * What is remembered of requests that must not be done twice, so that any gateway knows a repeat. The records are the
- * gateway's own; here they are opaque. All of them may be lost at once, as a cache is: whoever relies on one has to say
- * what then becomes of a repeat.
+ * Records of requests that must not be done twice, so that any gateway knows a repeat. They are the gateway's own and
+ * opaque here. All of them may be lost at once, as a cache is: a caller that relies on one has to document what then
+ * becomes of a repeat.
  * Throws StreamError CACHE_UNAVAILABLE: nothing is known of the outcome.
  */
 export interface RequestRecords {

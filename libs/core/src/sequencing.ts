@@ -12,7 +12,7 @@ export interface StreamHead {
 }
 
 export type Numbering =
-  /** At or before the head: applied already. */
+  /** The message is at or before the head: it was applied already. */
   | { kind: "duplicate" }
   /** No head, and the message doesn't prove its own number: look in the log before it. */
   | { kind: "unproven" }

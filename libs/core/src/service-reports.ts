@@ -7,14 +7,14 @@ export interface OwnedPartition {
   lagMessages: number | null;
 }
 
-/** What one running process says of itself when the control plane asks. Figures only: nothing in it names a stream. */
+/** Report of one running process to the control plane. It has figures only: nothing in it names a stream. */
 export interface ServiceReport {
   service: "ingest" | "edge" | "gateway" | "worker";
   /** Different for each running process: for an edge the pod in its connection ids, for ingest its name in the leases. */
   instance: string;
   startedMs: number;
   /**
-   * By name, e.g. `connections`, `chunks_sent`, `lag_p99_ms`: counters since the start and gauges of now, all finite. One
+   * Figures by name, e.g. `connections`, `chunks_sent`, `lag_p99_ms`: counters since the start and gauges of now, all finite. One
    * that can't be told now is missing.
    */
   figures: Readonly<Record<string, number>>;

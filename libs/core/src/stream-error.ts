@@ -51,7 +51,7 @@ export function isStreamErrorCode(code: string): code is StreamErrorCode {
 /** All of them, in the order of PROTOCOL.md. */
 export const STREAM_ERROR_CODES = Object.keys(CODES) as readonly StreamErrorCode[];
 
-/** What a caller may have to act on. Broken invariants are plain `Error`s and crash instead. */
+/** Error that a caller may have to act on. Broken invariants are plain `Error`s and crash instead. */
 export class StreamError extends Error {
   override readonly name = "StreamError";
   readonly code: StreamErrorCode;

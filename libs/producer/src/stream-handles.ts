@@ -20,7 +20,7 @@ import type { StreamPosition } from "./stream-position.ts";
 import { Throttle, totalRateOf } from "./throttle.ts";
 
 /** Ports that handles need. */
-export interface HandleParts {
+export interface HandleOptions {
   /** Log that streams are written to. */
   log: StreamLog;
   /** Bounds of every handle. Those that are absent have the defaults of {@link ProducerSettings}. */
@@ -45,14 +45,14 @@ interface PublisherIdentity {
 
 /** Makes handles and their publishers, from what all of a manager share, and closes them. */
 export class StreamHandles {
-  readonly #parts: HandleParts;
+  readonly #parts: HandleOptions;
   readonly #settings: ProducerSettings;
   readonly #pressure: ClusterPressure;
   readonly #totalRate: RateLimit;
   readonly #receipts: ReceiptTracker | null;
   readonly #unclosed = new Set<StreamHandle>();
 
-  constructor(parts: HandleParts) {
+  constructor(parts: HandleOptions) {
     this.#parts = parts;
     this.#settings = { ...DEFAULT_SETTINGS, ...parts.settings };
     this.#pressure = new ClusterPressure(parts.pressureFeed);

@@ -11,7 +11,7 @@ import {
   type OpenOptions,
 } from "./stream-creation.ts";
 import type { Confirmation, StreamHandle } from "./stream-handle.ts";
-import { StreamHandles, type HandleParts } from "./stream-handles.ts";
+import { StreamHandles, type HandleOptions } from "./stream-handles.ts";
 import {
   headOf,
   NOT_CREATED,
@@ -22,7 +22,7 @@ import {
 } from "./stream-position.ts";
 
 /** Ports of a {@link StreamManager}, for who puts it together without {@link connectProducer}: for tests, say. */
-export interface StreamManagerOptions extends HandleParts {
+export interface StreamManagerOptions extends HandleOptions {
   /** Closes the log's connection, once all handles are closed. */
   closeLog?: () => Promise<void>;
 }

@@ -1,16 +1,16 @@
 import { assertStreamId, partitionOf, StreamError, type CancelAnswer, type CancelFeed } from "@sluice/core";
 import type { RequestHandler } from "express";
 
-export interface CancelRouteParts {
+export interface CancelRouteOptions {
   feed: Pick<CancelFeed, "requestCancel">;
-  /** Of the log. */
+  /** Number of log partitions. */
   partitions: number;
   /** How long the partition's owner may take; it may have to bring the stream back from the log first. */
   timeoutMs: number;
 }
 
 /** `POST /streams/:streamId/cancel`, the same wherever it is served. Any body is ignored. */
-export function cancelRoute({ feed, partitions, timeoutMs }: CancelRouteParts): RequestHandler {
+export function cancelRoute({ feed, partitions, timeoutMs }: CancelRouteOptions): RequestHandler {
   return async (request, response) => {
     const streamId = assertStreamId(request.params["streamId"]);
     const answer = await feed.requestCancel(partitionOf(streamId, partitions), streamId, timeoutMs);

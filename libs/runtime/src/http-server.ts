@@ -13,7 +13,7 @@ export interface ListenOptions {
   port: number;
   /** Several processes may listen on the port; the kernel balances between them. */
   reusePort?: boolean;
-  /** What HTTP is to read and write in the place of a connection. Closing it closes the connection. */
+  /** Wraps a connection: HTTP reads and writes the result instead. Closing the result closes the connection. */
   wrapConnection?: (connection: Socket) => HttpConnection;
   /** Hosts that requests may name, as `createHostCheck` takes them; default: none but addresses and this machine's names. */
   allowedHosts?: string;
@@ -91,7 +91,7 @@ export async function listen(app: RequestListener, options: ListenOptions): Prom
   };
 }
 
-/** What isn't HTTP reaches no application, but is answered as everything else is. */
+/** Answers input that isn't HTTP, which reaches no application, like every other refusal. */
 function unreadable(error: NodeJS.ErrnoException): StreamError {
   if (error.code === "HPE_HEADER_OVERFLOW")
     return new StreamError("HEADERS_TOO_LARGE", "request line and headers are too large");

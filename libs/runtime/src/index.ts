@@ -4,7 +4,7 @@ export { BodyBudget, type BodyLease } from "./body-budget.ts";
 export { BodyPace, type BodyPaceLimits } from "./body-pace.ts";
 export { createBrowserAccess, type BrowserAccess, type BrowserAccessOptions } from "./browser-access.ts";
 export { ByteGatherer } from "./byte-gatherer.ts";
-export { cancelRoute, type CancelRouteParts } from "./cancel-route.ts";
+export { cancelRoute, type CancelRouteOptions } from "./cancel-route.ts";
 export { ConfigError, defaultSettings, field, loadConfig, oldNameOf, type Settings } from "./config.ts";
 export { listen, type HttpServer, type ListenOptions } from "./http-server.ts";
 export { type HttpLimits } from "./http-limits.ts";

@@ -2,7 +2,7 @@ import type { Logger } from "pino";
 import { MAX_TIMER_MS } from "./config.ts";
 
 /**
- * What a process has opened, closed in reverse order on SIGTERM or SIGINT.
+ * Closes everything that a process has opened, in reverse order, on SIGTERM or SIGINT.
  * All are tried, each bounded; exits 1 if one failed. A second signal exits at once.
  */
 export class Lifecycle {
@@ -24,7 +24,7 @@ export class Lifecycle {
     return (this.#closing ??= this.#closeAll());
   }
 
-  /** To be called once, by `main.ts`. */
+  /** Closes on SIGTERM and SIGINT from now on; call it once. */
   handleSignals(): void {
     for (const signal of ["SIGTERM", "SIGINT"] as const) {
       process.on(signal, () => {

@@ -1,13 +1,13 @@
 import type { Express } from "express";
 
 export interface MountedRoute {
-  /** In upper case. */
+  /** HTTP method in upper case. */
   method: string;
-  /** As express takes it: `/streams/:streamId`. */
+  /** Path in the form of express: `/streams/:streamId`. */
   path: string;
 }
 
-/** What of express' router is needed here; its types don't have it. */
+/** Part of express' router that its types leave out. */
 interface Layer {
   route?: { path: string | string[]; methods: Record<string, boolean> };
   handle: { stack?: Layer[] };

@@ -17,7 +17,7 @@ export function problemHandler(logger: Logger): ErrorRequestHandler {
   };
 }
 
-/** Before `problemHandler`: no route took the request. */
+/** Refuses a request that no route took. Mount it before `problemHandler`. */
 export const noSuchRoute: RequestHandler = (request, response, next) => {
   const allowed = allowedMethods(request.app as Express, request.path).join(", ");
   if (allowed === "") {

@@ -7,7 +7,7 @@ export type FigureSource =
   | { kind: "sum"; series: string }
   /** The largest of all labels, in seconds; the figure is in ms. */
   | { kind: "largest-ms"; series: string }
-  /** Of a histogram of seconds, over what was observed lately; the figure is in ms. */
+  /** Quantile of a histogram of seconds, over recent observations; the figure is in ms. */
   | { kind: "quantile-ms"; metric: string; quantile: number };
 
 export type FigureSources = Readonly<Record<string, FigureSource>>;
@@ -86,7 +86,7 @@ function cumulativeBuckets(values: readonly MetricValue<string>[]): Buckets {
   return [...counts].toSorted(([a], [b]) => a - b);
 }
 
-/** What came into the buckets lately: they count from the start of the process, and only a difference says how it is now. */
+/** Recent observations of a histogram. Buckets count from the start of the process; only a difference tells the present. */
 class BucketWindow {
   #older: Buckets = [];
   #newer: Buckets = [];

@@ -43,7 +43,7 @@ export interface ServiceOptions<Table extends ServiceTable, Nats extends Link, R
   /** Where the figures of its reports to the control plane come from. */
   readonly figures: FigureSources;
   readonly connectNats: (options: { servers: string; name: string }) => Promise<Nats>;
-  /** For a service that has REDIS_URL. */
+  /** Connects to Redis; only for a service that has REDIS_URL. */
   readonly createRedis?: (
     url: string,
     options: { connectionName: string; onError: (error: Error) => void },
@@ -57,14 +57,14 @@ export interface ServiceContext<Table extends z.ZodObject, Nats, Redis> {
   readonly redis: Redis;
   readonly logger: Logger;
   readonly registry: Registry;
-  /** What the service adds is closed first, in reverse order, while NATS, Redis and the admin server still work. */
+  /** Closes the service's own parts first, in reverse order, while NATS, Redis and the admin server still work. */
   readonly lifecycle: Lifecycle;
 }
 
 /** A service that runs, as the admin server and the control plane see it. */
 export interface StartedService {
   readonly reports: Pick<ServiceReports, "serve">;
-  /** Its name in the control plane. Default: a new one. */
+  /** Name in the control plane. Default: a new one. */
   readonly instance?: string;
   readonly partitions?: () => readonly OwnedPartition[];
   /** Conditions of readiness besides NATS and shutting down. */

@@ -1,7 +1,7 @@
 import { isStreamId } from "@sluice/core";
 import { InvalidArgumentError, Option } from "commander";
 
-/** What commander calls with an argument's text; what they throw becomes its message. */
+/** Parsers that commander calls with an argument's text; the message of an error that they throw is shown. */
 
 export function streamIdArgument(text: string): string {
   if (isStreamId(text)) return text;

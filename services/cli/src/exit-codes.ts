@@ -1,4 +1,4 @@
-/** What the command's exit code says. Part of its contract: `sluice help` lists them. */
+/** Meanings of the command's exit codes. They are part of its contract: `sluice help` lists them. */
 export const EXIT = {
   ok: 0,
   /** The stream ended with an Error chunk, or what was piped failed. */

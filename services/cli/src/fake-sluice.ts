@@ -8,7 +8,7 @@ interface FakeStream {
   readers: Set<() => void>;
 }
 
-/** What becomes of one append: taken as it should be, or one of the ways in which an answer gets lost. */
+/** Fate of one append: taken as it should be, or one of the ways in which an answer gets lost. */
 export type AppendFault =
   | "lost before"
   | "lost after"
@@ -27,12 +27,12 @@ export class FakeSluice {
   preamble = "";
   /** Of a stream that has ended: readers with a position are told that nothing is left, and this, unless it is "". */
   endStatus: string | null = null;
-  /** How often chunks came in one request. */
+  /** Number of requests with chunks. */
   readonly batchSizes: number[] = [];
   /** Each read's position: the header, or else `from`, or else "". */
   readonly positions: string[] = [];
   readonly prompts: string[] = [];
-  /** What routes for operators answer, by path and query. */
+  /** Answers of the routes for operators, by path and query. */
   readonly control = new Map<string, object>();
   readonly #server: Server;
 

@@ -14,9 +14,9 @@ export interface FollowRequest {
   streamId: string;
   /** First sequence to read. */
   from: number;
-  /** How long the edge may wait for the stream to appear, s. */
+  /** Longest time that the edge may wait for the stream to appear, s. */
   waitSeconds: number;
-  /** How long to go on trying without success, ms; 0: for ever. */
+  /** Longest time to go on trying without success, ms; 0: for ever. */
   giveUpAfterMs: number;
   signal: AbortSignal;
   /** Called at each loss of connection, before the next attempt. */

@@ -5,7 +5,7 @@ import { causeOf, mayPass, readRefusal, refusedError, unreachableError, type Ref
 
 export interface CreatedStream {
   streamId: string;
-  /** Where it can be read and watched, by name. */
+  /** Addresses at which it can be read and watched, by name. */
   urls: Readonly<Record<string, string>>;
 }
 
@@ -30,7 +30,7 @@ export class GatewayClient {
 
   constructor(options: {
     url: string;
-    /** How long `append` repeats without success; 0: for ever. */
+    /** Longest time that `append` repeats without success, ms; 0: for ever. */
     giveUpAfterMs: number;
     /** Ends all but `append`, with its reason. */
     signal: AbortSignal;

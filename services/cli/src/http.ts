@@ -8,13 +8,13 @@ export interface Refusal {
   detail: string;
   /** The problem document, for its extensions. */
   problem: Readonly<Record<string, unknown>>;
-  /** What the server asks to wait, ms; 0 where it doesn't. */
+  /** Time that the server asks to wait, ms; 0 if it asks for none. */
   retryAfterMs: number;
 }
 
 const PASSING = new Set([408, 425, 429, 500, 502, 503, 504, 507]);
 
-/** Whether the same request can succeed later. */
+/** True if the same request can succeed later. */
 export function mayPass(refusal: Refusal): boolean {
   return PASSING.has(refusal.status);
 }

@@ -10,7 +10,7 @@ export class LineSplitter {
   readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   #partial = "";
 
-  /** Whether a line has begun that isn't ended yet. */
+  /** True if a line has begun and not ended. */
   get hasPartial(): boolean {
     return this.#partial !== "";
   }

@@ -3,14 +3,14 @@ import { constants } from "node:os";
 import type { Readable } from "node:stream";
 import { EXIT } from "./exit-codes.ts";
 
-/** How what was piped came to its end. */
+/** The end of what was piped. */
 export interface SourceEnd {
   exitCode: number;
   /** A sentence for the stream's last chunk: its summary where all went well, else its error. */
   message: string | null;
 }
 
-/** Where a piped stream's text comes from. */
+/** Source of a piped stream's text. */
 export interface PipedSource {
   readonly output: Readable;
   /** Resolves after the output has ended. Never rejects. */

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { printable, printableMessage } from "./printable.ts";
 import { Terminal } from "./terminal.ts";
 
-/** What some terminal acts on. */
+/** Characters that some terminal acts on. */
 // oxlint-disable-next-line no-control-regex
 const HARMFUL = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/;
 

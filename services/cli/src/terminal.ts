@@ -5,7 +5,7 @@ import { printable, printableMessage } from "./printable.ts";
 export interface TerminalStreams {
   stdout: Writable & { isTTY?: boolean };
   stderr: Writable & { isTTY?: boolean };
-  /** Where set to anything, no colours (no-color.org). */
+  /** True: no colours (no-color.org). */
   noColor: boolean;
 }
 

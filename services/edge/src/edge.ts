@@ -31,16 +31,16 @@ import { Hub } from "./stream/hub.ts";
 import { PageReads } from "./stream/page-reads.ts";
 import { ReadWatch } from "./stream/read-watch.ts";
 import { StreamLookup } from "./stream/stream-lookup.ts";
-import { createEdgeMetrics } from "./metrics.ts";
+import { createEdgeMetrics, registerEdgeGauges } from "./metrics.ts";
 import { edgePod, EdgePeerRouter } from "./http/edge-peer-router.ts";
 import { Admission, type Load } from "./http/admission.ts";
 import { DetachableSocket } from "./connection/detachable-socket.ts";
-import type { RouteParts } from "./http/route-parts.ts";
+import type { RouteOptions } from "./http/route-options.ts";
 import type { EdgeSettings } from "./config.ts";
 import { TailWatch } from "./stream/tail-watch.ts";
 import { WriteTick } from "./connection/write-tick.ts";
 
-export interface EdgeParts {
+export interface EdgeOptions {
   cache: ChunkCache;
   liveFeed: LiveFeed;
   peers: EdgePeers;
@@ -87,18 +87,12 @@ export interface Edge {
 
 const neverAnswered = (): Promise<void> => Promise.reject(new Error("there is no other connection"));
 
-export function createEdge(parts: EdgeParts): Edge {
+export function createEdge(parts: EdgeOptions): Edge {
   const { cache, liveFeed, partitions, settings, logger } = parts;
   const connectionRegistry = new ConnectionRegistry();
   const { connections } = connectionRegistry;
   const servers: HttpServer[] = [];
-  const metrics = createEdgeMetrics(parts.registry, {
-    sockets: () => servers.map((server) => server.countSockets()),
-    connections: () => connections.size,
-    streams: () => hub.size,
-    subscribers: () => hub.countListeners(),
-    reads: () => reads.counts,
-  });
+  const metrics = createEdgeMetrics(parts.registry);
   const reads = new PageReads({
     cache,
     budget: {
@@ -114,6 +108,13 @@ export function createEdge(parts: EdgeParts): Edge {
   const lookup = new StreamLookup({ reads, liveFeed, partitions, settings, metrics });
   const context: EdgeContext = { liveFeed, lookup, settings, metrics, logger };
   const hub = new Hub(context);
+  registerEdgeGauges(parts.registry, {
+    sockets: () => servers.map((server) => server.countSockets()),
+    connections: () => connections.size,
+    streams: () => hub.size,
+    subscribers: () => hub.countListeners(),
+    reads: () => reads.counts,
+  });
   const headChecks = new HeadChecks(() => hub.feeds(), settings.headCheckIntervalMs, logger);
   const tailWatch = new TailWatch(liveFeed, hub, headChecks);
   const keepAlive = new KeepAlive(connectionRegistry, settings.keepAliveIntervalMs);
@@ -124,7 +125,7 @@ export function createEdge(parts: EdgeParts): Edge {
   const serving = parts.peers.serve(connectionRegistry.podId, edgePod(connectionRegistry));
   const answering = parts.readerPresence.answerPresence((streamId) => hub.countReaders(streamId));
   const closing = new AbortController();
-  const routeParts: RouteParts = {
+  const routeParts: RouteOptions = {
     context,
     hub,
     admission,

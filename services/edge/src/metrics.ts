@@ -53,12 +53,9 @@ export interface EdgeMetrics {
 
 const name = (suffix: string): string => `sluice_edge_${suffix}`;
 
-export function createEdgeMetrics(registry: Registry, counts: EdgeCounts): EdgeMetrics {
+/** Registers the gauges of what is open, once there is something that can be counted. */
+export function registerEdgeGauges(registry: Registry, counts: EdgeCounts): void {
   const registers = [registry];
-  const counter = (suffix: string, help: string): Counter =>
-    new Counter({ name: name(suffix), help, registers });
-  const labelled = <L extends string>(suffix: string, label: L, help: string): Counter<L> =>
-    new Counter({ name: name(suffix), help, labelNames: [label], registers });
   const gauge = (suffix: string, help: string, count: () => number): void => {
     void new Gauge({
       name: name(suffix),
@@ -66,17 +63,6 @@ export function createEdgeMetrics(registry: Registry, counts: EdgeCounts): EdgeM
       registers,
       collect() {
         this.set(count());
-      },
-    });
-  };
-  const share = (suffix: string, help: string, part: Counter, whole: Counter): void => {
-    void new Gauge({
-      name: name(suffix),
-      help,
-      registers,
-      async collect() {
-        const total = await countOf(whole);
-        this.set(total === 0 ? 0 : (await countOf(part)) / total);
       },
     });
   };
@@ -99,6 +85,25 @@ export function createEdgeMetrics(registry: Registry, counts: EdgeCounts): EdgeM
       for (const [phase, count] of Object.entries(counts.subscribers())) this.set({ phase }, count);
     },
   });
+}
+
+export function createEdgeMetrics(registry: Registry): EdgeMetrics {
+  const registers = [registry];
+  const counter = (suffix: string, help: string): Counter =>
+    new Counter({ name: name(suffix), help, registers });
+  const labelled = <L extends string>(suffix: string, label: L, help: string): Counter<L> =>
+    new Counter({ name: name(suffix), help, labelNames: [label], registers });
+  const share = (suffix: string, help: string, part: Counter, whole: Counter): void => {
+    void new Gauge({
+      name: name(suffix),
+      help,
+      registers,
+      async collect() {
+        const total = await countOf(whole);
+        this.set(total === 0 ? 0 : (await countOf(part)) / total);
+      },
+    });
+  };
   const metrics: EdgeMetrics = {
     chunksSent: counter("chunks_sent_total", "Chunks handed to sockets"),
     bytesSent: counter("sent_bytes_total", "Bytes of frames handed to sockets"),

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { Hub } from "../src/stream/hub.ts";
 import { PageReads } from "../src/stream/page-reads.ts";
 import { StreamLookup } from "../src/stream/stream-lookup.ts";
-import { createEdgeMetrics } from "../src/metrics.ts";
+import { createEdgeMetrics, registerEdgeGauges } from "../src/metrics.ts";
 import { edgeConfigSchema } from "../src/config.ts";
 import { startBench } from "./edge-bench.ts";
 
@@ -67,21 +67,21 @@ test("a registry is as large after 100,000 streams that nobody has as after a hu
   const { bus, cache, edgeFeed: liveFeed } = memoryEdgePorts();
   const registry = createRegistry("edge");
   const settings = { ...defaultSettings(edgeConfigSchema), feedLingerMs: 0, barrierTimeoutMs: 1_000 };
-  const counts = {
-    connections: () => 0,
-    streams: () => hub.size,
-    subscribers: () => hub.countListeners(),
-    reads: () => reads.counts,
-    sockets: () => [],
-  };
-  const metrics = createEdgeMetrics(registry, counts);
+  const metrics = createEdgeMetrics(registry);
   const answers = [0, 1, 2, 3].map((partition) => liveFeed.answerBarriers(partition));
   for (const partition of [0, 1, 2, 3])
     answers.push(liveFeed.answerRebuilds(partition, async () => ({ kind: "unknown" })));
   const budget = { total: 1e6, perAddress: 1e6, perStream: 1e6 };
   const reads = new PageReads({ cache, budget, maxWaiting: 1e6, timeoutMs: 60_000, metrics });
   const lookup = new StreamLookup({ reads, liveFeed, partitions: 4, settings, metrics });
-  const hub: Hub = new Hub({ liveFeed, lookup, settings, metrics, logger: createLogger("edge", "silent") });
+  const hub = new Hub({ liveFeed, lookup, settings, metrics, logger: createLogger("edge", "silent") });
+  registerEdgeGauges(registry, {
+    connections: () => 0,
+    streams: () => hub.size,
+    subscribers: () => hub.countListeners(),
+    reads: () => reads.counts,
+    sockets: () => [],
+  });
   const seriesAfter = async (streams: number, prefix: string): Promise<number> => {
     for (let at = 0; at < streams; at += 1_000) {
       const joined = Array.from({ length: Math.min(1_000, streams - at) }, (_, index) => {

@@ -126,6 +126,7 @@ describe("silence", () => {
     await bench.ingest.create("s", { heartbeat_interval_ms: 3_600_000 });
     const reader = await bench.open("/streams/s/events");
     await reader.until("two comments", () => reader.comments.length >= 2, 20_000);
+    expect(reader.events).toEqual([]);
   });
 
   test("of a connection of several streams is broken as often as the hastiest asks for, while it is carried", async () => {

@@ -1,6 +1,6 @@
 import type { FigureSources } from "@sluice/runtime";
 
-/** What a gateway says of itself to the control plane. */
+/** Figures that a gateway reports to the control plane. */
 export const GATEWAY_FIGURES = {
   chunks_accepted: { kind: "sum", series: "sluice_gateway_chunks_accepted_total" },
   streams_created: { kind: "sum", series: "sluice_gateway_streams_created_total" },

@@ -34,7 +34,7 @@ import { ClientBudget } from "./budget/client-budget.ts";
 import { CreationBudget } from "./budget/creation-budget.ts";
 import { appendRoutes } from "./append/append-routes.ts";
 import { creationRoutes } from "./streams/creation-routes.ts";
-import type { CreationParts } from "./streams/creations.ts";
+import type { CreationOptions } from "./streams/creations.ts";
 import { countRefusal, createGatewayMetrics, type GatewayMetrics } from "./metrics.ts";
 import type { ModelServer } from "./proxy/model-server.ts";
 import { ProxiedAnswers } from "./proxy/proxied-answers.ts";
@@ -47,14 +47,14 @@ import { Uploads } from "./append/in-flight-appends.ts";
 import type { BodyParts } from "./http/request-body.ts";
 import { webPages } from "./http/static-pages.ts";
 
-export interface GatewayParts {
+export interface GatewayOptions {
   log: StreamLog;
   cache: Pick<ChunkCache, "readInfo">;
   liveFeed: Pick<LiveFeed, "requestRebuild" | "publishBeat">;
   cancelFeed: Pick<CancelFeed, "onCancel" | "requestCancel">;
-  /** Of requests that carry a key. */
+  /** Records of requests that carry a key. */
   records: RequestRecords;
-  /** What each client has used of its quota; absent: clients have none. */
+  /** Accounts of what each client has used of its quota; absent: clients have none. */
   quotas?: ClientQuotas;
   /** Says how full the cache is; absent: it is never full. */
   cacheSpace?: CacheSpace;
@@ -69,9 +69,9 @@ export interface GatewayParts {
 }
 
 export interface Gateway {
-  /** For producers and pages. The server is the caller's to close. */
+  /** HTTP for producers and pages. The caller closes its server. */
   listen(options: Pick<ListenOptions, "host" | "port">): Promise<HttpServer>;
-  /** What may be asked for; its description is held against it. */
+  /** All routes; the description is tested against them. */
   readonly routes: readonly MountedRoute[];
   /**
    * Stops uploads with DRAINING and what they have stored so far, refuses new ones, lets proxied answers end in their
@@ -81,7 +81,7 @@ export interface Gateway {
 }
 
 /** HTTP for producers that can't speak NATS, and for whoever looks after streams. Stateless: any gateway serves any stream. */
-export function createGateway(parts: GatewayParts): Gateway {
+export function createGateway(parts: GatewayOptions): Gateway {
   const { log, settings, registry, logger } = parts;
   const uploads = new Uploads(settings.maxUploads, settings.maxUploadsPerAddress);
   const bodies: BodyParts = {
@@ -132,7 +132,7 @@ export function createGateway(parts: GatewayParts): Gateway {
   });
   const room = parts.cacheSpace === undefined ? null : new CacheRoom(parts.cacheSpace);
   const budget = new CreationBudget({ room, clients });
-  const creationLedger: CreationParts["ledger"] = new RequestLedger(parts.records, clients);
+  const creationLedger: CreationOptions["ledger"] = new RequestLedger(parts.records, clients);
   app.use(creationRoutes({ ...parts, manager, edgeUrl, bodies, budget, ledger: creationLedger, metrics }));
   const appendLedger: AppendLedger = new RequestLedger(parts.records, clients);
   const maxBodyBytes = log.maxMessageBytes;
@@ -178,7 +178,7 @@ export function createGateway(parts: GatewayParts): Gateway {
   };
 }
 
-/** What this service is, for people and for programs. */
+/** Descriptions of this service, for people and for programs. */
 function descriptionRoutes(operations: readonly Operation[]): Router {
   const router = Router();
   const document = openApiDocument("gateway", operations);

@@ -1,6 +1,6 @@
 import type { FigureSources } from "@sluice/runtime";
 
-/** What an ingest replica says of itself to the control plane. */
+/** Figures that an ingest replica reports to the control plane. */
 export const INGEST_FIGURES = {
   chunks_applied: { kind: "sum", series: "sluice_ingest_chunks_total" },
   messages_applied: { kind: "sum", series: "sluice_ingest_batch_messages_sum" },

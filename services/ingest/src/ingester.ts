@@ -41,7 +41,7 @@ export interface IngesterOptions {
   settings: IngestSettings;
   logger: Logger;
   registry: Registry;
-  /** Its name in the leases; no other running replica may have it. Made here where it is absent. */
+  /** Name of the replica in the leases; no other running replica may have it. Default: a new one. */
   instance?: string;
 }
 
@@ -62,20 +62,7 @@ export interface Ingester {
 
 /** Materialises the log: gives every chunk its sequence, writes it to the cache and tells the readers. */
 export function startIngester(options: IngesterOptions): Ingester {
-  const {
-    log,
-    streamLog,
-    cache,
-    leases,
-    liveFeed,
-    cancelFeed,
-    readerPresence,
-    pressureFeed,
-    receiptFeed,
-    settings,
-    logger,
-    registry,
-  } = options;
+  const { log, streamLog, cache, liveFeed, settings, logger } = options;
   const storage = new StorageWatch({
     log,
     cacheSpace: options.cacheSpace ?? null,
@@ -83,7 +70,7 @@ export function startIngester(options: IngesterOptions): Ingester {
     logger,
   });
   const metrics = createIngestMetrics(
-    registry,
+    options.registry,
     () => ownership.lags(),
     () => storage.spaces,
   );
@@ -93,25 +80,11 @@ export function startIngester(options: IngesterOptions): Ingester {
   const ownership: Ownership = new Ownership({
     self: options.instance ?? createInstanceName(),
     partitions: log.partitions,
-    leases,
+    leases: options.leases,
     leaseTtlMs: settings.leaseTtlMs,
     leaseRenewMs: settings.leaseRenewMs,
     createOwner: (partition) =>
-      new PartitionOwner(partition, {
-        log,
-        streamLog,
-        cache,
-        liveFeed,
-        cancelFeed,
-        readerPresence,
-        logState,
-        receiptFeed,
-        rebuilds,
-        ender,
-        settings,
-        metrics,
-        logger,
-      }),
+      new PartitionOwner(partition, { ...options, logState, rebuilds, ender, metrics }),
     metrics,
     logger,
   });
@@ -119,7 +92,7 @@ export function startIngester(options: IngesterOptions): Ingester {
     ownership.ownerOf(partitionOf(streamId, log.partitions))?.hearBeat(streamId, brokerSequence);
   });
   const pressure = new PressureAnnouncer({
-    feed: pressureFeed,
+    feed: options.pressureFeed,
     log: streamLog,
     lags: () => ownership.lags(),
   });

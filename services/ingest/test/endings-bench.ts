@@ -35,7 +35,7 @@ const SETTINGS: IngestSettings = {
   maxPendingBytes: 1024 * 1024,
 };
 
-/** What the bench stands on; the fakes come from the tests. */
+/** Ports of the bench; the tests bring them. */
 interface LifePorts {
   partitionLog: PartitionLog;
   streamLog: StreamLog;
@@ -60,7 +60,7 @@ interface OtherParts {
 export interface LifeBench extends AsyncDisposable {
   ingest(settings?: Partial<IngestSettings>, parts?: OtherParts): { ingester: Ingester; registry: Registry };
   producer(): Producer;
-  /** What the stream's last chunk says, once the stream has ended. */
+  /** Returns the content of the stream's last chunk, or null while the stream is open. */
   endOf(streamId: string): Promise<{ type: string; code?: string; error?: string } | null>;
   closeAfterwards(subscription: Subscription): void;
 }
@@ -127,7 +127,7 @@ export class Producer {
     this.#isKilled = true;
   }
 
-  /** Its network is back. */
+  /** Connects it to the network again. */
   revive(): void {
     this.#isKilled = false;
   }

@@ -1,6 +1,6 @@
 /** A document of the repository, as text. */
 export interface DocumentText {
-  /** As the answer names it, e.g. `README.md`. */
+  /** Name in the answer, e.g. `README.md`. */
   name: string;
   text: string;
 }
@@ -8,7 +8,7 @@ export interface DocumentText {
 export interface Section {
   document: string;
   heading: string;
-  /** With its heading line; ends with a line break. */
+  /** Text with the heading line; ends with a line break. */
   text: string;
 }
 
@@ -34,7 +34,7 @@ export function sectionsOf(document: DocumentText): Section[] {
 
 /** A word in a heading says more about a section than the same word in its text. */
 const HEADING_WEIGHT = 4;
-/** Beyond this many, a repeated word doesn't make a section a better answer, only a longer one. */
+/** Most repeats of a word that count: more make a section a longer answer, not a better one. */
 const MOST_COUNTED_REPEATS = 3;
 /** A section is part of the answer from this share of the best one's score on. */
 const GOOD_ENOUGH = 0.6;

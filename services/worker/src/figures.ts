@@ -1,6 +1,6 @@
 import type { FigureSources } from "@sluice/runtime";
 
-/** What a worker says of itself to the control plane. */
+/** Figures that a worker reports to the control plane. */
 export const WORKER_FIGURES = {
   answers_running: { kind: "sum", series: "sluice_worker_answers_running" },
   answers_ended: { kind: "sum", series: "sluice_worker_answers_total" },

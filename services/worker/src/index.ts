@@ -5,5 +5,5 @@ export { WORKER_FIGURES } from "./figures.ts";
 export { type AnswerOptions, type Model } from "./model.ts";
 export { OpenAiModel } from "./openai-model.ts";
 export { readDocuments } from "./repository-documents.ts";
-export { createWorker, type Worker, type WorkerParts } from "./worker.ts";
+export { createWorker, type Worker, type WorkerOptions } from "./worker.ts";
 export { WorkerMetrics } from "./worker-metrics.ts";

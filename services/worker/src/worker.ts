@@ -8,7 +8,7 @@ import { AnswerStopped, streamAnswer, type AnswerOutcome } from "./answer.ts";
 import type { Model } from "./model.ts";
 import { WorkerMetrics } from "./worker-metrics.ts";
 
-export interface WorkerParts {
+export interface WorkerOptions {
   manager: StreamManager;
   promptQueue: PromptQueue;
   model: Model;
@@ -18,7 +18,7 @@ export interface WorkerParts {
 }
 
 /** Serves prompts from the moment it is created. */
-export function createWorker(parts: WorkerParts): Worker {
+export function createWorker(parts: WorkerOptions): Worker {
   return new Worker(parts);
 }
 
@@ -31,7 +31,7 @@ export function createWorker(parts: WorkerParts): Worker {
  *     refused   refused (STREAM_EXISTS, LOG_UNAVAILABLE …)
  */
 export class Worker {
-  readonly #parts: WorkerParts;
+  readonly #parts: WorkerOptions;
   readonly #metrics: WorkerMetrics;
   readonly #subscription: Subscription;
   readonly #stop = new AbortController();
@@ -40,7 +40,7 @@ export class Worker {
   readonly #unknownParts = new UnknownParts(() => this.#metrics.unknownPart());
   #closing: Promise<void> | undefined;
 
-  constructor(parts: WorkerParts) {
+  constructor(parts: WorkerOptions) {
     this.#parts = parts;
     this.#metrics = new WorkerMetrics(parts.registry);
     this.#subscription = parts.promptQueue.serve((prompt) => this.#accept(prompt));

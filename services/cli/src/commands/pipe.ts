@@ -13,7 +13,7 @@ export interface PipeRequest {
   openSource: () => PipedSource;
   /** Don't show the text on stdout. */
   isQuiet: boolean;
-  /** How long a begun line may wait for its end, ms; 0: for ever. */
+  /** Longest time that a begun line waits for its end, ms; 0: for ever. */
   flushAfterMs: number;
   /** The terminal has told the command of Ctrl-C already. */
   isTerminalShared: boolean;

@@ -82,7 +82,7 @@ function lines({
   return `${position}  ${when}  ${oneLine(streamId)}${place}\n    ${oneLine(reason)}\n    ${excerpt(element)}\n`;
 }
 
-/** What was rejected can be anything: neither its length nor what it does to a terminal is to be trusted. */
+/** The beginning of an element as one printable line: an element can be of any length, and any bytes. */
 function excerpt(element: Uint8Array): string {
   const text = Buffer.from(element.subarray(0, MAX_EXCERPT_BYTES)).toString();
   const line = oneLine(text);
@@ -98,7 +98,7 @@ function oneLine(text: string): string {
 export interface Replay {
   natsUrl: string;
   position: number;
-  /** What is to be written instead, JSON; null: the element as it was. */
+  /** JSON to be written instead; null: the element as it was. */
   replacement: string | null;
   /** Replay although the stream's producer still writes. */
   mayFence: boolean;

@@ -30,7 +30,7 @@ export async function printServices({
   }
 }
 
-/** By the unit in its name. */
+/** A figure in the unit that its name tells. */
 function figureText(name: string, figure: number): string {
   if (/(^|_)bytes(_|$)/.test(name)) return bytesText(figure);
   return name.endsWith("_ms") ? `${figure.toFixed(1)} ms` : String(figure);

@@ -17,13 +17,7 @@ test("an end in the very turn in which a full socket has drained is written once
   await once(server, "listening");
   const reader = connect((server.address() as AddressInfo).port, "127.0.0.1").pause();
   const [socket] = (await once(server, "connection")) as [Socket];
-  const metrics = createEdgeMetrics(createRegistry("edge"), {
-    connections: () => 0,
-    streams: () => 0,
-    subscribers: () => ({ replay: 0, live: 0, lagging: 0, ended: 0, waiting: 0 }),
-    reads: () => ({ inFlight: 0, inFlightBytes: 0, waiting: 0 }),
-    sockets: () => [],
-  });
+  const metrics = createEdgeMetrics(createRegistry("edge"));
   const settings = { ...defaultSettings(edgeConfigSchema), maxBufferBytes: 64 * 1024 * 1024 };
   const connection = new Connection(socket, new WriteTick(), settings, metrics, {});
   connection.push(REPLAYED, 1);

@@ -5,10 +5,10 @@ import { Router, type Request, type RequestHandler } from "express";
 import { queryNumber, queryValue, readPosition } from "./start-position.ts";
 import type { ConnectionRegistry } from "../connection/connection-registry.ts";
 import type { EdgePeerRouter } from "./edge-peer-router.ts";
-import type { RouteParts } from "./route-parts.ts";
+import type { RouteOptions } from "./route-options.ts";
 
 /** `POST` and `DELETE /connections/:connectionId/streams/:streamId`: whichever pod has the connection. */
-export function connectionRoutes(parts: RouteParts, peerRouter: EdgePeerRouter): Router {
+export function connectionRoutes(parts: RouteOptions, peerRouter: EdgePeerRouter): Router {
   const router = Router();
   const path = "/connections/:connectionId/streams/:streamId";
   router.post(path, addStream(parts, peerRouter));
@@ -16,7 +16,7 @@ export function connectionRoutes(parts: RouteParts, peerRouter: EdgePeerRouter):
   return router;
 }
 
-function addStream(parts: RouteParts, peerRouter: EdgePeerRouter): RequestHandler {
+function addStream(parts: RouteOptions, peerRouter: EdgePeerRouter): RequestHandler {
   return async (request, response) => {
     parts.admission.admit(request.ip ?? "");
     const target = readTarget(request);

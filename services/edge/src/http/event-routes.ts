@@ -3,14 +3,14 @@ import { Router, type RequestHandler } from "express";
 import { jitteredRetryMs } from "../connection/retry-delay.ts";
 import { serveMany } from "./multi-route.ts";
 import { refuse } from "./refusal.ts";
-import type { RouteParts } from "./route-parts.ts";
+import type { RouteOptions } from "./route-options.ts";
 import { serveOne } from "./single-route.ts";
 
 /**
  * `GET /stream?stream_id=…`, as the original client API has it, and `GET /streams/:streamId/events`. With `stream_id`
  * repeated, and on `GET /streams/events`, one connection carries many.
  */
-export function eventRoutes(parts: RouteParts): Router {
+export function eventRoutes(parts: RouteOptions): Router {
   const router = Router();
   router.get(
     "/stream",
@@ -35,7 +35,7 @@ export function eventRoutes(parts: RouteParts): Router {
 
 /** Whatever refuses a reader does so in the way that its client survives. */
 function answering(
-  parts: RouteParts,
+  parts: RouteOptions,
   serve: (...args: Parameters<RequestHandler>) => Promise<void>,
 ): RequestHandler {
   const { metrics, settings } = parts.context;

@@ -5,7 +5,7 @@ import { findCursor, readHistory, type HistoryPage } from "./history.ts";
 import { clientGone } from "./client-gone.ts";
 import type { ReadingClient } from "../stream/page-reads.ts";
 import { RetryWindow } from "../stream/retry-window.ts";
-import type { RouteParts } from "./route-parts.ts";
+import type { RouteOptions } from "./route-options.ts";
 
 const DEFAULT_CHUNKS = 100;
 const MAX_CHUNKS = 1_000;
@@ -13,13 +13,13 @@ const MAX_CHUNKS = 1_000;
 const MAX_BYTES = 1024 * 1024;
 
 /** `GET /streams/:streamId/chunks`: pages of a stream, for programs, and for clients behind proxies that break SSE. */
-export function historyRoute(parts: RouteParts): Router {
+export function historyRoute(parts: RouteOptions): Router {
   const router = Router();
   router.get("/streams/:streamId/chunks", serveHistory(parts));
   return router;
 }
 
-function serveHistory(parts: RouteParts): RequestHandler {
+function serveHistory(parts: RouteOptions): RequestHandler {
   const { metrics, settings } = parts.context;
   return async (request, response) => {
     const streamId = assertStreamId(request.params["streamId"]);
@@ -59,7 +59,7 @@ interface Poll {
 }
 
 /** Reads until there is something to tell or the time is over; null: there is no such stream. */
-async function findPage(parts: RouteParts, poll: Poll): Promise<HistoryPage | null> {
+async function findPage(parts: RouteOptions, poll: Poll): Promise<HistoryPage | null> {
   const { lookup } = parts.context;
   const { streamId, start, client, waitMs } = poll;
   const bounds = { maxChunks: poll.limit, maxBytes: MAX_BYTES };

@@ -1,28 +1,27 @@
 import { assertStreamId, StreamError } from "@sluice/core";
 import { MAX_STREAMS_PER_CONNECTION } from "@sluice/protocol";
 import type { Request, Response } from "express";
-import { queryNumber, readMultiPosition, readsCompact } from "./start-position.ts";
+import { readRequest } from "./read-request.ts";
+import { readMultiPosition } from "./start-position.ts";
 import { MultiConnection } from "../connection/multi-connection.ts";
 import { clientGone } from "./client-gone.ts";
-import { openConnection, readCoalesceMs } from "./open-connection.ts";
+import { openConnection } from "./open-connection.ts";
 import { CONNECTION_ID_HEADER, setStreamHeaders } from "./response-headers.ts";
-import { assertOpen, type RouteParts } from "./route-parts.ts";
+import { assertOpen, type RouteOptions } from "./route-options.ts";
 
 /**
  * Many streams on one connection. What concerns one of them only is told on the connection.
  * @throws StreamError before anything is sent: what concerns them all
  */
-export async function serveMany(parts: RouteParts, request: Request, response: Response): Promise<void> {
+export async function serveMany(parts: RouteOptions, request: Request, response: Response): Promise<void> {
   const { metrics, settings } = parts.context;
   const listed = readStreamIds(request);
-  const position = readMultiPosition(request, listed);
-  const isCompact = readsCompact(request);
-  const coalesceMs = readCoalesceMs(request);
-  const waitMs = Math.min(queryNumber(request, "wait", 0) * 1000, settings.maxWaitMs);
+  const asked = readRequest(request, settings, () => readMultiPosition(request, listed));
+  const { isCompact, coalesceMs, waitMs } = asked;
   assertOpen(parts);
   const address = request.ip ?? "";
   parts.admission.admit(address);
-  if (position.isResumed) metrics.reconnections.inc();
+  if (asked.isResumed) metrics.reconnections.inc();
 
   const multi = new MultiConnection(parts.connectionRegistry.createId(), parts.hub, {
     listed,
@@ -34,12 +33,12 @@ export async function serveMany(parts: RouteParts, request: Request, response: R
   const gone = clientGone(request, response);
   gone.addEventListener("abort", close);
   try {
-    for (const streamId of position.dropped) multi.leaveOut(streamId);
-    for (const [streamId, start] of position.starts) multi.follow(streamId, start);
+    for (const streamId of asked.dropped) multi.leaveOut(streamId);
+    for (const [streamId, start] of asked.starts) multi.follow(streamId, start);
     const hasNews = await multi.opened(waitMs);
     if (gone.aborted) return;
     assertOpen(parts);
-    if (!hasNews && position.isReconnect) {
+    if (!hasNews && asked.isReconnect) {
       // It was told before; this is the one answer after which EventSource doesn't come again.
       response.setHeader("Cache-Control", "no-cache");
       response.status(204).end();

@@ -4,18 +4,9 @@ import type { Request, Response } from "express";
 import type { Socket } from "node:net";
 import { Connection, type ConnectionOptions } from "../connection/connection.ts";
 import type { TrackedConnection } from "../connection/connection-registry.ts";
-import { queryNumber } from "./start-position.ts";
 import { DetachableSocket } from "../connection/detachable-socket.ts";
 import { jitteredRetryMs } from "../connection/retry-delay.ts";
-import type { RouteParts } from "./route-parts.ts";
-
-// Longer than this isn't gathering any more, it is delay.
-const MAX_COALESCE_MS = 1_000;
-
-/** What the request says of its connection, whatever it carries. @throws StreamError INVALID_REQUEST */
-export function readCoalesceMs(request: Request): number {
-  return Math.min(queryNumber(request, "coalesce_ms", 0), MAX_COALESCE_MS);
-}
+import type { RouteOptions } from "./route-options.ts";
 
 /**
  * Begins the response: headers and the reconnect delay leave at once, whenever the first chunk comes. For Express, request
@@ -24,7 +15,7 @@ export function readCoalesceMs(request: Request): number {
  * @throws StreamError INVALID_REQUEST where an earlier response is still on its way on the same connection
  */
 export function openConnection(
-  parts: RouteParts,
+  parts: RouteOptions,
   request: Request,
   response: Response,
   carried: Pick<TrackedConnection, "id" | "carries">,

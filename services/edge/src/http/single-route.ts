@@ -1,39 +1,38 @@
 import { StreamError } from "@sluice/core";
 import { encodeResumeToken } from "@sluice/protocol";
 import type { Request, Response } from "express";
-import { queryNumber, readPosition, readsCompact } from "./start-position.ts";
+import { readRequest } from "./read-request.ts";
+import { readPosition } from "./start-position.ts";
 import { clientGone } from "./client-gone.ts";
 import { ConnectionSink } from "../connection/connection-sink.ts";
 import { RetryWindow } from "../stream/retry-window.ts";
-import { openConnection, readCoalesceMs } from "./open-connection.ts";
+import { openConnection } from "./open-connection.ts";
 import {
   CONNECTION_ID_HEADER,
   RESUME_TOKEN_HEADER,
   setStreamHeaders,
   STATUS_HEADER,
 } from "./response-headers.ts";
-import { assertOpen, type RouteParts } from "./route-parts.ts";
+import { assertOpen, type RouteOptions } from "./route-options.ts";
 import type { Opening } from "../stream/subscriber.ts";
 import type { PendingStreams } from "../stream/pending-streams.ts";
 
 /** One stream on a connection of its own. @throws StreamError before anything is sent */
 export async function serveOne(
-  parts: RouteParts,
+  parts: RouteOptions,
   request: Request,
   response: Response,
   streamId: string,
 ): Promise<void> {
   const { metrics, settings } = parts.context;
-  const position = readPosition(request, streamId);
+  const asked = readRequest(request, settings, () => readPosition(request, streamId));
+  const { coalesceMs, waitMs } = asked;
   const address = request.ip ?? "";
-  const reading = { start: position.start, isCompact: readsCompact(request), address };
-  const coalesceMs = readCoalesceMs(request);
-  const waitMs = Math.min(queryNumber(request, "wait", 0) * 1000, settings.maxWaitMs);
   assertOpen(parts);
   parts.admission.admit(address);
-  if (position.isResumed) metrics.reconnections.inc();
+  if (asked.isResumed) metrics.reconnections.inc();
 
-  const subscriber = parts.hub.join(streamId, reading);
+  const subscriber = parts.hub.join(streamId, { ...asked, address });
   const leave = subscriber.leave.bind(subscriber);
   const gone = clientGone(request, response);
   gone.addEventListener("abort", leave);

@@ -79,11 +79,6 @@ function readTokens(request: Request, listed: readonly string[]): Map<string, nu
   return tokens;
 }
 
-/** @throws StreamError INVALID_REQUEST */
-export function readsCompact(request: Request): boolean {
-  return queryNumber(request, "compact", 0) > 0;
-}
-
 /**
  * The position that the client's connection was at, as it sends it; null where it sends none. Proxies and polyfills repeat
  * it: equal headers count once. In the query, where each reconnect may add another one, the last counts.

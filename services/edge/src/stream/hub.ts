@@ -4,12 +4,14 @@ import { HeadWaiter } from "./head-waiter.ts";
 import { StreamFeed, type FeedListener } from "./stream-feed.ts";
 import { Subscriber, type Reading } from "./subscriber.ts";
 import { PendingStreams } from "./pending-streams.ts";
+import { TickBatcher } from "./tick-batcher.ts";
 
 /** The streams that this pod follows. One feed a stream, however many readers it has. */
 export class Hub {
   readonly pendingStreams: PendingStreams;
   readonly #context: EdgeContext;
   readonly #feeds = new Map<string, StreamFeed>();
+  readonly #barriers = new TickBatcher<boolean>();
   readonly #lingering = new Map<StreamFeed, NodeJS.Timeout>();
 
   constructor(context: EdgeContext) {
@@ -86,10 +88,21 @@ export class Hub {
     if (this.#feeds.size >= settings.maxStreams) {
       throw new StreamError("OVERLOADED", "too many streams are followed here; try again");
     }
-    const onSign = (): void => this.onSign(streamId);
-    const feed = new StreamFeed(streamId, lookup.partitionOf(streamId), this.#context, onSign);
+    const partition = lookup.partitionOf(streamId);
+    const feed = new StreamFeed(streamId, partition, this.#context, {
+      barrier: () => this.#barrier(partition),
+      onSign: () => this.onSign(streamId),
+    });
     this.#feeds.set(streamId, feed);
     return feed;
+  }
+
+  /** One barrier serves all streams of a partition that ask in the same turn. */
+  #barrier(partition: number): Promise<boolean> {
+    const { liveFeed, settings } = this.#context;
+    return this.#barriers.ask(String(partition), () =>
+      liveFeed.barrier(partition, settings.barrierTimeoutMs),
+    );
   }
 
   #onLeave(feed: StreamFeed, listener: FeedListener): void {

@@ -37,13 +37,7 @@ let registry: ReturnType<typeof createRegistry>;
 beforeEach(() => {
   cache = new HeldCache();
   registry = createRegistry("edge");
-  const metrics = createEdgeMetrics(registry, {
-    connections: () => 0,
-    streams: () => 0,
-    subscribers: () => ({ replay: 0, live: 0, lagging: 0, ended: 0, waiting: 0 }),
-    reads: () => reads.counts,
-    sockets: () => [],
-  });
+  const metrics = createEdgeMetrics(registry);
   reads = new PageReads({
     cache,
     budget: { total: 400, perAddress: 200, perStream: 200 },

@@ -17,13 +17,7 @@ async function watchOver(probe: () => Promise<void>, run: (world: World) => Prom
       return super.readPage(...query);
     }
   }
-  const metrics = createEdgeMetrics(createRegistry("edge"), {
-    connections: () => 0,
-    streams: () => 0,
-    subscribers: () => ({ replay: 0, live: 0, lagging: 0, ended: 0, waiting: 0 }),
-    reads: () => reads.counts,
-    sockets: () => [],
-  });
+  const metrics = createEdgeMetrics(createRegistry("edge"));
   const budget = { total: 1e6, perAddress: 1e6, perStream: 1e6 };
   const cache = new SilentCache({ partitions: 1 });
   const reads = new PageReads({ cache, budget, maxWaiting: 100, timeoutMs: 1_500, metrics });

@@ -10,13 +10,7 @@ function heldIngest() {
   const asked: { streamId: string; answer: (answer: RebuildAnswer | null) => void }[] = [];
   const requestRebuild = (_partition: number, streamId: string): Promise<RebuildAnswer | null> =>
     new Promise((answer) => asked.push({ streamId, answer }));
-  const metrics = createEdgeMetrics(createRegistry("edge"), {
-    connections: () => 0,
-    streams: () => 0,
-    subscribers: () => ({ replay: 0, live: 0, lagging: 0, ended: 0, waiting: 0 }),
-    sockets: () => [],
-    reads: () => ({ inFlight: 0, inFlightBytes: 0, waiting: 0 }),
-  });
+  const metrics = createEdgeMetrics(createRegistry("edge"));
   return { asked, requests: new RebuildRequests({ requestRebuild }, 1_000, metrics) };
 }
 
@@ -41,7 +35,7 @@ test("a scan over ids by one address has a bounded number under way, and others 
   const scan = Promise.all(
     Array.from({ length: 500 }, (_, id) => requests.ask(0, `id-${id}`, client("scan"))),
   );
-  expect(asked).toHaveLength(32);
+  expect(asked).toHaveLength(128);
   const honest = requests.ask(0, "honest", client("honest"));
   expect(asked.at(-1)?.streamId).toBe("honest");
   for (let index = 0; index < asked.length; index++) {
@@ -55,18 +49,18 @@ test("a scan over ids by one address has a bounded number under way, and others 
 test("nothing is asked for who has gone before its turn", async () => {
   const { asked, requests } = heldIngest();
   const gone = new AbortController();
-  for (let id = 0; id < 32; id++) void requests.ask(0, `first-${id}`, client("x"));
+  for (let id = 0; id < 128; id++) void requests.ask(0, `first-${id}`, client("x"));
   const waiting = Array.from({ length: 50 }, (_, id) =>
     requests.ask(0, `id-${id}`, client("x", gone.signal)),
   );
-  expect(asked).toHaveLength(32);
+  expect(asked).toHaveLength(128);
   // Another address has a turn of its own.
   const shared = requests.ask(0, "id-7", client("y"));
   gone.abort();
   asked[0]?.answer(UNKNOWN);
   await new Promise((resolve) => setImmediate(resolve));
-  expect(asked.slice(32).map(({ streamId }) => streamId)).toEqual(["id-7"]);
-  asked[32]?.answer(UNKNOWN);
+  expect(asked.slice(128).map(({ streamId }) => streamId)).toEqual(["id-7"]);
+  asked[128]?.answer(UNKNOWN);
   expect(await shared).toEqual(UNKNOWN);
   expect((await Promise.all(waiting)).filter((answer) => answer !== null)).toHaveLength(1);
 });

@@ -4,8 +4,8 @@ import { FairQueue, type QueuedWork } from "./fair-queue.ts";
 import type { ReadingClient } from "./page-reads.ts";
 
 // Anybody can ask for ids that nobody knows, and each question costs ingest a read of the log and one of Redis.
-const MAX_ASKED = 128;
-const MAX_ASKED_FOR_ADDRESS = 32;
+const MAX_ASKED = 256;
+const MAX_ASKED_FOR_ADDRESS = 128;
 
 // Without this bound a scan over random ids fills the heap with those that wait.
 const MAX_WAITING = 10_000;

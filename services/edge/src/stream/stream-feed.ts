@@ -18,6 +18,13 @@ export interface FeedListener {
   disconnect(): void;
 }
 
+export interface StreamFeedOptions {
+  /** Asks the partition's owner whether what it publishes from now on arrives here. */
+  readonly barrier: () => Promise<boolean>;
+  /** Called with each sign of a stream that isn't known. */
+  readonly onSign: () => void;
+}
+
 /**
  * One stream as this pod follows it: a single live subscription, handed on to every listener.
  *
@@ -29,6 +36,7 @@ export class StreamFeed {
   readonly partition: number;
   readonly listeners = new Set<FeedListener>();
   readonly #context: EdgeContext;
+  readonly #barrier: () => Promise<boolean>;
   readonly #subscription: Subscription;
   #newestLive = 0;
   #announcedHead = 0;
@@ -44,12 +52,12 @@ export class StreamFeed {
   isKnown = false;
   readonly #onSign: () => void;
 
-  /** @param onSign called with what is heard of a stream that isn't known */
-  constructor(streamId: string, partition: number, context: EdgeContext, onSign: () => void) {
-    this.#onSign = onSign;
+  constructor(streamId: string, partition: number, context: EdgeContext, options: StreamFeedOptions) {
+    this.#onSign = options.onSign;
     this.streamId = streamId;
     this.partition = partition;
     this.#context = context;
+    this.#barrier = options.barrier;
     this.#subscription = context.liveFeed.subscribeRanges(
       streamId,
       (range) => this.#dispatch(range),
@@ -130,9 +138,9 @@ export class StreamFeed {
   }
 
   async #runBarrier(): Promise<void> {
-    const { lookup, settings, logger } = this.#context;
+    const { settings, logger } = this.#context;
     const connection = this.#connectionCount;
-    const isAnswered = await lookup.barrier(this.partition, settings.barrierTimeoutMs);
+    const isAnswered = await this.#barrier();
     this.#isConfirmed = isAnswered && connection === this.#connectionCount;
     if (this.#isConfirmed || this.#isClosed || this.#recheckTimer !== undefined) return;
     this.#recheckTimer = setTimeout(() => {

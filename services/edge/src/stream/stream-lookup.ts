@@ -11,7 +11,6 @@ import type { EdgeSettings } from "../config.ts";
 import type { ChunkPage } from "./chunk-page.ts";
 import { OWN_READS, type PageReads, type ReadingClient } from "./page-reads.ts";
 import { RebuildRequests } from "./rebuild-requests.ts";
-import { TickBatcher } from "./tick-batcher.ts";
 
 /** Where a stream stands, without its chunks. */
 export interface StreamState {
@@ -37,11 +36,9 @@ type StreamLookupSettings = Pick<
  */
 export class StreamLookup {
   readonly #reads: PageReads;
-  readonly #liveFeed: LiveFeed;
   readonly #partitions: number;
   readonly #settings: StreamLookupSettings;
   readonly #pageBounds: PageBounds;
-  readonly #barriers = new TickBatcher<boolean>();
   readonly #rebuilds: RebuildRequests;
   /** When each unknown stream may be asked for again, ms; in the order of asking. */
   readonly #unknownUntilMs = new Map<string, number>();
@@ -54,7 +51,6 @@ export class StreamLookup {
     metrics: EdgeMetrics;
   }) {
     this.#reads = options.reads;
-    this.#liveFeed = options.liveFeed;
     this.#partitions = options.partitions;
     this.#settings = options.settings;
     this.#pageBounds = { maxChunks: options.settings.pageChunks, maxBytes: options.settings.pageBytes };
@@ -81,11 +77,6 @@ export class StreamLookup {
     bounds: PageBounds = this.#pageBounds,
   ): Promise<ChunkPage | null> {
     return this.#reads.read(streamId, after, bounds, client);
-  }
-
-  /** As LiveFeed's; one for all streams of a partition that ask in the same turn. */
-  barrier(partition: number, timeoutMs: number): Promise<boolean> {
-    return this.#barriers.ask(String(partition), () => this.#liveFeed.barrier(partition, timeoutMs));
   }
 
   /**

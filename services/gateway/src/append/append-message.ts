@@ -12,8 +12,8 @@ import type { GatewaySettings } from "../config.ts";
 import type { Uploads } from "./in-flight-appends.ts";
 import type { BodyParts } from "../http/request-body.ts";
 
-/** What everything that appends needs. */
-export interface AppendParts {
+/** Dependencies of all routes that append. */
+export interface AppendOptions {
   manager: StreamManager;
   ledger: AppendLedger;
   cancelFeed: Pick<CancelFeed, "onCancel">;
@@ -37,7 +37,7 @@ export interface OneMessage {
 
 /** Stores one message on the request's terms: once, if it carries an `Idempotency-Key`. */
 export async function appendMessage(
-  parts: AppendParts,
+  parts: AppendOptions,
   request: Request,
   message: OneMessage,
 ): Promise<AppendAnswer> {
@@ -66,7 +66,7 @@ export async function appendMessage(
 
 /** Tells the outcome of `appendMessage`. */
 export function sendAppended(
-  parts: AppendParts,
+  parts: AppendOptions,
   request: Request,
   response: Response,
   { counts, isRepeat }: AppendAnswer,

@@ -8,7 +8,7 @@ import type { Request } from "express";
  * at other gateways, and each keeps its order.
  */
 export interface AppendTerms {
-  /** It takes the stream over: whoever else writes after that fences it, and what wrote exclusively before is fenced. */
+  /** True if it takes the stream over: an earlier exclusive writer is fenced by it, and it is fenced by any later writer. */
   isExclusive: boolean;
   /**
    * The number that its first chunk must take, and nobody may write in between; null: any. A sender that lost an answer

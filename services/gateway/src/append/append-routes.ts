@@ -3,7 +3,7 @@ import { assertChunks } from "@sluice/producer";
 import { completionSchema } from "@sluice/protocol";
 import { hasBody, jsonReader } from "@sluice/runtime";
 import { Router, type Request, type RequestHandler, type Response } from "express";
-import { appendMessage, sendAppended, type AppendParts } from "./append-message.ts";
+import { appendMessage, sendAppended, type AppendOptions } from "./append-message.ts";
 import { assertType, JSON_TYPE, NDJSON_TYPE, parseBody, readJson } from "../http/request-body.ts";
 import { serveUpload } from "./ndjson-upload.ts";
 
@@ -11,7 +11,7 @@ import { serveUpload } from "./ndjson-upload.ts";
  * `POST /streams/:streamId/chunks`: one chunk, an array (stored together or not at all), or NDJSON, which is appended as
  * it arrives. `…/complete` and `…/heartbeat` are one chunk each, for those who have no JSON at hand.
  */
-export function appendRoutes(parts: AppendParts): Router {
+export function appendRoutes(parts: AppendOptions): Router {
   const router = Router();
   router.post("/streams/:streamId/chunks", assertChunkBody, appendBody(parts));
   router.post("/streams/:streamId/complete", readJson(parts.bodies), complete(parts));
@@ -30,7 +30,7 @@ const assertChunkBody: RequestHandler = (request, _response, next) => {
   next();
 };
 
-function appendBody(parts: AppendParts): RequestHandler {
+function appendBody(parts: AppendOptions): RequestHandler {
   const read = jsonReader({ ...parts.bodies, maxBytes: parts.maxBodyBytes });
   return async (request, response) => {
     if (request.is(NDJSON_TYPE) !== false) await serveUpload(parts, request, response);
@@ -38,14 +38,14 @@ function appendBody(parts: AppendParts): RequestHandler {
   };
 }
 
-function complete(parts: AppendParts): RequestHandler {
+function complete(parts: AppendOptions): RequestHandler {
   return async (request, response) => {
     const { summary } = parseBody(completionSchema, request);
     await appendChunks(parts, request, response, { type: "Complete", summary });
   };
 }
 
-function heartbeat(parts: AppendParts): RequestHandler {
+function heartbeat(parts: AppendOptions): RequestHandler {
   return (request, response) => appendChunks(parts, request, response, { type: "Heartbeat" });
 }
 
@@ -54,7 +54,7 @@ const ONE_REQUEST = { holdHalves: false };
 
 /** @param sent a chunk or an array of them; whether they are chunks the handle finds out */
 async function appendChunks(
-  parts: AppendParts,
+  parts: AppendOptions,
   request: Request,
   response: Response,
   sent: unknown,

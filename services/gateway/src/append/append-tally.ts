@@ -1,6 +1,6 @@
 import type { SendReceipt } from "@sluice/producer";
 
-/** What has been stored of one request, or of a part of it, as its answer tells it. Sequences are null where they can't be known. */
+/** Counts what has been stored of a request, or of a part of it, for its answer. Sequences are null if they can't be known. */
 export class AppendTally {
   #accepted = 0;
   #first: number | null = null;

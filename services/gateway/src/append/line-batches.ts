@@ -2,7 +2,7 @@ import { StreamError } from "@sluice/core";
 import { ByteGatherer } from "@sluice/runtime";
 
 export interface Line {
-  /** From 1, blank ones counted. */
+  /** Number of the line, from 1; blank lines count. */
   number: number;
   bytes: Buffer;
 }
@@ -16,7 +16,7 @@ export interface LineBounds {
 
 const NEWLINE = 0x0a;
 
-/** Where a line waits for its end. */
+/** Buffer of a line whose end has not arrived. */
 export interface LineMemory {
   /** So many bytes wait now; 0: the line has ended. @throws StreamError where that is too much */
   hold(bytes: number): void;

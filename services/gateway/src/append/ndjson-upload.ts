@@ -5,7 +5,7 @@ import type { Request, Response } from "express";
 import { AppendTally } from "./append-tally.ts";
 import { appendLines, appendWhole, readLines } from "./append-lines.ts";
 import { openOn, readTerms } from "./append-preconditions.ts";
-import { appendMessage, sendAppended, type AppendParts } from "./append-message.ts";
+import { appendMessage, sendAppended, type AppendOptions } from "./append-message.ts";
 import { LineAnswer } from "./line-answer.ts";
 import { countRefusal } from "../metrics.ts";
 import { JSON_TYPE, NDJSON_TYPE } from "../http/request-body.ts";
@@ -16,7 +16,7 @@ import { UploadBody } from "./upload-body.ts";
  * to cancel the stream; anyone else gets one answer at the end.
  * With an `Idempotency-Key` the lines are read first and stored as one message.
  */
-export async function serveUpload(parts: AppendParts, request: Request, response: Response): Promise<void> {
+export async function serveUpload(parts: AppendOptions, request: Request, response: Response): Promise<void> {
   assertUnpacked(request);
   const address = request.ip ?? "";
   await parts.uploads.run(address, async (signal) => {
@@ -41,7 +41,7 @@ export async function serveUpload(parts: AppendParts, request: Request, response
 }
 
 async function appendAsItArrives(
-  parts: AppendParts,
+  parts: AppendOptions,
   request: Request,
   response: Response,
   body: UploadBody,

@@ -1,13 +1,13 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { FULL_SHARE, shareOf, StreamError, type CacheSpace, type StorageSpace } from "@sluice/core";
 
-/** One question in this time, however many streams are created. */
+/** Shortest time between two questions, however many streams are created. */
 const FRESH_MS = 250;
-/** What was known longer ago says nothing: the creation waits for a new answer. */
+/** Age from which an answer says nothing: the creation waits for a new one. */
 const STALE_MS = 10_000;
 /** A cache that is away takes no records, so nobody waits long for its answer. */
 const MAX_WAIT_MS = 500;
-/** What was let in is on its way to the cache for about so long, and not in its answers yet. */
+/** Time that creations take to reach the cache, and so to count in its answers. */
 const UNDER_WAY_MS = 2_000;
 const RETRY_AFTER_SECONDS = 10;
 

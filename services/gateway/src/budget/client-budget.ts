@@ -9,7 +9,7 @@ export interface ClientBudgetOptions {
   windowMs: number;
 }
 
-/** What a client is counted for, each kind by itself. */
+/** Kinds of records that a client is counted for, each by itself. */
 export type RecordKind = "streams" | "keys";
 
 const WHAT: Record<RecordKind, string> = {

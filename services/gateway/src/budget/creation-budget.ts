@@ -2,7 +2,7 @@ import type { StreamOptions } from "@sluice/protocol";
 import type { CacheRoom } from "./cache-room.ts";
 import type { ClientBudget } from "./client-budget.ts";
 
-/** What a stream's record takes in Redis besides its options: a HASH, and a place in a list. Measured, rounded up. */
+/** Bytes that a stream's record takes in Redis besides its options: a HASH, and a place in a list. Measured, rounded up. */
 const RECORD_BYTES = 600;
 
 export interface CreationBudgetParts {

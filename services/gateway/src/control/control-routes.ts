@@ -20,7 +20,7 @@ import { z } from "zod";
 import { pageSize, parseQuery } from "../http/request-query.ts";
 import { decodeCursor, encodeCursor, listStreams } from "./stream-listing.ts";
 
-export interface ControlParts {
+export interface ControlOptions {
   cache: Pick<ChunkCache, "readRecentStreams" | "readInfo" | "readCheckpoint">;
   leases: Pick<PartitionLeases, "owners">;
   log: Pick<PartitionLog, "partitions" | "facts">;
@@ -41,7 +41,7 @@ const MAX_PAYLOAD_BYTES = 4_096;
  * What a console and whoever is on call look at: streams, services, connections, partitions, what was rejected. Read-only,
  * and for operators: whoever knows a stream's id may read it.
  */
-export function controlRoutes(parts: ControlParts): Router {
+export function controlRoutes(parts: ControlOptions): Router {
   const router = Router();
   router.get("/streams", getStreams(parts));
   router.get("/control/services", getServices(parts));
@@ -70,7 +70,7 @@ const streamsQuery = z.strictObject({
     .optional(),
 });
 
-function getStreams({ cache, log }: ControlParts): RequestHandler {
+function getStreams({ cache, log }: ControlOptions): RequestHandler {
   return async (request, response) => {
     const { status, prefix, limit, cursor } = parseQuery(streamsQuery, request);
     const query = { status: status ?? null, prefix, limit, after: cursor ?? null };
@@ -96,7 +96,7 @@ function streamJson(info: StreamInfo): object {
   };
 }
 
-function getServices({ reports }: ControlParts): RequestHandler {
+function getServices({ reports }: ControlOptions): RequestHandler {
   return async (_request, response) => {
     const gathered = await reports.gather(GATHER_TIMEOUT_MS);
     const inOrder = gathered.toSorted(
@@ -118,7 +118,7 @@ function serviceJson({ service, instance, startedMs, figures, partitions }: Serv
 
 const connectionsQuery = z.strictObject({ after: z.string().default(""), limit: pageSize(1_000, 100) });
 
-function getConnections({ peers }: ControlParts): RequestHandler {
+function getConnections({ peers }: ControlOptions): RequestHandler {
   return async (request, response) => {
     const query = parseQuery(connectionsQuery, request);
     const pages = await peers.listConnections(query, GATHER_TIMEOUT_MS);
@@ -137,7 +137,7 @@ const readersQuery = z.strictObject({
     .refine((ids) => ids.length <= MAX_CENSUS_STREAMS, `at most ${MAX_CENSUS_STREAMS} at once`),
 });
 
-function getReaders({ presence }: ControlParts): RequestHandler {
+function getReaders({ presence }: ControlOptions): RequestHandler {
   return async (request, response) => {
     const { stream_id: streamIds } = parseQuery(readersQuery, request);
     const counts = await presence.countReaders(streamIds, PRESENCE_TIMEOUT_MS);
@@ -146,7 +146,7 @@ function getReaders({ presence }: ControlParts): RequestHandler {
 }
 
 /** Each part is told although another can't be had: that is when somebody looks. */
-function getPartitions({ cache, leases, log, reports }: ControlParts): RequestHandler {
+function getPartitions({ cache, leases, log, reports }: ControlOptions): RequestHandler {
   return async (_request, response) => {
     const numbers = Array.from({ length: log.partitions }, (_, partition) => partition);
     const [owners, checkpoints, gathered, facts] = await Promise.all([
@@ -183,7 +183,7 @@ function getPartitions({ cache, leases, log, reports }: ControlParts): RequestHa
   };
 }
 
-/** By owner and partition: who has lost a lease may still believe to have it. */
+/** Owned partitions by owner and number: a replica that has lost a lease may still report it. */
 function ownedPartitions(reports: readonly ServiceReport[]): Map<string, OwnedPartition> {
   return new Map(
     reports.flatMap(({ instance, partitions }) =>
@@ -206,7 +206,7 @@ const rejectedQuery = z.strictObject({
   limit: pageSize(100, 20),
 });
 
-function getRejected({ rejected }: ControlParts): RequestHandler {
+function getRejected({ rejected }: ControlOptions): RequestHandler {
   return async (request, response) => {
     const { before, limit } = parseQuery(rejectedQuery, request);
     const page = { before: before ?? null, limit, maxElementBytes: MAX_PAYLOAD_BYTES };

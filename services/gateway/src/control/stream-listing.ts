@@ -13,14 +13,14 @@ export interface ListingQuery {
   /** `ended`: all but open ones. */
   status: StreamStatus | "ended" | null;
   prefix: string;
-  /** Where the page before ended. */
+  /** The last stream of the page before; null: the first page. */
   after: ListedStream | null;
   limit: number;
 }
 
 export interface Listing {
   streams: readonly StreamInfo[];
-  /** Where the next page begins; null: there is no more. */
+  /** Position at which the next page begins; null: there is none. */
   next: ListedStream | null;
 }
 

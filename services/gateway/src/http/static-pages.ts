@@ -3,12 +3,12 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import express, { Router, type RequestHandler, type Response } from "express";
 
-export interface WebPageParts {
+export interface WebPageOptions {
   /** Holds the built pages; empty: this gateway serves none. */
   webRoot: string;
-  /** Where browsers reach the edge. */
+  /** Address at which browsers reach the edge. */
   edgeUrl: string;
-  /** Where `npm start` lets its pages kill an edge; empty everywhere else. */
+  /** Address at which `npm start` lets its pages kill an edge; empty everywhere else. */
   launcherUrl: string;
 }
 
@@ -19,7 +19,7 @@ const YEAR_SECONDS = 31_536_000;
  * The chat page and the console. One build serves every deployment: what differs is in `/web-config.json`, which the
  * pages read first.
  */
-export function webPages(parts: WebPageParts): Router {
+export function webPages(parts: WebPageOptions): Router {
   const { webRoot, edgeUrl, launcherUrl } = parts;
   const router = Router();
   if (webRoot === "" || !PAGES.every((page) => existsSync(join(webRoot, page, "index.html")))) {

@@ -6,10 +6,10 @@ import type { Entry, KeyedRequest, RequestLedger } from "./request-ledger.ts";
 /** Knows where a request's chunks are to stand, then what was answered. */
 export type AppendLedger = RequestLedger<StreamPlace, AppendCounts>;
 
-export interface OnceParts {
+export interface OnceOptions {
   manager: StreamManager;
   ledger: AppendLedger;
-  /** How long it may go on when others write in between, ms. */
+  /** Longest time that it is tried while others write in between, ms. */
   timeoutMs: number;
 }
 
@@ -35,7 +35,7 @@ export interface OnceAppend {
  * The place is written before the append, and only a place where they can't stand any more is ever replaced. So
  * whoever comes later, after whatever death, looks in the one place where they may be. No lock: repeats help each other along.
  */
-export async function appendOnce(parts: OnceParts, append: OnceAppend): Promise<AppendAnswer> {
+export async function appendOnce(parts: OnceOptions, append: OnceAppend): Promise<AppendAnswer> {
   const { ledger, manager } = parts;
   const { request, streamId } = append;
   const deadlineMs = performance.now() + parts.timeoutMs;
@@ -60,14 +60,14 @@ export async function appendOnce(parts: OnceParts, append: OnceAppend): Promise<
 
 export interface AppendAnswer {
   counts: AppendCounts;
-  /** It is the answer of an earlier request. */
+  /** True if this is the answer of an earlier request. */
   isRepeat: boolean;
 }
 
 type AppendEntry = Entry<StreamPlace, AppendCounts>;
 
 /** Null: a repeat was faster. */
-async function plan(parts: OnceParts, append: OnceAppend): Promise<AppendEntry | null> {
+async function plan(parts: OnceOptions, append: OnceAppend): Promise<AppendEntry | null> {
   const { streamId, request, sequence } = append;
   const place = await parts.manager.placeFor(streamId, request.name);
   if (sequence !== null && place.nextSequence !== sequence) {

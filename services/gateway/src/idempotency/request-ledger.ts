@@ -7,22 +7,22 @@ import { principalOf } from "../budget/principal.ts";
 
 /** A request that carries an `Idempotency-Key`. */
 export interface KeyedRequest {
-  /** Where its record stands: of the method, the path and the key. */
+  /** Key of its record: a hash of the method, the path and the key. */
   readonly key: string;
-  /** Of all that it asks for. A repeat has the same. */
+  /** Hash of everything that it asks for. A repeat has the same. */
   readonly fingerprint: string;
-  /** Whose quota its record counts for. */
+  /** The client whose quota its record counts for. */
   readonly principal: string;
-  /** What its messages in the log are named after: nothing but a repeat has it. */
+  /** Prefix of its message ids in the log: only a repeat has the same. */
   readonly name: string;
 }
 
-/** What is known of a request: how it is being done, or what was answered. */
+/** A record's content: how the request is being done, or what was answered. */
 export type Entry<Plan, Answer> = { plan: Plan } | { answer: Answer };
 
 // Repeats come within seconds; whoever retries by hand, or from a queue, within a day.
 const RECORD_TTL_MS = 25 * 3_600_000;
-/** What an entry takes in Redis besides its text. Measured, rounded up. */
+/** Bytes that an entry takes in Redis besides its text. Measured, rounded up. */
 const ENTRY_BYTES = 300;
 const KEY = /^[\x21-\x7e]{1,255}$/;
 

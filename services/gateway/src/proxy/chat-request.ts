@@ -1,11 +1,11 @@
 import { StreamError } from "@sluice/core";
 import type { ChatRequest } from "./proxied-answers.ts";
 
-/** What a request may ask of the model server. */
+/** Bounds of what a request may ask of the model server. */
 export interface ChatLimits {
   /** Most tokens of an answer that a request may name. */
   maxTokens: number;
-  /** Fields that are handed on besides those below. */
+  /** Fields that are handed on in addition to those below. */
   extraFields: readonly string[];
 }
 

@@ -5,7 +5,7 @@ import type { ChatLimits } from "./chat-request.ts";
 /** The server of models that the gateway asks for others. */
 export interface ModelServer {
   server: OpenAiServer;
-  /** Those that may be asked for; null: whatever the server has. */
+  /** Models that may be asked for; null: all that the server has. */
   models: readonly string[] | null;
   limits: ChatLimits;
 }

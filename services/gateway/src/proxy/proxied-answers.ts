@@ -14,7 +14,7 @@ class AnswerStopped extends Error {
 
 const FAILED = { error: "the gateway failed; what happened is in its log", code: "GATEWAY_FAILED" };
 
-/** What a chat completion is asked with. */
+/** The request of a chat completion. */
 export interface ChatRequest {
   model: string;
   [field: string]: unknown;

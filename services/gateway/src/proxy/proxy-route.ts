@@ -14,7 +14,7 @@ import { startOnce, type StartLedger } from "../idempotency/start-once.ts";
 import { assertUnused } from "../streams/stream-ids.ts";
 import { streamUrls } from "../streams/stream-urls.ts";
 
-export interface ProxyRouteParts {
+export interface ProxyRouteOptions {
   manager: StreamManager;
   ledger: StartLedger;
   cache: Pick<ChunkCache, "readInfo">;
@@ -32,7 +32,7 @@ export interface ProxyRouteParts {
  * `POST /streams/:streamId/proxy`: the gateway asks a model server itself and writes the answer to the stream, which it
  * creates where there is none. The asker may go: it is answered before the model is asked.
  */
-export function proxyRoute(parts: ProxyRouteParts): Router {
+export function proxyRoute(parts: ProxyRouteOptions): Router {
   const router = Router();
   const read = readJson(parts.bodies, parts.maxBodyBytes);
   router.post("/streams/:streamId/proxy", assertAnswerable(parts), read, proxyAnswer(parts));
@@ -40,7 +40,7 @@ export function proxyRoute(parts: ProxyRouteParts): Router {
 }
 
 /** Before the body is read: it may be large, and all in vain. */
-function assertAnswerable({ modelServer, answers }: ProxyRouteParts): RequestHandler {
+function assertAnswerable({ modelServer, answers }: ProxyRouteOptions): RequestHandler {
   return (request, _response, next) => {
     assertStreamId(String(request.params["streamId"]));
     assertModelServer(modelServer);
@@ -49,7 +49,7 @@ function assertAnswerable({ modelServer, answers }: ProxyRouteParts): RequestHan
   };
 }
 
-function proxyAnswer(parts: ProxyRouteParts): RequestHandler {
+function proxyAnswer(parts: ProxyRouteOptions): RequestHandler {
   return async (request, response) => {
     const streamId = assertStreamId(request.params["streamId"]);
     parseBody(proxyRequestSchema, request);
@@ -76,7 +76,7 @@ function proxyAnswer(parts: ProxyRouteParts): RequestHandler {
 
 /** Takes the stream over, or creates it: whoever else writes then ends the answer. */
 async function openForAnswer(
-  { manager, cache, budget }: ProxyRouteParts,
+  { manager, cache, budget }: ProxyRouteOptions,
   streamId: string,
   sequence: number | null,
   principal: string,

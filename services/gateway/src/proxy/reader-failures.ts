@@ -1,6 +1,6 @@
 import type { ChunkDraft, JsonValue } from "@sluice/core";
 
-/** What readers are told of a failure, by its code. The model server's own words are for the log: they name hosts, accounts and keys. */
+/** Sentences that readers get for a failure, by its code. The model server's own words go to the log: they name hosts, accounts and keys. */
 const TOLD: Record<string, string> = {
   LLM_RATE_LIMITED: "the model's server takes no more requests for now",
   LLM_OVERLOADED: "the model's server is overloaded",
@@ -9,7 +9,7 @@ const TOLD: Record<string, string> = {
 
 const CREDENTIALS = new Set([401, 403]);
 
-/** An answer in whose Error chunk nothing stands that the model server wrote. */
+/** Replaces the text of an answer's Error chunk, which may quote the model server, by a sentence of ours. */
 export async function* withoutServerWords(
   chunks: AsyncIterable<ChunkDraft>,
 ): AsyncGenerator<ChunkDraft, void, undefined> {

@@ -6,7 +6,7 @@ import {
   createAllOnce,
   type Creation,
   type CreationOutcome,
-  type CreationParts,
+  type CreationOptions,
 } from "./creations.ts";
 import { principalOf } from "../budget/principal.ts";
 import type { GatewayMetrics } from "../metrics.ts";
@@ -14,21 +14,21 @@ import { parseBody, readJson, type BodyParts } from "../http/request-body.ts";
 import { keyedRequest } from "../idempotency/request-ledger.ts";
 import { streamUrls } from "./stream-urls.ts";
 
-export interface CreationRouteParts extends CreationParts {
+export interface CreationRouteOptions extends CreationOptions {
   metrics: GatewayMetrics;
   bodies: BodyParts;
   edgeUrl: string;
 }
 
 /** `POST /streams` and `POST /streams/batch`. */
-export function creationRoutes(parts: CreationRouteParts): Router {
+export function creationRoutes(parts: CreationRouteOptions): Router {
   const router = Router();
   router.post("/streams", readJson(parts.bodies), createOne(parts));
   router.post("/streams/batch", readJson(parts.bodies), createBatch(parts));
   return router;
 }
 
-function createOne(parts: CreationRouteParts): RequestHandler {
+function createOne(parts: CreationRouteOptions): RequestHandler {
   return async (request, response) => {
     const creation = parseBody(creationSchema, request);
     const [outcome] = await createFor(parts, request, response, [creation]);
@@ -39,7 +39,7 @@ function createOne(parts: CreationRouteParts): RequestHandler {
   };
 }
 
-function createBatch(parts: CreationRouteParts): RequestHandler {
+function createBatch(parts: CreationRouteOptions): RequestHandler {
   return async (request, response) => {
     const { streams } = parseBody(batchCreationSchema, request);
     const outcomes = await createFor(parts, request, response, streams);
@@ -49,7 +49,7 @@ function createBatch(parts: CreationRouteParts): RequestHandler {
 }
 
 async function createFor(
-  parts: CreationRouteParts,
+  parts: CreationRouteOptions,
   request: Request,
   response: Response,
   creations: readonly Creation[],
@@ -66,11 +66,11 @@ async function createFor(
   return outcomes;
 }
 
-function countCreated({ metrics }: CreationRouteParts, outcomes: readonly CreationOutcome[]): void {
+function countCreated({ metrics }: CreationRouteOptions, outcomes: readonly CreationOutcome[]): void {
   metrics.streamsCreated.inc(outcomes.filter(({ refusal }) => refusal === null).length);
 }
 
-function toJson({ edgeUrl }: CreationRouteParts, { streamId, refusal }: CreationOutcome): object {
+function toJson({ edgeUrl }: CreationRouteOptions, { streamId, refusal }: CreationOutcome): object {
   if (refusal === null) return { stream_id: streamId, status: 201, urls: streamUrls(edgeUrl, streamId) };
   const problem = problemOf(new StreamError(refusal.code, refusal.message));
   return { stream_id: streamId, status: problem.status, problem };

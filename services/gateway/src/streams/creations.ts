@@ -13,7 +13,7 @@ import type { CreationBudget } from "../budget/creation-budget.ts";
 import type { KeyedRequest, RequestLedger } from "../idempotency/request-ledger.ts";
 import { assertNotOutlived } from "./stream-ids.ts";
 
-export interface CreationParts {
+export interface CreationOptions {
   manager: StreamManager;
   /** Knows the ids of a request's streams, then what became of them. */
   ledger: RequestLedger<string[], CreationOutcome[]>;
@@ -24,7 +24,7 @@ export interface CreationParts {
 
 export type Creation = z.output<typeof creationSchema>;
 
-/** What became of one creation. JSON: it is kept with the request's key. */
+/** Outcome of one creation. JSON: it is kept with the request's key. */
 export interface CreationOutcome {
   streamId: string;
   refusal: { code: StreamErrorCode; message: string } | null;
@@ -35,7 +35,7 @@ export interface CreationOutcome {
  * @throws StreamError STORAGE_FULL, QUOTA_EXCEEDED: none of them is created
  */
 export async function createAll(
-  parts: CreationParts,
+  parts: CreationOptions,
   creations: readonly Creation[],
   principal: string,
 ): Promise<CreationOutcome[]> {
@@ -56,7 +56,7 @@ export async function createAll(
  * after the request: a repeat finds in the log what has been created. The first request pays for it.
  */
 export async function createAllOnce(
-  parts: CreationParts,
+  parts: CreationOptions,
   creations: readonly Creation[],
   request: KeyedRequest,
 ): Promise<{ outcomes: CreationOutcome[]; isRepeat: boolean }> {
@@ -95,9 +95,9 @@ export async function createAllOnce(
 
 type CreationEntry = { plan: string[] };
 
-/** What is refused costs nothing. */
+/** Gives back the quota of refused creations. */
 async function giveBackRefused(
-  { budget }: CreationParts,
+  { budget }: CreationOptions,
   principal: string,
   costs: readonly Creation["options"][],
   outcomes: readonly CreationOutcome[],
@@ -107,7 +107,7 @@ async function giveBackRefused(
 }
 
 async function create(
-  parts: CreationParts,
+  parts: CreationOptions,
   streamId: string,
   { stream_id: wanted, options }: Creation,
   name?: string,

@@ -20,7 +20,7 @@ import { startOnce, type StartLedger } from "../idempotency/start-once.ts";
 import { assertUnused } from "./stream-ids.ts";
 import { streamUrls } from "./stream-urls.ts";
 
-export interface StreamRouteParts {
+export interface StreamRouteOptions {
   manager: StreamManager;
   ledger: StartLedger;
   cache: Pick<ChunkCache, "readInfo">;
@@ -34,7 +34,7 @@ export interface StreamRouteParts {
 }
 
 /** Looking at streams, deleting them, and asking workers for them. */
-export function streamRoutes(parts: StreamRouteParts): Router {
+export function streamRoutes(parts: StreamRouteOptions): Router {
   const router = Router();
   router.get("/streams/:streamId", readStatus(parts));
   router.delete("/streams/:streamId", deleteStream(parts));
@@ -42,7 +42,7 @@ export function streamRoutes(parts: StreamRouteParts): Router {
   return router;
 }
 
-function askPrompt(parts: StreamRouteParts): RequestHandler {
+function askPrompt(parts: StreamRouteOptions): RequestHandler {
   return async (request, response) => {
     const { prompt, stream_id: wanted } = parseBody(promptRequestSchema, request);
     const keyed = keyedRequest(request, () => [prompt, wanted ?? null]);
@@ -61,7 +61,7 @@ function askPrompt(parts: StreamRouteParts): RequestHandler {
   };
 }
 
-function readStatus(parts: StreamRouteParts): RequestHandler {
+function readStatus(parts: StreamRouteOptions): RequestHandler {
   return async (request, response) => {
     const streamId = assertStreamId(request.params["streamId"]);
     const info = (await parts.cache.readInfo(streamId)) ?? (await rebuild(parts, streamId));
@@ -80,7 +80,7 @@ function readStatus(parts: StreamRouteParts): RequestHandler {
   };
 }
 
-async function rebuild(parts: StreamRouteParts, streamId: string): Promise<StreamInfo> {
+async function rebuild(parts: StreamRouteOptions, streamId: string): Promise<StreamInfo> {
   const partition = partitionOf(streamId, parts.partitions);
   const answer = await parts.liveFeed.requestRebuild(partition, streamId, parts.settings.rebuildTimeoutMs);
   if (answer === null) {
@@ -94,7 +94,7 @@ async function rebuild(parts: StreamRouteParts, streamId: string): Promise<Strea
   return info;
 }
 
-function deleteStream(parts: StreamRouteParts): RequestHandler {
+function deleteStream(parts: StreamRouteOptions): RequestHandler {
   return async (request, response) => {
     const streamId = assertStreamId(request.params["streamId"]);
     try {

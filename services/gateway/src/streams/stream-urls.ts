@@ -1,4 +1,4 @@
-/** Where a stream is to be had: events at the edge, the rest here. */
+/** Addresses of a stream: its events at the edge, the rest at the gateway. */
 export interface StreamUrls {
   events: string;
   chunks: string;

@@ -17,7 +17,7 @@ const MAX_WATCHED = 10_000;
 interface Watched {
   limitMs: number;
   askedMs: number;
-  /** Since when nobody has been seen to read it; null: somebody was, when last asked. */
+  /** Time since which no reader was seen, ms; null if there was one when last asked. */
   absentMs: number | null;
 }
 
@@ -42,7 +42,7 @@ export class AbandonedStreams {
     this.#options = options;
   }
 
-  /** From here on somebody has to read it. Changes nothing for a stream that is watched. */
+  /** Watches a stream: from now on it must have a reader. Changes nothing for a stream that is watched already. */
   watch(streamId: string, limitMs: number, nowMs: number): void {
     if (this.#watched.has(streamId) || this.#watched.size >= MAX_WATCHED) return;
     this.#watched.set(streamId, { limitMs, askedMs: nowMs, absentMs: nowMs });
@@ -52,7 +52,7 @@ export class AbandonedStreams {
     this.#watched.delete(streamId);
   }
 
-  /** Whoever wasn't seen so far may have been there. */
+  /** Forgets all absences: readers may have been there unseen. */
   startAnew(nowMs: number): void {
     for (const watched of this.#watched.values()) watched.absentMs = nowMs;
   }
@@ -73,7 +73,7 @@ export class AbandonedStreams {
     }
   }
 
-  /** Those that were asked about longest ago stand first. */
+  /** Yields the streams that are due, those asked about longest ago first. */
   *#due(nowMs: number): Generator<string> {
     let left = MAX_QUESTIONS * MAX_CENSUS_STREAMS;
     for (const [streamId, { limitMs, askedMs }] of this.#watched) {

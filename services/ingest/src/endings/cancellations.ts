@@ -145,7 +145,7 @@ export class Cancellations {
     return outcome;
   }
 
-  /** Over, or its record lost: what the log brings back is ended with the next tick. */
+  /** Returns whether the stream is over, or its record lost: a stream that the log brings back is ended with the next tick. */
   async #isOver(streamId: string): Promise<boolean> {
     const { cache, rebuild } = this.#options;
     const info = await cache.readInfo(streamId);

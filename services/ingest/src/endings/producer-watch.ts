@@ -6,7 +6,7 @@ const MAX_WATCHED = 100_000;
 
 interface Watched {
   timeoutMs: number;
-  /** Of the stream's last message. */
+  /** Broker sequence of the stream's last message. */
   brokerSequence: number;
   heardMs: number;
 }
@@ -51,7 +51,7 @@ export class ProducerWatch {
     if (brokerSequence === null || brokerSequence >= watched.brokerSequence) watched.heardMs = nowMs;
   }
 
-  /** Its stream has ended, or goes on with a producer that doesn't beat. */
+  /** Stops watching: the stream has ended, or goes on with a producer that doesn't beat. */
   forget(streamId: string): void {
     this.#watched.delete(streamId);
   }
@@ -61,7 +61,7 @@ export class ProducerWatch {
     for (const watched of this.#watched.values()) watched.heardMs = nowMs;
   }
 
-  /** Those that have been silent for too long. Each is told again only after another such silence. */
+  /** Returns the streams that were silent for too long, each again only after another such silence. */
   takeSilent(nowMs: number): string[] {
     const silent: string[] = [];
     for (const [streamId, watched] of this.#watched) {

@@ -6,7 +6,7 @@ import type { IngestMetrics } from "../metrics.ts";
 
 export interface End {
   code: ServiceEndCode;
-  /** For the readers. */
+  /** Sentence for the readers. */
   error: string;
 }
 

@@ -118,15 +118,12 @@ export class StreamEndings {
   }
 
   /**
-   * What an append made of its entries, in order; costs no wait. Duplicates count: after a rebuild, or where another owner
+   * Takes note of a written batch; costs no wait. Duplicates count: after a rebuild, or where another owner
    * was faster, they are all that this one hears of a stream.
    */
-  applied(entries: readonly LogEntry[], outcomes: readonly AppliedEntry[]): void {
+  applied(batch: readonly { entry: LogEntry; outcome: AppliedEntry }[]): void {
     const nowMs = performance.now();
-    for (const [index, entry] of entries.entries()) {
-      const outcome = outcomes[index];
-      if (outcome !== undefined) this.#appliedOne(entry, outcome, nowMs);
-    }
+    for (const { entry, outcome } of batch) this.#appliedOne(entry, outcome, nowMs);
   }
 
   hearBeat(streamId: string, brokerSequence: number | null): void {
@@ -228,7 +225,7 @@ export class StreamEndings {
     if (limitMs !== null) this.#abandoned.watch(streamId, limitMs, nowMs);
   }
 
-  /** Whoever wasn't heard or seen so far may have been there. */
+  /** Forgets all silences and absences: producers and readers may have been there unheard and unseen. */
   #startAnew(nowMs: number): void {
     this.#watch.startAnew(nowMs);
     this.#abandoned.startAnew(nowMs);

@@ -1,11 +1,11 @@
 import type { AppliedEntry } from "@sluice/core";
 
-/** What a stream may grow to before it is ended. */
+/** Limits of a stream; one that goes past them is ended. */
 export interface StreamLimits {
   maxChunks: number;
-  /** Of chunk JSON. */
+  /** Most bytes of chunk JSON. */
   maxBytes: number;
-  /** From its first message to its last one, by the log's clock. */
+  /** Most time from the first message to the last one, by the log's clock. */
   maxAgeMs: number;
 }
 

@@ -22,7 +22,7 @@ export interface OwnershipOptions {
 const SEEK_INTERVAL_MS = 200;
 
 /**
- * Which partitions this replica reads: its fair share of all, held by leases that are renewed each second.
+ * Partitions that this replica reads: its fair share of all, held by leases that it renews.
  * Too many → the surplus is handed back; too few → free ones are taken. A replica that dies holds its share until
  * its leases run out; one that closes gives them back at once.
  */
@@ -145,7 +145,7 @@ export class Ownership {
     metrics.partitionsOwned.set(this.#owners.size);
   }
 
-  /** Without renewal the leases have run out, and others may have taken over. */
+  /** Drops all partitions once renewal has failed for so long that the leases ran out: others may have taken over. */
   async #dropExpired(): Promise<void> {
     if (this.isRenewed) return;
     for (const [partition, owner] of this.#owners) void this.#drop(partition, owner);

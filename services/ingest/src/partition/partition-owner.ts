@@ -3,13 +3,11 @@ import {
   Mutex,
   StreamError,
   type AppendBatch,
-  type AppliedEntry,
   type CancelFeed,
   type Checkpoint,
   type ChunkCache,
   type Divergence,
   type LiveFeed,
-  type LogEntry,
   type PartitionLog,
   type PartitionReader,
   type ReaderPresence,
@@ -21,10 +19,8 @@ import {
 } from "@sluice/core";
 import type { Logger } from "@sluice/runtime";
 import { setTimeout as delay } from "node:timers/promises";
-import { batchesOf, type DecodedBatch } from "./batches.ts";
-import { countBatch } from "./batch-count.ts";
-import { liveHeartbeatsOf } from "./live-heartbeats.ts";
-import { liveRangesOf } from "./live-ranges.ts";
+import { announceBatch } from "./announce-batch.ts";
+import { appliedMessages, batchesOf, type DecodedMessage } from "./batches.ts";
 import { PartitionAddress } from "./partition-address.ts";
 import type { IngestMetrics, PartitionLag } from "../metrics.ts";
 import { RebuildGate } from "../rebuild/rebuild-gate.ts";
@@ -38,7 +34,7 @@ import type { StreamEnder } from "../endings/stream-ender.ts";
 import { StreamEndings } from "../endings/stream-endings.ts";
 import { TailAnnouncer } from "./tail-announcer.ts";
 
-export interface PartitionDependencies {
+export interface PartitionOwnerOptions {
   log: PartitionLog;
   /** The same log, by stream. */
   streamLog: Pick<StreamLog, "lastMessage">;
@@ -71,12 +67,12 @@ const MAX_CONCURRENT_LOOKUPS = 16;
  */
 export class PartitionOwner {
   readonly partition: number;
-  readonly #dependencies: PartitionDependencies;
+  readonly #options: PartitionOwnerOptions;
   readonly #logger: Logger;
   readonly #address: PartitionAddress;
   readonly #rebuilder: Rebuilder;
   readonly #tail: TailAnnouncer;
-  readonly #life: StreamEndings;
+  readonly #endings: StreamEndings;
   /** Looks whether anything is known of a stream that somebody asks for. */
   readonly #lookups = new RebuildGate<boolean>(MAX_CONCURRENT_LOOKUPS);
   #lookupCount = 0;
@@ -94,31 +90,24 @@ export class PartitionOwner {
   #isInDoubt = false;
   #running: Promise<void> | null = null;
 
-  constructor(partition: number, dependencies: PartitionDependencies) {
-    const { log, cache, liveFeed, cancelFeed, readerPresence, ender, settings, logger } = dependencies;
+  constructor(partition: number, options: PartitionOwnerOptions) {
+    const { log, liveFeed, settings, logger } = options;
     this.partition = partition;
-    this.#dependencies = dependencies;
+    this.#options = options;
     this.#logger = logger.child({ partition });
     this.#address = new PartitionAddress(partition, log.partitions);
     this.#tail = new TailAnnouncer(partition, liveFeed);
     this.#rebuilder = new Rebuilder({
+      ...options,
       partition,
-      log,
-      cache,
-      liveFeed,
       maxChunkBytes: settings.maxChunkBytes,
       chunkTtlSeconds: settings.chunkTtlSeconds,
       idleLimitMs: settings.idleLimitSeconds * 1000,
       now: Date.now,
     });
-    this.#life = new StreamEndings({
+    this.#endings = new StreamEndings({
+      ...options,
       partition,
-      cache,
-      liveFeed,
-      cancelFeed,
-      readerPresence,
-      ender,
-      settings,
       rebuild: (streamId) => this.#rebuildOnRequest(streamId),
       lagMs: () => this.lag.ms,
       logger: this.#logger,
@@ -152,7 +141,7 @@ export class PartitionOwner {
 
   /** A producer lives. */
   hearBeat(streamId: string, brokerSequence: number | null): void {
-    if (this.#address.has(streamId)) this.#life.hearBeat(streamId, brokerSequence);
+    if (this.#address.has(streamId)) this.#endings.hearBeat(streamId, brokerSequence);
   }
 
   /** Stops after the batch under way. Idempotent. */
@@ -161,12 +150,12 @@ export class PartitionOwner {
     for (const subscription of this.#subscriptions) subscription.close();
     this.#tail.close();
     await this.#reader?.close();
-    await Promise.all([this.#running, this.#life.close()]);
+    await Promise.all([this.#running, this.#endings.close()]);
   }
 
   /**
-   * What a lease renewal read, and our position before it asked. A lower checkpoint means that the cache has fallen
-   * back: without this an idle partition would never notice.
+   * Compares the checkpoint that a lease renewal read with the position before it asked. A lower checkpoint means that
+   * the cache has fallen back; an idle partition would not notice otherwise.
    */
   observeCheckpoint(checkpoint: Checkpoint | null, positionBefore: number): void {
     if (checkpoint !== null && checkpoint.brokerSequence >= positionBefore) return;
@@ -178,7 +167,7 @@ export class PartitionOwner {
   }
 
   async #run(): Promise<void> {
-    const { cache, liveFeed, cancelFeed, receiptFeed } = this.#dependencies;
+    const { cache, liveFeed, cancelFeed, receiptFeed } = this.#options;
     this.#position = await this.#settle();
     if (this.#isClosing) return;
     this.#subscriptions = [
@@ -188,7 +177,7 @@ export class PartitionOwner {
       liveFeed.answerRebuilds(this.partition, (streamId) => this.#rebuildOnRequest(streamId)),
       cancelFeed.answerCancels(this.partition, async (streamId) => {
         this.#address.assertHas(streamId);
-        return this.#life.requestCancel(streamId);
+        return this.#endings.requestCancel(streamId);
       }),
       receiptFeed.answerHeads(this.partition, async (streamId) => {
         this.#address.assertHas(streamId);
@@ -196,7 +185,7 @@ export class PartitionOwner {
       }),
     ];
     this.#tail.start(() => this.position);
-    this.#life.start();
+    this.#endings.start();
     while (!this.#isClosing) {
       if (this.#isInDoubt) await this.#rewind();
       await this.#readFromPosition();
@@ -204,7 +193,7 @@ export class PartitionOwner {
   }
 
   async #settle(): Promise<Checkpoint> {
-    const settled = await this.#retrying(() => settlePosition(this.partition, this.#dependencies));
+    const settled = await this.#retrying(() => settlePosition(this.partition, this.#options));
     this.#divergences = settled.divergences;
     return settled.position;
   }
@@ -219,13 +208,13 @@ export class PartitionOwner {
     const before = this.position;
     this.#position = await this.#settle();
     if (this.position >= before) return;
-    this.#dependencies.metrics.rewinds.inc();
+    this.#options.metrics.rewinds.inc();
     this.#logger.warn({ before, position: this.position }, "cache fell back, reading again");
   }
 
-  /** Until closed, or until the position has to be set anew. */
+  /** Reads until closed, or until the position has to be set anew. */
   async #readFromPosition(): Promise<void> {
-    const { log, settings } = this.#dependencies;
+    const { log, settings } = this.#options;
     const reader = await this.#retrying(() =>
       log.read(this.partition, this.position, {
         maxPendingMessages: settings.maxPendingMessages,
@@ -253,22 +242,22 @@ export class PartitionOwner {
     }
   }
 
-  /** Without what was published under a name that is no stream's: nobody can read it, so it takes no number. */
+  /** Drops messages whose subject names no stream of this partition: nobody can read them, so they take no number. */
   #addressed(messages: readonly StoredMessage[]): readonly StoredMessage[] {
     const addressed = messages.filter(({ streamId }) => this.#address.has(streamId));
     const dropped = messages.length - addressed.length;
     if (dropped > 0) {
-      this.#dependencies.metrics.rejected.inc(dropped);
+      this.#options.metrics.rejected.inc(dropped);
       this.#logger.warn({ dropped }, "messages dropped: their subject names no stream of this partition");
     }
     return addressed;
   }
 
-  async #apply({ messages, entries }: DecodedBatch): Promise<void> {
-    const { cache, liveFeed, log, metrics, receiptFeed } = this.#dependencies;
-    const lastMessage = messages.at(-1);
+  async #apply(decoded: readonly DecodedMessage[]): Promise<void> {
+    const { cache, liveFeed, log, metrics, receiptFeed } = this.#options;
+    const lastMessage = decoded.at(-1)?.message;
     if (lastMessage === undefined) return;
-    await rejectElements(log, messages, entries, metrics, this.#logger);
+    await rejectElements(log, decoded, metrics, this.#logger);
 
     const batch: AppendBatch = {
       partition: this.partition,
@@ -278,7 +267,7 @@ export class PartitionOwner {
         timestampMs: lastMessage.timestampMs,
         logCreatedMs: this.#position.logCreatedMs,
       },
-      entries,
+      entries: decoded.map(({ entry }) => entry),
       divergences: this.#divergences,
     };
     for (;;) {
@@ -299,62 +288,34 @@ export class PartitionOwner {
         continue;
       }
       this.#position = batch.checkpoint;
-      this.#noteSkipped(entries, outcome.entries);
-      this.#noteCreated(entries, outcome.entries);
-      const ranges = liveRangesOf(entries, outcome.entries);
-      for (const { streamId, range } of ranges) {
-        liveFeed.publishRange(streamId, range);
-        this.#tail.note(streamId, range.last, range.isTerminal);
-      }
-      for (const [streamId, frame] of liveHeartbeatsOf(entries, outcome.entries))
-        liveFeed.publishHeartbeat(streamId, frame);
-      tellReceipts(receiptFeed, messages, entries, outcome.entries);
-      this.#life.applied(entries, outcome.entries);
-      countBatch(metrics, messages, outcome.entries);
+      const applied = appliedMessages(decoded, outcome.entries);
+      announceBatch(applied, { liveFeed, tail: this.#tail, metrics });
+      tellReceipts(receiptFeed, applied);
+      this.#endings.applied(applied);
       return;
-    }
-  }
-
-  /**
-   * What was written before, by another owner or by a call of ours whose answer got lost, may never have been told:
-   * whoever wrote it can have died in between. Its last chunk would wait for the edges' slowest check.
-   */
-  #noteSkipped(entries: readonly LogEntry[], applied: readonly AppliedEntry[]): void {
-    for (const [index, { first, count, status }] of applied.entries()) {
-      const streamId = entries[index]?.streamId;
-      if (count > 0 || first === 1 || streamId === undefined) continue;
-      this.#tail.note(streamId, first - 1, status !== "open");
-    }
-  }
-
-  #noteCreated(entries: readonly LogEntry[], applied: readonly AppliedEntry[]): void {
-    for (const [index, { first, count, status }] of applied.entries()) {
-      const streamId = entries[index]?.streamId;
-      if (count === 0 && first === 1 && status === "open" && streamId !== undefined)
-        this.#tail.noteCreated(streamId);
     }
   }
 
   /** An append found a stream that nothing proves: only the log before it can tell, and only as far as we had read. */
   async #rebuildWithinTurn(streamId: string): Promise<RebuildAnswer> {
-    this.#dependencies.metrics.rebuilds.inc({ cause: "append" });
+    this.#options.metrics.rebuilds.inc({ cause: "append" });
     return this.#retrying(() =>
       this.#rebuilder.rebuild(streamId, this.#divergences, (task) => task(this.position)),
     );
   }
 
   async #rebuildOnRequest(streamId: string): Promise<RebuildAnswer> {
-    const { cache, rebuilds, streamLog } = this.#dependencies;
+    const { cache, rebuilds, streamLog } = this.#options;
     this.#address.assertHas(streamId);
     // Before the queue: ids that nobody knows, a scan's or a typo's, must not hold up streams that are to be brought back.
-    // Each asks for itself: the answer to who asked before may be older than the stream.
+    // Each asks for itself: the answer to an earlier question may be older than the stream.
     const isKnown = await this.#lookups.run(
       `${streamId} ${++this.#lookupCount}`,
       async () => ((await streamLog.lastMessage(streamId)) ?? (await cache.readInfo(streamId))) !== null,
     );
     if (!isKnown) return { kind: "unknown" };
     return rebuilds.run(streamId, async (isWanted) => {
-      this.#dependencies.metrics.rebuilds.inc({ cause: "request" });
+      this.#options.metrics.rebuilds.inc({ cause: "request" });
       const answer = await this.#rebuilder.rebuild(
         streamId,
         this.#divergences,
@@ -362,7 +323,7 @@ export class PartitionOwner {
         isWanted,
       );
       // Nothing but its record may tell us of it until its next message.
-      await this.#life.takeUp(streamId);
+      await this.#endings.takeUp(streamId);
       return answer;
     });
   }
@@ -374,7 +335,7 @@ export class PartitionOwner {
         return await work();
       } catch (error) {
         if (this.#isClosing || !(error instanceof StreamError) || !error.retryable) throw error;
-        this.#dependencies.metrics.retries.inc({ code: error.code });
+        this.#options.metrics.retries.inc({ code: error.code });
         this.#logger.warn({ err: error }, "trying again");
         await delay(backOffMs(failures, BACK_OFF), undefined, { signal: this.#closing.signal });
       }

@@ -2,7 +2,7 @@ import { StreamError, type PressureFeed, type StreamLog } from "@sluice/core";
 import type { PartitionLag } from "../metrics.ts";
 
 const INTERVAL_MS = 1_000;
-/** It takes longer than that to fill, and each question costs the log's leader something. */
+/** Age at which the log's fullness is asked for anew: a log takes longer to fill, and each question costs its leader. */
 const FULLNESS_AGE_MS = 5_000;
 
 const PRESSING_LAG_MS = 1_000;
@@ -11,7 +11,7 @@ const PRESSING_FULLNESS = 0.8;
 export interface PressureAnnouncerOptions {
   feed: Pick<PressureFeed, "publishPressure">;
   log: Pick<StreamLog, "fullness">;
-  /** Of the partitions owned now. */
+  /** Lags of the partitions owned now. */
   lags: () => readonly PartitionLag[];
 }
 

@@ -16,12 +16,13 @@ const APPLIED: AppliedEntry = {
 /** Of one message with two texts that its producer numbered from 3. */
 function told(outcome: Partial<AppliedEntry>, firstSequence: number | null = 3): Receipt[] {
   const receipts: Receipt[] = [];
-  tellReceipts(
-    { publishReceipt: (_to, receipt) => void receipts.push(receipt) },
-    [bareMessage("", { receiptTo: "_INBOX.a.1" })],
-    [logEntry(9, { firstSequence, texts: ["a", "b"] })],
-    [{ ...APPLIED, ...outcome }],
-  );
+  tellReceipts({ publishReceipt: (_to, receipt) => void receipts.push(receipt) }, [
+    {
+      message: bareMessage("", { receiptTo: "_INBOX.a.1" }),
+      entry: logEntry(9, { firstSequence, texts: ["a", "b"] }),
+      outcome: { ...APPLIED, ...outcome },
+    },
+  ]);
   return receipts;
 }
 
@@ -45,5 +46,5 @@ test("tells nothing that can't be proven: of a duplicate without a number, or of
 
 test("tells nothing where nobody asked", () => {
   const publishReceipt = (): never => expect.unreachable();
-  tellReceipts({ publishReceipt }, [bareMessage("")], [logEntry(9, {})], [APPLIED]);
+  tellReceipts({ publishReceipt }, [{ message: bareMessage(""), entry: logEntry(9, {}), outcome: APPLIED }]);
 });

@@ -1,11 +1,5 @@
-import {
-  isJump,
-  type AppliedEntry,
-  type LogEntry,
-  type Receipt,
-  type ReceiptFeed,
-  type StoredMessage,
-} from "@sluice/core";
+import { isJump, type AppliedEntry, type LogEntry, type Receipt, type ReceiptFeed } from "@sluice/core";
+import type { AppliedMessage } from "./batches.ts";
 
 /**
  * Tells the numbers of an applied batch to those producers that asked for them. A duplicate counts: whoever wrote it may
@@ -13,14 +7,11 @@ import {
  */
 export function tellReceipts(
   feed: Pick<ReceiptFeed, "publishReceipt">,
-  messages: readonly StoredMessage[],
-  entries: readonly LogEntry[],
-  outcomes: readonly AppliedEntry[],
+  batch: readonly AppliedMessage[],
 ): void {
-  for (const [index, { receiptTo }] of messages.entries()) {
+  for (const { message, entry, outcome } of batch) {
+    const { receiptTo } = message;
     if (receiptTo === null) continue;
-    const [entry, outcome] = [entries[index], outcomes[index]];
-    if (entry === undefined || outcome === undefined) continue;
     const receipt = receiptOf(entry, outcome);
     if (receipt !== null) feed.publishReceipt(receiptTo, receipt);
   }

@@ -11,9 +11,9 @@ const stored = (payload: string, brokerSequence = 1): StoredMessage =>
   bareMessage(payload, { brokerSequence });
 
 async function reject(log: Pick<PartitionLog, "reject">, messages: readonly StoredMessage[]): Promise<void> {
-  const entries = messages.map((message) => decodeMessage(message, 1024));
+  const batch = messages.map((message) => ({ message, entry: decodeMessage(message, 1024) }));
   const metrics = createIngestMetrics(createRegistry("ingest"));
-  await rejectElements(log, messages, entries, metrics, createLogger("ingest", "silent"));
+  await rejectElements(log, batch, metrics, createLogger("ingest", "silent"));
 }
 
 async function keptOf(payload: string): Promise<{ index: number; element: string }[]> {

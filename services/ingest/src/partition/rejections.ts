@@ -2,6 +2,7 @@ import { StreamError, type LogEntry, type PartitionLog, type StoredMessage } fro
 import { splitPayload, withoutHeartbeats } from "@sluice/protocol";
 import type { Logger } from "@sluice/runtime";
 import type { IngestMetrics } from "../metrics.ts";
+import type { DecodedMessage } from "./batches.ts";
 
 type Rejection = Parameters<PartitionLog["reject"]>[0];
 
@@ -14,8 +15,7 @@ const MAX_KEPT_ALONE = 16;
  */
 export async function rejectElements(
   log: Pick<PartitionLog, "reject">,
-  messages: readonly StoredMessage[],
-  entries: readonly LogEntry[],
+  batch: readonly DecodedMessage[],
   metrics: IngestMetrics,
   logger: Logger,
 ): Promise<void> {
@@ -29,11 +29,10 @@ export async function rejectElements(
     }
   };
   const keeping: Promise<void>[] = [];
-  for (const [position, entry] of entries.entries()) {
-    const message = messages[position];
+  for (const { message, entry } of batch) {
     const refused = refusalsOf(entry);
     const [first] = refused;
-    if (message === undefined || first === undefined) continue;
+    if (first === undefined) continue;
     metrics.rejected.inc(refused.length);
     const { streamId, brokerSequence } = entry;
     const { index, reason } = first;
@@ -51,7 +50,7 @@ export async function rejectElements(
   await Promise.all(keeping);
 }
 
-/** What was refused under a placeholder, and ends that an Error chunk stands in for. */
+/** Refused elements of an entry: those under a placeholder, and ends that an Error chunk replaces. */
 function refusalsOf(entry: LogEntry): { index: number; reason: string }[] {
   return entry.elements.flatMap((element, index) => {
     const reason = element.kind === "rejected" ? element.reason : element.refusal;

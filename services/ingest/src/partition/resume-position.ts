@@ -12,7 +12,7 @@ import type { IngestMetrics } from "../metrics.ts";
 import { PartitionAddress } from "./partition-address.ts";
 import type { SharedCall } from "./shared-call.ts";
 
-export interface PositionDependencies {
+export interface PositionOptions {
   log: PartitionLog;
   cache: ChunkCache;
   /** One for all partitions of a replica, which after a reconnect are all in doubt at once. */
@@ -28,7 +28,10 @@ export interface LogState {
   facts: LogFacts;
 }
 
-/** In this order: a checkpoint that moves on after the log was asked would seem to be beyond its end. */
+/**
+ * Reads the checkpoints, then the log. In the other order a checkpoint that moves on meanwhile would seem to be beyond
+ * the log's end.
+ */
 export async function lookAtLog(log: PartitionLog, cache: ChunkCache): Promise<LogState> {
   const checkpoints = await readCheckpoints(log, cache);
   return { checkpoints, facts: await log.facts() };
@@ -44,14 +47,14 @@ export async function lookAtLog(log: PartitionLog, cache: ChunkCache): Promise<L
  */
 export async function settlePosition(
   partition: number,
-  dependencies: PositionDependencies,
+  options: PositionOptions,
 ): Promise<{ position: Checkpoint; divergences: readonly Divergence[] }> {
-  const { log, cache, metrics, logger } = dependencies;
+  const { log, cache, metrics, logger } = options;
   for (;;) {
-    const { checkpoints, facts } = await dependencies.logState.ask();
+    const { checkpoints, facts } = await options.logState.ask();
     const logState = checkpoints.get(partition);
     if (logState === undefined) {
-      await seed(partition, facts, dependencies);
+      await seed(partition, facts, options);
       continue;
     }
     const after = await divergenceFrom(log, facts, [...checkpoints.values()]);
@@ -76,7 +79,7 @@ async function readCheckpoints(log: PartitionLog, cache: ChunkCache): Promise<Ma
 async function seed(
   partition: number,
   facts: LogFacts,
-  { log, cache, settings }: PositionDependencies,
+  { log, cache, settings }: PositionOptions,
 ): Promise<void> {
   const brokerSequence = await log.positionBefore(Date.now() - settings.chunkTtlSeconds * 1000);
   // Before the checkpoint: whoever takes over half-way begins anew.

@@ -87,7 +87,10 @@ export class StreamScan {
     };
   }
 
-  /** From where it stopped to the stream's last message now. @throws StreamError OVERLOADED where it isn't wanted any more */
+  /**
+   * Reads from where it stopped to the stream's current last message.
+   * @throws StreamError OVERLOADED where it isn't wanted any more
+   */
   async readOn(isWanted: IsWanted = () => true): Promise<void> {
     const { log, maxChunkBytes } = this.#options;
     for await (const messages of log.readStream(this.streamId, this.upTo, PAGE_SIZE)) {
@@ -134,8 +137,8 @@ export class StreamScan {
   }
 
   /**
-   * What the log has lost of a stream can be all of it; that it was there once only its record can tell. Null if it
-   * doesn't.
+   * Finds the divergence that a jumped stream goes back to; null if there is none. The log may have lost all of the
+   * stream, and only its record can tell that it existed.
    */
   async #jumpedDivergence(entry: LogEntry): Promise<number | null> {
     if (this.#divergences.length === 0) return null;

@@ -6,7 +6,7 @@ import type { Admission } from "./admission.ts";
 import type { WriteTick } from "../connection/write-tick.ts";
 
 /** What the routes for readers share. */
-export interface RouteParts {
+export interface RouteOptions {
   context: EdgeContext;
   hub: Hub;
   admission: Admission;
@@ -18,6 +18,6 @@ export interface RouteParts {
 }
 
 /** @throws StreamError DRAINING */
-export function assertOpen(parts: RouteParts): void {
+export function assertOpen(parts: RouteOptions): void {
   if (parts.closing.aborted) throw new StreamError("DRAINING", "this server is going away; try again");
 }
