@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { expect, test } from "vitest";
 
@@ -27,27 +27,28 @@ function oldestOf(range: string): number {
   return Math.min(...numbers);
 }
 
-/** All that is installed with it, by name. */
-function neededBy(manifest: Manifest, seen = new Map<string, Manifest>()): Map<string, Manifest> {
-  for (const name of Object.keys(manifest.dependencies ?? {})) {
+/** All that is installed with a package, by name, found where Node finds it: in the package's folder, else at the root. */
+function neededBy(folder: string, seen = new Map<string, Manifest>()): Map<string, Manifest> {
+  for (const name of Object.keys(read(folder).dependencies ?? {})) {
     if (seen.has(name)) continue;
-    const needed = read(`node_modules/${name}`);
-    seen.set(name, needed);
-    neededBy(needed, seen);
+    const own = `${folder}/node_modules/${name}`;
+    const found = existsSync(join(ROOT, own, "package.json")) ? own : `node_modules/${name}`;
+    seen.set(name, read(found));
+    neededBy(found, seen);
   }
   return seen;
 }
 
 const published = readdirSync(join(ROOT, "libs"))
-  .map((folder) => read(`libs/${folder}`))
-  .filter((manifest) => manifest.private !== true);
+  .map((folder) => ({ folder: `libs/${folder}`, manifest: read(`libs/${folder}`) }))
+  .filter(({ manifest }) => manifest.private !== true);
 
-test.each(published.map((manifest) => [manifest.name, manifest] as const))(
+test.each(published.map(({ folder, manifest }) => [manifest.name, folder, manifest] as const))(
   "%s claims no release of Node that what it needs refuses",
-  (_, manifest) => {
+  (_, folder, manifest) => {
     const ours = oldestOf(manifest.engines?.node ?? DEFAULT ?? "");
     expect(ours).toBeLessThan(Infinity);
-    const refusing = [...neededBy(manifest)]
+    const refusing = [...neededBy(folder)]
       .filter(([name]) => !name.startsWith("@sluice/"))
       .filter(([, { engines }]) => engines?.node !== undefined && oldestOf(engines.node) > ours);
     expect(refusing.map(([name, { engines }]) => `${name} ${engines?.node}`)).toEqual([]);

@@ -7,6 +7,7 @@ import { StreamError } from "@sluice/core";
 export type HostCheck = (request: IncomingMessage) => StreamError | null;
 
 const NAME = /^([a-z0-9_-]+\.)*[a-z0-9_-]+\.?$/;
+const BARE_NAME = /^[a-z][a-z0-9_-]*$/;
 const AUTHORITY = /^(?<host>\[[0-9a-f:.]+\]|[^:[\]]+)(?::(?<port>\d{0,5}))?$/;
 const MAX_PORT = 65_535;
 
@@ -14,19 +15,22 @@ const MAX_PORT = 65_535;
  * Ends DNS rebinding: a page whose name was made to lead here sends that name as `Host`, and no browser lets it send
  * another one. So addresses need no mention, nor does `localhost`, which leads nowhere else; any other name does.
  * @param allowed names (`app.example.com`, `*.example.com`, with a port or for all), separated by commas; `*`: all; empty:
- * the name of this machine, and none where only this machine can connect
+ * names without a dot, such as a container's, which public DNS doesn't have; and the name of this machine, but not where
+ * only this machine can connect
  * @param bindAddress the address that the server listens on: on a loopback one no other address is believed
  */
 export function createHostCheck(allowed: string, bindAddress: string): HostCheck {
   const isLocal = isLoopback(bindAddress);
   const fallback = isLocal ? [] : [hostname().toLowerCase()];
-  const listed = allowed.trim() === "" ? fallback : splitList(allowed.toLowerCase());
+  const isUnset = allowed.trim() === "";
+  const listed = isUnset ? fallback : splitList(allowed.toLowerCase());
   if (listed.includes("*")) return () => null;
   const names = new Set(listed.map((entry) => entry.replace(/^\[(.+)\]$/, "$1").replace(/\.$/, "")));
 
   const isAllowed = ({ host, port }: Authority): boolean => {
     if (isIP(host) !== 0 && (!isLocal || isLoopback(host))) return true;
     if (host === "localhost" || host.endsWith(".localhost")) return true;
+    if (isUnset && BARE_NAME.test(host)) return true;
     const parents = host.split(".").map((_label, index, labels) => `*.${labels.slice(index + 1).join(".")}`);
     return [host, ...parents].some((name) => names.has(name) || names.has(`${name}:${port}`));
   };

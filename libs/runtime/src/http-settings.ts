@@ -16,7 +16,7 @@ export const httpSettings = ({ maxSockets }: { maxSockets: number }) => ({
     .describe(
       "Host names by which clients reach the server (app.example.com, *.example.com), comma separated; requests that " +
         "name another one get 421, so that no web page reaches it by DNS rebinding. Addresses and localhost need no " +
-        "mention; on a loopback HOST only loopback addresses count. *: any name. Empty: this machine's name.",
+        "mention; on a loopback HOST only loopback addresses count. *: any name. Empty: this machine's name, and names without a dot.",
     ),
   CORS_ORIGINS: corsOrigins(),
   CORS_HEADERS: field

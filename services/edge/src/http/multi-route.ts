@@ -16,7 +16,7 @@ import { assertOpen, type RouteOptions } from "./route-options.ts";
 export async function serveMany(parts: RouteOptions, request: Request, response: Response): Promise<void> {
   const { metrics, settings } = parts.context;
   const listed = readStreamIds(request);
-  const asked = readRequest(request, settings, () => readMultiPosition(request, listed));
+  const asked = readRequest(request, settings, readMultiPosition(request, listed));
   const { isCompact, coalesceMs, waitMs } = asked;
   assertOpen(parts);
   const address = request.ip ?? "";

@@ -5,7 +5,7 @@ import { queryNumber } from "./start-position.ts";
 // Above this it would be delay, not gathering.
 const MAX_COALESCE_MS = 1_000;
 
-/** What a request for events asks for besides its position, whether it is for one stream or for several. */
+/** Parameters of a request for events, whether it is for one stream or for several. */
 export interface EventsRequest {
   /** Runs of Text chunks are joined while it replays. */
   readonly isCompact: boolean;
@@ -16,17 +16,16 @@ export interface EventsRequest {
 }
 
 /**
- * Reads what a request for events asks for.
- * @param readPosition reads where it begins, from its headers and query
- * @throws StreamError INVALID_REQUEST, and what `readPosition` throws
+ * Reads what a request for events asks for besides its position.
+ * @throws StreamError INVALID_REQUEST
  */
 export function readRequest<Position extends object>(
   request: Request,
   { maxWaitMs }: Pick<EdgeSettings, "maxWaitMs">,
-  readPosition: () => Position,
+  position: Position,
 ): Position & EventsRequest {
   return {
-    ...readPosition(),
+    ...position,
     isCompact: queryNumber(request, "compact", 0) > 0,
     coalesceMs: Math.min(queryNumber(request, "coalesce_ms", 0), MAX_COALESCE_MS),
     waitMs: Math.min(queryNumber(request, "wait", 0) * 1000, maxWaitMs),

@@ -25,7 +25,7 @@ export async function serveOne(
   streamId: string,
 ): Promise<void> {
   const { metrics, settings } = parts.context;
-  const asked = readRequest(request, settings, () => readPosition(request, streamId));
+  const asked = readRequest(request, settings, readPosition(request, streamId));
   const { coalesceMs, waitMs } = asked;
   const address = request.ip ?? "";
   assertOpen(parts);
