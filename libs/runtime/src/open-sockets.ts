@@ -24,6 +24,13 @@ interface TrackedSocket {
   ignored: number;
   isClosing: boolean;
   probe: NodeJS.Timeout | undefined;
+  /** To be called when the socket was taken over and HTTP is done with it. */
+  readonly onDetached: () => void;
+}
+
+/** What a socket's listeners know of it; null once it was taken over from HTTP. */
+interface Holder {
+  tracked: TrackedSocket | null;
 }
 
 // A client that was refused while it sends has to read the answer: a close with unread bytes would take it away.
@@ -54,6 +61,8 @@ export class OpenSockets {
   readonly #tracked = new Map<Duplex, TrackedSocket>();
   readonly #byAddress = new AddressCounts();
   readonly #refused = new Set<Socket>();
+  /** How many were taken over from HTTP. Nothing else is kept of them: they are there for hours. */
+  #detached = 0;
 
   constructor(limits: Pick<HttpLimits, "maxSockets" | "maxSocketsPerAddress">) {
     this.#limits = limits;
@@ -78,7 +87,13 @@ export class OpenSockets {
   /** @param http what HTTP reads and writes; the socket itself, or what stands in for it */
   add(socket: Socket, http: HttpConnection): void {
     const address = socket.remoteAddress ?? "";
+    const holder: Holder = { tracked: null };
     const tracked: TrackedSocket = {
+      onDetached: () => {
+        holder.tracked = null;
+        this.#tracked.delete(http);
+        this.#detached++;
+      },
       socket,
       http,
       address,
@@ -89,16 +104,27 @@ export class OpenSockets {
       isClosing: false,
       probe: undefined,
     };
+    holder.tracked = tracked;
     this.#tracked.set(http, tracked);
-    this.#byAddress.add(address, 1);
-    socket.once("close", () => {
-      clearInterval(tracked.probe);
-      this.#tracked.delete(http);
-      this.#byAddress.add(address, -1);
-    });
-    socket.once("end", () => this.#onHalfClosed(tracked));
+    this.#watch(socket, address, holder);
     // Node's own way to close after an answer, which may take the answer away.
     (http as Socket).destroySoon = () => this.#close(tracked);
+  }
+
+  /** Lives as long as the socket, and so does what functions made in here refer to: never what HTTP has. */
+  #watch(socket: Socket, address: string, holder: Holder): void {
+    this.#byAddress.add(address, 1);
+    socket.once("close", () => {
+      this.#byAddress.add(address, -1);
+      if (holder.tracked === null) this.#detached--;
+      else {
+        clearInterval(holder.tracked.probe);
+        this.#tracked.delete(holder.tracked.http);
+      }
+    });
+    socket.once("end", () => {
+      if (holder.tracked !== null) this.#onHalfClosed(holder.tracked);
+    });
   }
 
   /** Serves a request when those before it on its socket are answered. Never, where the socket is closed before. */
@@ -147,7 +173,7 @@ export class OpenSockets {
   }
 
   counts(): Record<SocketState, number> {
-    const counts = { idle: 0, active: 0, streaming: 0, closing: this.#refused.size };
+    const counts = { idle: 0, active: 0, streaming: this.#detached, closing: this.#refused.size };
     for (const tracked of this.#tracked.values()) counts[stateOf(tracked)]++;
     return counts;
   }
@@ -160,7 +186,7 @@ export class OpenSockets {
 
   #refusal(address: string): StreamError | null {
     const { maxSockets, maxSocketsPerAddress } = this.#limits;
-    if (this.#tracked.size >= maxSockets)
+    if (this.#tracked.size + this.#detached >= maxSockets)
       return new StreamError("OVERLOADED", "this server has too many connections; try again");
     if (maxSocketsPerAddress > 0 && this.#byAddress.of(address) >= maxSocketsPerAddress)
       return new StreamError("TOO_MANY_REQUESTS", "your address has too many connections here; close some");
@@ -181,6 +207,7 @@ export class OpenSockets {
       tracked.response = null;
       const { http, isClosing } = tracked;
       if (isClosing || http.destroyed || http.isDetached === true) tracked.waiting = [];
+      if (http.isDetached === true) tracked.onDetached();
       else tracked.waiting.shift()?.();
     });
     handle();
