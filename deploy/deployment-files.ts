@@ -60,7 +60,7 @@ export function readText(path: string): string {
   return readFileSync(join(REPOSITORY, path), "utf8");
 }
 
-/** Its shape is the caller's to know. */
+/** Holds any shape: the caller knows it. */
 export function readYaml(path: string): unknown {
   return parse(readText(path), { merge: true });
 }

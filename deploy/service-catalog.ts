@@ -6,11 +6,11 @@ import { WORKER_FIGURES, WorkerMetrics, workerConfigSchema } from "@sluice/worke
 import type { Registry } from "prom-client";
 import type { z } from "zod";
 
-/** What a service can be told and what it tells: deployment files are held against this. */
+/** Settings and figures of a service: deployment files are held against this. */
 export interface CatalogEntry {
   readonly schema: z.ZodObject;
   readonly registry: Registry;
-  /** What it says of itself to the control plane. */
+  /** Figures that it reports to the control plane. */
   readonly figures: FigureSources;
 }
 

@@ -175,7 +175,7 @@ function checkFile(subject: Subject): string[] {
   return found;
 }
 
-/** What is wrong with this specifier in this file, if anything. */
+/** Judges a specifier in its file. @returns what is wrong with it, if anything */
 function judge({ root, folder, file, rule }: Subject, specifier: string): string | undefined {
   const inTest = isTest({ root, file });
   if (specifier.startsWith(".")) {

@@ -6,7 +6,7 @@ import { createServer, type Server, type ServerResponse } from "node:http";
 export class EdgeUnderTest implements AsyncDisposable {
   readonly address: string;
   readonly readers = new Set<ServerResponse>();
-  /** What the balancer said about the last reader. */
+  /** Value of X-Forwarded-For with which the balancer passed the last reader on. */
   forwardedFor: string | undefined;
   isReady = true;
   readonly #servers: readonly Server[];
@@ -40,7 +40,7 @@ export class EdgeUnderTest implements AsyncDisposable {
     for (const reader of this.readers) reader.write(`data: ${data}\n\n`);
   }
 
-  /** As when the container is killed: open streams break off. */
+  /** Kills the edge as when a container is killed: open streams break off. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (const server of this.#servers) {
       const closed = once(server, "close");

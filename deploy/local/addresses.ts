@@ -4,12 +4,12 @@ import type { PromisedPorts } from "./ports.ts";
 
 /** Where edge and gateway of a launch listen, and by which names and origins browsers may come to them. */
 export interface Addresses {
-  /** What both bind to. */
+  /** Address that both bind to. */
   readonly host: string;
   readonly urls: { readonly edge: string; readonly gateway: string };
-  /** As ALLOWED_HOSTS takes it. */
+  /** Names in the form of ALLOWED_HOSTS. */
   readonly allowedHosts: string;
-  /** As CORS_ORIGINS takes it: the gateway's pages read and write at the edge, which is another origin. */
+  /** Origins in the form of CORS_ORIGINS: the gateway's pages read and write at the edge, which is another origin. */
   readonly corsOrigins: string;
   /** Other machines can connect. */
   readonly isOpen: boolean;

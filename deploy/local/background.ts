@@ -3,7 +3,7 @@ import { closeSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { homeAt } from "./paths.ts";
 
-/** What a launcher in the background tells the one that started it, until one of the two outcomes. */
+/** Message from a launcher in the background to the one that started it, until one of the two outcomes. */
 export type BackgroundMessage =
   | { readonly kind: "text"; readonly text: string }
   | { readonly kind: "ready" }

@@ -53,7 +53,7 @@ export interface EmbeddedOptions {
   /** Address that edge and gateway bind to; default: 127.0.0.1. */
   readonly host?: string;
   readonly tokensPerSecond: number | undefined;
-  /** Of the built pages; default: they are not served. */
+  /** Folder of the built pages; default: they are not served. */
   readonly webRoot?: string;
   /** The user's, for the model and key of the worker. */
   readonly environment: NodeJS.ProcessEnv;

@@ -10,7 +10,7 @@ export interface KillableEdge {
 }
 
 export interface KillSwitchOptions {
-  /** Of the pages that may use it. */
+  /** Origins of the pages that may use it. */
   readonly gatewayUrl: string;
   readonly edges: () => readonly KillableEdge[];
 }

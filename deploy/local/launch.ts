@@ -123,7 +123,7 @@ export class Launch {
     }
   }
 
-  /** Without the pages Sluice is still whole: the gateway says there what is missing. */
+  /** Explains that Sluice is whole without the pages: the gateway says there what is missing. */
   async #buildWeb(): Promise<void> {
     try {
       await buildWeb(this.#say);

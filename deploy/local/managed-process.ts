@@ -69,7 +69,7 @@ export class ManagedProcess {
     return this.#stopped;
   }
 
-  /** At once, without a chance to finish anything. */
+  /** Ends it at once, without a chance to finish anything. */
   kill(): void {
     this.#stopping.abort();
     this.#process?.signal("SIGKILL");

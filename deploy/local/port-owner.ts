@@ -7,7 +7,7 @@ const LSOF_TIMEOUT_MS = 2_000;
 /** The state of a listening socket in /proc/net/tcp. */
 const LISTEN = "0A";
 
-/** Who listens on a port, as in `node (pid 123)`; undefined where the system doesn't tell us. */
+/** Process that listens on a port, as in `node (pid 123)`; undefined where the system doesn't tell. */
 export async function portOwner(port: number): Promise<string | undefined> {
   return process.platform === "linux" ? ownerByProc(port) : ownerByLsof(port);
 }
@@ -29,7 +29,7 @@ function ownerByProc(port: number): string | undefined {
   return undefined;
 }
 
-/** As it was called, with its script: by what its main thread is named, every Node is a `MainThread`. */
+/** Command line with its script, as it was called: by the name of its main thread, every Node is a `MainThread`. */
 function commandOf(pid: string): string {
   const [program = "", ...args] = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
   const script = args.find((argument) => /\.[cm]?[jt]s$/.test(argument)) ?? "";

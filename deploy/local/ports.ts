@@ -41,7 +41,7 @@ export async function settlePorts(wanted: PromisedPorts, anyFree: boolean): Prom
   return settled;
 }
 
-/** For ports that nobody was promised: the usual one, which is easier to remember, else a free one. */
+/** Finds a port that nobody was promised: the usual one, which is easier to remember, else a free one. */
 export async function usualOrFreePort(usual: number): Promise<number> {
   return (await isFreeEverywhere(usual)) ? usual : freePort();
 }

@@ -2,7 +2,7 @@ import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } 
 import { dirname } from "node:path";
 import { isAlive } from "@sluice/servers";
 
-/** What runs here, for `npm run status` and `npm run stop`. Its file exists exactly while a launcher runs. */
+/** State of what runs here, for `npm run status` and `npm run stop`. Its file exists exactly while a launcher runs. */
 export interface LauncherState {
   readonly launcher: {
     readonly pid: number;
@@ -19,7 +19,7 @@ export interface LauncherUrls {
   readonly gateway: string | null;
   readonly nats: string | null;
   readonly redis: string | null;
-  /** By process name; each serves /healthz, /readyz and /metrics. */
+  /** Admin addresses by process name; each serves /healthz, /readyz and /metrics. */
   readonly admin: Readonly<Record<string, string>>;
 }
 

@@ -53,7 +53,7 @@ export class Supervisor {
     }
   }
 
-  /** In reverse order of the start. Bounded, idempotent, returns the same promise. */
+  /** Stops in reverse order of the start. Bounded, idempotent, returns the same promise. */
   stop(): Promise<void> {
     this.#stopped ??= this.#stop();
     return this.#stopped;

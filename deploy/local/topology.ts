@@ -19,9 +19,9 @@ export interface TopologyOptions {
   /** Holds `<service>/src/main.ts`. */
   readonly services: string;
   readonly dataDirectory: string;
-  /** Of the built pages. */
+  /** Folder of the built pages. */
   readonly webRoot: string;
-  /** Of the launcher's kill switch. */
+  /** Address of the launcher's kill switch. */
   readonly launcherUrl: string;
   /** The user's, handed on to the services: model and key of the worker, log level. */
   readonly environment: NodeJS.ProcessEnv;
@@ -37,7 +37,7 @@ const NATS_PORT = 4222;
 const REDIS_PORT = 6379;
 const FIRST_ADMIN_PORT = 9101;
 
-/** What must be up before what: the servers, then who writes, then who reads, then who produces. */
+/** Order of the start: the servers, then writers (ingest), then readers (edge), then producers. */
 const GROUP = { servers: 0, ingest: 1, edge: 2, gateway: 2, worker: 3 } as const;
 
 type Service = "ingest" | "edge" | "gateway" | "worker";
@@ -132,7 +132,7 @@ function redisSpec(options: TopologyOptions, port: number): ProcessSpec {
   };
 }
 
-/** What the launcher settles for each process must not come from the user's shell for those that don't get it. */
+/** Leaves out the settings that the launcher decides for each process: the user's shell must not set them for the others. */
 function withoutOwnSettings(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const own = new Set([
     "HOST",

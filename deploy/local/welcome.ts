@@ -3,12 +3,12 @@ import type { LauncherState } from "./state.ts";
 
 export interface Welcome {
   readonly state: LauncherState;
-  /** Of the answer that was streamed at the start, to be replayed. */
+  /** Stream of the answer at the start, to be replayed. */
   readonly streamId: string | undefined;
   readonly detached: boolean;
 }
 
-/** What a user sees when everything runs: where it is, and three commands to try. */
+/** Welcome to a system in which everything runs: where it is, and three commands to try. */
 export function welcomeText({ state, streamId, detached }: Welcome): string {
   const { edge, gateway } = state.urls;
   const edges = state.processes.filter((running) => running.name.startsWith("edge-"));

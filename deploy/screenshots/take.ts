@@ -14,7 +14,7 @@ import { keepBusy } from "./busy-system.ts";
 const QUESTION = "How are chunks numbered?";
 const EARLIER = ["What happens to a reader when its edge dies?", "How does a producer get order?"];
 const STREAM = "agent-run-19";
-/** For the charts to have something to show. */
+/** Gives the charts something to show. */
 const WARM_UP_MS = 50_000;
 /** Two looks at a list, for the rates. */
 const SETTLE_MS = 4_000;

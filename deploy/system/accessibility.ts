@@ -7,7 +7,7 @@ interface Violation {
   readonly nodes: readonly { readonly target: readonly string[]; readonly failureSummary?: string }[];
 }
 
-/** What axe finds wrong with the page as it is now, a line each. */
+/** Findings of axe on the page as it is now, a line each. */
 export async function violationsOf(page: Page): Promise<string[]> {
   // Not as a script of the page, which its policy would forbid.
   await page.evaluate(axe.source);

@@ -2,7 +2,7 @@ import { createServer, request, type IncomingMessage, type ServerResponse } from
 import type { AddressInfo } from "node:net";
 
 /**
- * What connects a browser to everything: an HTTP proxy that can be pulled. Nobody is told then, as when a phone leaves
+ * Cable between a browser and everything else: an HTTP proxy that can be pulled. Nobody is told then, as when a phone leaves
  * its network: open connections stay open and carry nothing, for good. Whatever is asked meanwhile fails.
  */
 export interface Cable extends AsyncDisposable {

@@ -6,7 +6,7 @@ const TIMEOUT_MS = 60_000;
 /** A tab with the chat page, as its user sees it. */
 export class ChatTab {
   readonly page: Page;
-  /** What must never be: a script that fails, something that the page's own policy forbids. */
+  /** Faults that must never occur: a script that fails, a request that the page's own policy forbids. */
   readonly problems: string[] = [];
 
   private constructor(page: Page) {
@@ -26,7 +26,7 @@ export class ChatTab {
     return tab;
   }
 
-  /** With the keyboard alone. @returns the stream's id */
+  /** Asks with the keyboard alone. @returns the stream's id */
   async ask(prompt: string): Promise<string> {
     await this.page.locator("#prompt").fill(prompt);
     await this.page.keyboard.press("Enter");
@@ -50,7 +50,7 @@ export class ChatTab {
     return read;
   }
 
-  /** With the button, once it can be pressed. @returns the pid of what was killed */
+  /** Presses the button, once it can be pressed. @returns the pid of what was killed */
   async killPod(): Promise<number> {
     const answered = this.page.waitForResponse(
       (response) => response.url().endsWith("/kill-edge") && response.request().method() === "POST",

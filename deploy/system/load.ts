@@ -15,12 +15,12 @@ export interface LoadOptions {
   streams: number;
   /** Streams written by bare publishes, without numbers or handles. */
   bareStreams?: number;
-  /** Between two chunks of a stream, ms. */
+  /** Pause between two chunks of a stream, ms. */
   paceMs: number;
   settings?: Partial<ProducerSettings>;
 }
 
-/** What was counted, once everything was found as promised. */
+/** Counts of a load, once everything was found as promised. */
 export interface LoadReport {
   streams: number;
   chunks: number;

@@ -1,4 +1,4 @@
-/** What is sent to the gateway in one request, all of it wrong somewhere. */
+/** Request to the gateway, wrong somewhere. */
 export interface MalformedRequest {
   method: string;
   path: string;

@@ -68,7 +68,7 @@ export class OddRequests {
     this.#random = new Malformed(seed);
   }
 
-  /** For a gateway. @param streamId of an open stream, to which some chunks are written */
+  /** Makes requests for a gateway. @param streamId of an open stream, to which some chunks are written */
   forGateway(streamId: string): MalformedRequest {
     const { pick } = this;
     const path = pick([
@@ -94,7 +94,7 @@ export class OddRequests {
     };
   }
 
-  /** For an edge: of unknown streams, so that nothing is followed. */
+  /** Makes requests for an edge, of unknown streams, so that nothing is followed. */
   forEdge(): MalformedRequest {
     const { pick } = this;
     const id = pick(ODD_IDS);

@@ -9,7 +9,7 @@ const run = promisify(execFile);
 
 export const INSTALL_TIMEOUT_MS = 300_000;
 
-/** What programs in other languages need is installed once, here. */
+/** Installs once what programs in other languages need. */
 const cache = fileURLToPath(new URL("../../.sluice/examples", import.meta.url));
 
 const has = (command: string, args: string[]): Promise<boolean> =>

@@ -10,7 +10,7 @@ export interface RedisProbe extends AsyncDisposable {
   /** @returns how many of the keys were there */
   deleteKeys(keys: readonly string[]): Promise<number>;
   exists(key: string): Promise<boolean>;
-  /** By the stream's record; 0 where there is none. */
+  /** Reads a head from the stream's record; 0 where there is none. */
   head(streamId: string): Promise<number>;
   /** Writes the snapshot that the server loads at its next start. */
   saveSnapshot(): Promise<void>;

@@ -8,7 +8,7 @@ import { homeAt } from "../local/paths.ts";
 import { readState } from "../local/state.ts";
 import { gaugeOf } from "./stack.ts";
 
-/** What `npm start` starts, for a browser. */
+/** Starts what `npm start` starts, for a browser. */
 export interface ServedPages extends AsyncDisposable {
   readonly gatewayUrl: string;
   readonly edgeUrl: string;

@@ -11,7 +11,7 @@ export interface StackOptions {
   worker?: boolean;
   nats?: NatsOptions;
   redis?: RedisOptions;
-  /** For several servers, or a proxy in front of one; default: a NATS of the stack's own. */
+  /** Address of several servers, or of a proxy in front of one; default: a NATS of the stack's own. */
   natsUrl?: string;
   /** Settings of the services, by name, on top of their defaults. */
   env?: Partial<Record<ServiceName, Record<string, string>>>;
@@ -25,7 +25,7 @@ export interface Stack extends AsyncDisposable {
   /** All edges listen on this one, the kernel balances. */
   readonly edgeUrl: string;
   readonly gatewayUrl: string;
-  /** By name (`ingest-1`, `edge-2`, `gateway`); `url` is the admin server's. Nothing restarts by itself. */
+  /** Processes by name (`ingest-1`, `edge-2`, `gateway`); `url` is the admin server's. Nothing restarts by itself. */
   readonly services: ReadonlyMap<string, ProcessServer>;
   service(name: string): ProcessServer;
   stop(): Promise<void>;

@@ -4,13 +4,13 @@ import { type StreamHandle } from "@sluice/producer";
 import { streamSubject } from "@sluice/protocol";
 import { setTimeout as delay } from "node:timers/promises";
 
-/** What the log said of one send. `doubtful`: it failed, and nobody knows whether it is stored. */
+/** Outcome of one send at the log. `doubtful`: it failed, and nobody knows whether it is stored. */
 export type SendOutcome = "acknowledged" | "doubtful" | "refused";
 
 export interface SentChunk {
   readonly content: string;
   outcome: SendOutcome | "pending";
-  /** Its place in the stream, where the log told. */
+  /** Place in the stream, where the log told it. */
   sequence: number | null;
 }
 
@@ -64,14 +64,14 @@ export class WrittenStream {
   }
 }
 
-/** What makes bytes go wrong: line ends, quotes, several code units, the line separators of JavaScript, NUL. */
+/** Text in which bytes easily go wrong: line ends, quotes, several code units, the line separators of JavaScript, NUL. */
 function contentOf(streamId: string, index: number): string {
   return `${streamId}/${index} "é" 🌊\r\n\n\u2028\u0000 data: x`;
 }
 
 const FAILURES = new Set(["LOG_UNAVAILABLE", "BACKPRESSURE_EXCEEDED"]);
 
-/** By the SDK: in order, each once, failures told with whether the chunk may be stored. */
+/** Writes by the SDK: in order, each once, failures told with whether the chunk may be stored. */
 export function handleWriter(handle: StreamHandle): StreamWriter {
   return {
     async send(content, isEnd) {
@@ -90,7 +90,7 @@ export function handleWriter(handle: StreamHandle): StreamWriter {
   };
 }
 
-/** As `nats pub` does, but with the log's acknowledgement. An end that is stored twice counts once. */
+/** Writes as `nats pub` does, but with the log's acknowledgement. An end that is stored twice counts once. */
 export function bareWriter(link: NatsLink, streamId: string): StreamWriter {
   return {
     async send(content, isEnd) {

@@ -2,7 +2,7 @@ import { serve } from "../src/actor.ts";
 import { RawSse } from "../src/raw-sse.ts";
 
 export interface DifficultReport {
-  /** Of the one who has least. */
+  /** Lowest sequence of all readers. */
   lowestSequence: number;
   /** Sequences that didn't follow the one before: there must be none. */
   faults: number;
@@ -15,7 +15,7 @@ export interface DifficultReaders {
   /** @param options `isFrozen`: until `thaw` they take nothing, not even the headers; else resolves when all have these */
   open(options: { edgeUrl: string; streamId: string; count: number; isFrozen: boolean }): Promise<void>;
   thaw(options: null): void;
-  /** From now on they take something for a moment, once in so many ms. */
+  /** Makes them take something for a moment, once in so many ms, from now on. */
   trickle(options: { everyMs: number }): void;
   report(options: null): DifficultReport;
 }

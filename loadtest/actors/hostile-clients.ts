@@ -31,7 +31,7 @@ const SLOW_BODIES = 20;
 const STALLED_SOCKETS = 60;
 const WAITERS = 120;
 const FLOOD_LANES = 3;
-/** Between two requests of a flood's lane: the machine is shared with those who are measured. */
+/** Pause between two requests of a flood's lane: the machine is shared with those who are measured. */
 const FLOOD_PAUSE_MS = 4;
 
 const over = new AbortController();

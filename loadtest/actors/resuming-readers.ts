@@ -5,10 +5,10 @@ import { Latencies, type LatencyCounts } from "../src/latencies.ts";
 import { requestEvents } from "../src/raw-sse.ts";
 
 export interface ResumeReport {
-  /** From the call of connect to the first replayed chunk, and to the last, being here. */
+  /** Time from the call of connect to the arrival of the first replayed chunk, and of the last. */
   first: LatencyCounts;
   whole: LatencyCounts;
-  /** From the first connect to the last chunk. */
+  /** Time from the first connect to the last chunk. */
   seconds: number;
   bytes: number;
   /** Replays in which a chunk was missing, doubled or out of order, and connections that failed: there must be none. */
@@ -33,7 +33,7 @@ export interface ResumingReaders {
 
 const ID = Buffer.from("\nid: ");
 const FRAME_END = Buffer.from("\n\n");
-/** Of a chunk on the wire, with all that is around it: more than enough for what is usually asked. */
+/** Size of a chunk on the wire, with all that is around it: more than enough for what is usually asked. */
 const BYTES_PER_CHUNK = 600;
 
 /** One replay. While time counts, what comes is kept and searched for its first and last frame; it is looked through afterwards. */

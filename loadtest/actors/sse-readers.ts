@@ -4,18 +4,18 @@ import { RawSse } from "../src/raw-sse.ts";
 
 export interface ReadersReport {
   events: number;
-  /** From the publisher's stamp in a chunk to its bytes being here, of every chunk. */
+  /** Time from the publisher's stamp in a chunk to the arrival of its bytes, of every chunk. */
   latencies: LatencyCounts;
   /** Sequences that didn't follow the one before, and connections that ended: there must be none. */
   faults: number;
-  /** Of the slowest reader. */
+  /** Latency of the slowest reader. */
   lowestSequence: number;
 }
 
 export interface SseReaders {
   /** Opens one connection for each stream id, and resolves when all have got their headers. */
   open(options: { edgeUrl: string; streamIds: readonly string[] }): Promise<void>;
-  /** What has come since it was last asked. */
+  /** Takes what has come since it was last asked. */
   take(options: null): ReadersReport;
 }
 

@@ -1,5 +1,5 @@
 /**
- * What a whole SSE answer told. `isDense`: every sequence came once, in order, from the one after the cursor.
+ * Content of a whole SSE answer. `isDense`: every sequence came once, in order, from the one after the cursor.
  * k6 hands over a response when it has ended, which every stream does after its terminal chunk.
  */
 export function readAnswer(body, cursor = 0) {

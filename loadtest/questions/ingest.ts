@@ -131,7 +131,7 @@ interface Step {
   ackedPerSecond: number;
   readablePerSecond: number;
   keepsUp: boolean;
-  /** What a step failed by: not whose fault it is, which the cores in use tell. */
+  /** Reason why a step failed: not whose fault it is, which the cores in use tell. */
   limit: "lag grows" | "publisher or log" | "none";
   cpuMicros: Record<string, number>;
   cores: Record<string, number>;

@@ -16,7 +16,7 @@ interface PublishOptions {
   chunkBytes: number;
 }
 
-/** Over NATS with the SDK; over the gateway with a request for each chunk, or with an upload for each stream. */
+/** Ways to publish: over NATS with the SDK; over the gateway with a request for each chunk, or with an upload for each stream. */
 type Way = "sdk" | "request" | "upload";
 
 interface Case {
@@ -25,7 +25,7 @@ interface Case {
   streams: number;
   /** Sends of each stream that may be unanswered, as fast as they may. */
   unanswered?: number;
-  /** Of each stream. */
+  /** Rate of each stream. */
   chunksPerSecond?: number;
 }
 

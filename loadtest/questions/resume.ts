@@ -23,7 +23,7 @@ interface ResumeOptions {
 /** Some readers who come back, in one go. */
 interface Case {
   name: string;
-  /** Over which they are spread. */
+  /** Number of streams over which they are spread. */
   streams: number;
   atOnce: number;
   readers: number;

@@ -54,7 +54,7 @@ export class Actor<Calls extends ActorCalls<Calls>> implements AsyncDisposable {
   }
 }
 
-/** What an actor offers; arguments and results have to survive a structured clone. */
+/** Methods that an actor offers; arguments and results have to survive a structured clone. */
 export type ActorCalls<Calls> = { [Name in keyof Calls]: (argument: never) => unknown };
 
 type AnyCalls = Readonly<Record<string, (argument: never) => unknown>>;

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { monotonicMs } from "./clock.ts";
 
-/** What a set of processes has used since `start`. */
+/** Usage of a set of processes since `start`. */
 export class UsageMeter {
   readonly #pids: Readonly<Record<string, readonly number[]>>;
   readonly #startedMs = monotonicMs();

@@ -6,7 +6,7 @@ export type MessageHandler = (subject: string, payload: Buffer) => void;
 const LINE_END = Buffer.from("\r\n");
 
 /**
- * As much of the NATS protocol as a load generator needs, on a bare socket: publishing costs it less than 2 µs, so that
+ * Part of the NATS protocol that a load generator needs, on a bare socket: publishing costs it less than 2 µs, so that
  * the client isn't what is measured. No reconnects: whatever goes wrong ends the process.
  */
 export class RawNats {
@@ -37,7 +37,7 @@ export class RawNats {
     return client;
   }
 
-  /** In force after `flush`. */
+  /** Subscribes; in force after `flush`. */
   subscribe(subject: string): void {
     this.#subscriptions += 1;
     this.#socket.write(`SUB ${subject} ${this.#subscriptions}\r\n`);

@@ -5,7 +5,7 @@ import { readStampMs } from "./workload.ts";
 export interface SseTarget {
   edgeUrl: string;
   streamId: string;
-  /** Without `?`. */
+  /** Query without `?`. */
   query?: string;
   /** The last sequence that the reader has; default: none. */
   after?: number;

@@ -34,7 +34,7 @@ export class ReaderPool implements AsyncDisposable {
     );
   }
 
-  /** What has come since it was last asked. */
+  /** Takes what has come since it was last asked. */
   async take(): Promise<Received> {
     const reports = await Promise.all(this.#actors.map((actor) => actor.call("take", null)));
     const latencies = new Latencies();

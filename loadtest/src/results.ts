@@ -9,7 +9,7 @@ export interface Results {
   question: string;
   settings: Record<string, unknown>;
   rows: readonly Row[];
-  /** What a reader of the numbers has to know. */
+  /** Facts that a reader of the numbers has to know. */
   notes?: readonly string[];
 }
 

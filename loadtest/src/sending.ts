@@ -7,16 +7,16 @@ export interface SendRun {
   acked: number;
   /** Sends that failed; there must be none. */
   failed: number;
-  /** From the call of the sender to its acknowledgement. */
+  /** Time from the call of the sender to its acknowledgement. */
   latencies: LatencyCounts;
-  /** From the first send to the last acknowledgement. */
+  /** Time from the first send to the last acknowledgement. */
   seconds: number;
 }
 
 /** Sends a text on one stream; resolves when it is acknowledged. */
 export type Sender = (text: string) => Promise<unknown>;
 
-/** What every publisher can be told to do with its streams, whichever way they are written. */
+/** Orders that every publisher takes for its streams, whichever way they are written. */
 export interface Publisher {
   /** Sends at a constant rate, all streams in turn. */
   runPaced(options: { chunksPerSecond: number; durationMs: number }): Promise<SendRun>;

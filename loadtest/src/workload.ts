@@ -1,10 +1,10 @@
-/** What flows in a benchmark, so that all its processes mean the same by a message's number. */
+/** Streams and chunks of a benchmark, so that all its processes mean the same by a message's number. */
 export interface Workload {
   /** Begins the stream ids: two runs on one log must not share streams. */
   prefix: string;
   streams: number;
   chunksPerMessage: number;
-  /** Of each chunk's JSON as it is published. */
+  /** Size of each chunk's JSON as it is published. */
   chunkBytes: number;
 }
 

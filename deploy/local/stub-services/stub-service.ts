@@ -6,7 +6,7 @@ const FIRST_ID = "stub-1";
 const WORDS = ["Water ", "waits ", "here."];
 
 /**
- * What the launcher needs of a service, and nothing behind it: it is ready at once, the gateway takes any prompt,
+ * Stands for a service before the launcher, with nothing behind it: it is ready at once, the gateway takes any prompt,
  * the edge gives every stream the same answer. SIGTERM ends it.
  */
 export function runStubService(own?: {

@@ -13,7 +13,7 @@ const say = (data) => {
   console.log(JSON.stringify(type.type === "Text" ? type.content : type.type));
 };
 
-/** What has the interface of the browser's EventSource. */
+/** Constructor with the interface of the browser's EventSource. */
 function listen(source) {
   source.addEventListener("text", (event) => say(event.data));
   source.addEventListener("complete", (event) => say(event.data));

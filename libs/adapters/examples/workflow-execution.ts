@@ -1,12 +1,12 @@
 /**
- * What a workflow does, as a stream.
+ * Workflow run, as a stream.
  *
  *   node libs/adapters/examples/workflow-execution.ts nats://127.0.0.1:4222
  */
 import { fromWorkflow, type WorkflowEvent } from "@sluice/adapters/workflow";
 import { connectProducer, type StreamManager } from "@sluice/producer";
 
-/** Your engine: whatever tells of its tasks one by one. */
+/** Stand-in for your engine: anything that reports its tasks one by one. */
 async function* runWorkflow(): AsyncGenerator<WorkflowEvent> {
   for (const [index, task_id] of ["fetch", "transform", "store"].entries()) {
     yield { type: "task_started", task_id };

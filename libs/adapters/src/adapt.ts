@@ -24,18 +24,18 @@ export interface AdapterOptions {
 
 interface AdapterSettings {
   defaultSource: string;
-  /** What readers may know of anything that the source throws; by default what they may know of a model's failure. */
+  /** Describes for readers what the source threw; by default, what they may know of a model's failure. */
   failureOf?: (error: unknown) => SourceFailure;
-  /** What failed where nothing better is known. */
+  /** Name of what failed, where nothing better is known. */
   what?: string;
 }
 
 /** How one library's items become chunks. Either method throws a SourceFailure where the answer has failed. */
 export interface Mapping<Item> {
   take(item: Item): Iterable<ChunkDraft>;
-  /** It has sent the end itself: nothing more is read. */
+  /** True once it has sent the end itself: nothing more is read. */
   readonly isEnded?: boolean;
-  /** What is still to be said after the last item, the Complete chunk last. */
+  /** Says what remains after the last item, the Complete chunk last. */
   finish(): Iterable<ChunkDraft>;
 }
 
@@ -144,19 +144,19 @@ function isReported(failure: unknown): boolean {
   return failure.isSilence !== true;
 }
 
-/** What the log wants: the error itself that a library, or a mistake, has thrown. */
+/** Picks for the log: the error itself that a library, or a mistake, has thrown. */
 function originOf(failure: unknown): unknown {
   return failure instanceof SourceFailure && failure.cause instanceof Error ? failure.cause : failure;
 }
 
-/** What to tell readers of an answer that its own producer stopped. */
+/** Describes to readers an answer that its own producer stopped. */
 function stopOf(reason: unknown): SourceFailure {
   const { code, message } = (reason ?? {}) as { code?: unknown; message?: unknown };
   if (typeof code === "string" && typeof message === "string") return new SourceFailure(code, message);
   return new SourceFailure(CANCELLED_CODE, "the answer was stopped");
 }
 
-/** By the platform's name, or the official libraries' (theirs are named just `Error`). */
+/** Recognises aborts by the platform's name, or the official libraries' (theirs are named just `Error`). */
 function isAbort(error: unknown): boolean {
   return (
     error instanceof Error && [error.name, error.constructor.name].some((name) => /Abort(Error)?$/.test(name))

@@ -31,7 +31,7 @@ export type OnUnknownPart = (part: { name: string; original: JsonValue }) => voi
  */
 export class AnswerChunks {
   model: string | null = null;
-  /** In the provider's own words. */
+  /** Finish reason in the provider's own words. */
   finishReason: string | null = null;
   usage: TokenUsage | null = null;
   readonly metadata: Partial<ChunkMetadata> & { source: string };
@@ -134,7 +134,7 @@ export class AnswerChunks {
     }
   }
 
-  /** What a content part that isn't a tool's becomes. */
+  /** Converts a content part that isn't a tool's. */
   content(part: Exclude<ContentPart, { kind: "tool" }>): Iterable<ChunkDraft> {
     switch (part.kind) {
       case "text":

@@ -31,7 +31,7 @@ const TOOL_USE = /tool_use$/;
 
 class MessageMapping implements Mapping<unknown> {
   readonly #answer: Answer;
-  /** What is told at the start stands until the end corrects it. */
+  /** Usage at the start, which stands until the end corrects it. */
   #usage: Told = {};
   /** Types of the blocks that are open, by their place. */
   readonly #open = new Map<string, string>();

@@ -4,11 +4,11 @@ import { isText, parseJson, toJson } from "./json-value.ts";
 // Without this bound arguments without end fill the heap. The deltas are all sent; only their sum is not kept.
 export const MAX_ARGUMENT_CHARACTERS = 256 * 1024;
 
-/** What a library or a server tells of a call at once. Every member may be absent, empty, repeated or changed. */
+/** Report of a library or a server on a call. Every member may be absent, empty, repeated or changed. */
 export interface CallPiece {
   /** Names by which the call goes while it is written, the surest first: its id, the item's. */
   ids?: readonly unknown[];
-  /** Its place, by which several calls go at once where the server can't count. */
+  /** Place among calls, which tells them apart where the server can't count. */
   index?: unknown;
   name?: unknown;
   /** The next piece of the arguments' JSON, or all of them as the object that they are. */
@@ -20,10 +20,10 @@ export interface CallPiece {
 /** A call as far as it is known. */
 export interface ToolCall {
   readonly scope: string;
-  /** What readers know it by: the first id that was told, else one of ours. */
+  /** Id that readers know: the first that was given, else one of ours. */
   id: string | null;
   name: string | null;
-  /** What was written of the arguments; null once there is too much. */
+  /** Arguments as written; null once there is too much. */
   written: string | null;
   /** Arguments that were told whole. */
   whole: JsonValue | undefined;
@@ -31,7 +31,7 @@ export interface ToolCall {
   presumed: JsonValue | undefined;
   isCompleted: boolean;
   /**
-   * It began with the id, name and place of a call that was whole, and without arguments: either another call of a server
+   * True if it began with the id, name and place of a whole call without arguments: either another call of a server
    * that gives all the same id, or a last empty piece of one that repeats all it knows. The arguments will tell.
    */
   isDoubtful: boolean;
@@ -104,7 +104,7 @@ export function isObject(value: unknown): value is object {
 }
 
 /**
- * What the model wrote, also where it is no JSON; a call without arguments has an empty object. Servers that begin with
+ * Arguments as the model wrote them, also where they are no JSON; a call without any has an empty object. Servers that begin with
  * `{}` and then write the arguments, or write them twice, mean them once.
  */
 export function parseArguments(json: string | null): JsonValue {

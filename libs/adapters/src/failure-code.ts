@@ -7,9 +7,9 @@ export const MODEL_FAILURE_CODES = [
 ] as const;
 export type ModelFailureCode = (typeof MODEL_FAILURE_CODES)[number];
 
-/** What is known of a failure. */
+/** Facts of a failure. */
 export interface FailureFacts {
-  /** Of HTTP, or a code in the body that is one. */
+  /** Status of HTTP, or a code in the body that is one. */
   status: number | null;
   /** The provider's and the libraries' names for what went wrong: types, codes, classes of errors. */
   names: readonly string[];

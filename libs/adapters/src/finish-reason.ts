@@ -4,7 +4,7 @@ import { SourceFailure } from "./source-failure.ts";
 /** Words by which servers say that there is no reason yet. */
 const NONE = /^(null|none|undefined|unspecified|finish_reason_unspecified|in_progress|queued)$/i;
 
-/** In any case, without punctuation. */
+/** Reason in any case, without punctuation. */
 const OF_FAILURE =
   /^(.*error|error.*|failed|failure|abort(ed)?|cancel(l)?ed|insufficientsystemresource|malformed.*|unexpectedtoolcall|toomanytoolcalls|missingthoughtsignature|interrupted|overloaded.*|.*time(d)?out|unknown)$/;
 

@@ -38,7 +38,7 @@ function sourceError(error: unknown): SourceFailure {
 
 class ItemMapping implements Mapping<StreamItem> {
   readonly #chunks: AnswerChunks;
-  /** Of the whole stream: a character may be cut between two items. */
+  /** Decoder of the whole stream: a character may be cut between two items. */
   readonly #decoder = new TextDecoder();
   readonly #deltas = new WholeDeltas();
   isEnded = false;

@@ -1,6 +1,6 @@
 import type { JsonValue } from "@sluice/core";
 
-/** What arrives of a value that goes through JSON; null where nothing can (a function, a cycle). */
+/** Converts a value as JSON does; null where it can't (a function, a cycle). */
 export function toJson(value: unknown): JsonValue {
   try {
     return JSON.parse(JSON.stringify(value) ?? "null") as JsonValue;

@@ -8,10 +8,10 @@ import { ToldTexts } from "./told-texts.ts";
 
 type Told = Record<string, unknown>;
 
-/** Who speaks: a model in pieces, a model that doesn't stream, or a node, of which nobody knows where it has it from. */
+/** Speaker of a message: a model in pieces, a model that doesn't stream, or a node that has it from an unknown source. */
 export type Speaker = "pieces" | "model" | "node";
 
-/** What was said in one go. */
+/** Content that came in one go. */
 interface Run {
   text: string;
   speaker: Speaker;
@@ -65,13 +65,13 @@ export class MessageReader {
     }
   }
 
-  /** After a run's last piece: completes its tool calls, adds up what it cost. */
+  /** Ends a run after its last piece: completes its tool calls, adds up what it cost. */
   *end(run: string, message: unknown): Generator<ChunkDraft> {
     yield* this.#answer.toolCalls.completeAll(run);
     this.count(message);
   }
 
-  /** After the last piece of the run that made this call, as whoever answers it has all of it. */
+  /** Ends the run that made this call: the tool that answers it has all of it. */
   *endCaller(callId: unknown): Generator<ChunkDraft> {
     const run = this.#answer.toolCalls.scopeOf(callId);
     if (run !== null) yield* this.#answer.toolCalls.completeAll(run);
@@ -102,7 +102,7 @@ export class MessageReader {
     return run !== undefined;
   }
 
-  /** Its run has said all but, maybe, what it cost. */
+  /** True once its run has said all but, maybe, what it cost. */
   isLast(message: unknown): boolean {
     return finishReasonOf(message) !== null;
   }

@@ -97,7 +97,7 @@ class EventMapping implements Mapping<StreamEvent> {
   }
 }
 
-/** What a completion model says that doesn't stream. */
+/** Answer of a completion model that doesn't stream. */
 function completionText(output: unknown): string {
   const [generation] = listOf(recordOf(output)["generations"]).flat();
   return firstText(recordOf(generation)["text"]) ?? "";

@@ -21,7 +21,7 @@ export function fromLangGraph(
   return adapt(stream, settings, (answer) => new GraphMapping(answer));
 }
 
-/** As LangGraph's server says what its pieces are. */
+/** Names of pieces as LangGraph's server uses them. */
 const SERVER_TYPES = new Map<unknown, string>([
   ["AIMessageChunk", "ai"],
   ["ToolMessageChunk", "tool"],

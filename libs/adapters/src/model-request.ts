@@ -41,7 +41,7 @@ export async function askModel(
   return response;
 }
 
-/** What to tell of an answer that isn't 200. */
+/** Describes an answer that isn't 200. */
 async function refusal(response: Response, apiKey: string | null): Promise<SourceFailure> {
   const text = await readAtMost(response, MAX_ERROR_BYTES);
   const { names, message } = reportOf(text);

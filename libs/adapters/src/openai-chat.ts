@@ -168,7 +168,7 @@ class ChatMapping implements Mapping<unknown> {
     if (text !== undefined) yield* this.#part(index, { kind: "reasoning", text });
   }
 
-  /** What deltas may have beside text and tools. */
+  /** Members that deltas may have beside text and tools. */
   *#rest(index: number, delta: Told): Generator<ChunkDraft> {
     const { images, annotations, citations, audio } = delta;
     for (const part of contentParts(images)) yield* this.#part(index, part);
@@ -231,7 +231,7 @@ class ChatMapping implements Mapping<unknown> {
   }
 }
 
-/** In a list, alone, or in the older form of a single function. */
+/** Reads tool calls from a list, alone, or from the older form of a single function. */
 function callsOf({ tool_calls, function_call }: Told): CallPiece[] {
   const calls = listOf(tool_calls).map(recordOf);
   if (calls.length === 0 && saysSomething(function_call))

@@ -226,7 +226,7 @@ class ResponseMapping implements Mapping<unknown> {
   }
 }
 
-/** By its item and by its place: either may be left out, or change. */
+/** Finds a call by its item and by its place: either may be left out, or change. */
 function namesOf(kind: TextKind, item: unknown, index: unknown, part: unknown): (string | null)[] {
   const place = typeof part === "number" ? part : 0;
   return [

@@ -17,7 +17,7 @@ const OPTIONAL_FIELDS = [
 // Servers are few; without this bound addresses that are made up fill the heap.
 const MAX_SERVERS = 1_000;
 
-/** What servers have refused, by their address, for the life of this process. */
+/** Refused fields of each server, by its address, for the life of this process. */
 const refusedBy = new Map<string, Set<string>>();
 
 /** Where servers refuse a request for its fields. */
@@ -35,7 +35,7 @@ export function fieldsIn(list: string): string[] {
     .filter(isText);
 }
 
-/** Which optional fields one server is sent. */
+/** Chooses the optional fields that one server is sent. */
 export class OptionalFields {
   readonly #optional: readonly string[];
   readonly #omitted: ReadonlySet<string>;

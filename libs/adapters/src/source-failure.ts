@@ -8,7 +8,7 @@ const MAX_MESSAGE_CHARACTERS = 1_000;
 // What a server says must not fill the log.
 const MAX_LOGGED_CHARACTERS = 4_000;
 
-/** What readers may know of a failure: code and message become the Error chunk. */
+/** Failure as readers may know it: code and message become the Error chunk. */
 export class SourceFailure extends Error {
   override readonly name = "SourceFailure";
   readonly code: string;
@@ -85,7 +85,7 @@ function forReaders(message: string): string | null {
 }
 
 /**
- * What readers may know of anything that a library throws. Its classes are not imported, so that none of the
+ * Describes for readers anything that a library throws. Its classes are not imported, so that none of the
  * libraries is needed: an error of OpenAI and Anthropic has `status` and `error`, one of the AI SDK `statusCode`.
  */
 export function failureOf(error: unknown, what = "model"): SourceFailure {
@@ -104,7 +104,7 @@ export function failureOf(error: unknown, what = "model"): SourceFailure {
   return new SourceFailure(code, message, options);
 }
 
-/** What an error that a library threw tells of the server's. */
+/** Extracts the server's report from an error that a library threw. */
 function thrownReport(error: Error): ServerReport & { data: JsonValue } {
   // The AI SDK gives up with an error that holds the last one.
   const { lastError } = recordOf(error);
@@ -126,7 +126,7 @@ function thrownReport(error: Error): ServerReport & { data: JsonValue } {
   };
 }
 
-/** Of an error and what caused it: official libraries name theirs all `Error`, `fetch` hides its own in `cause`. */
+/** Collects class names of an error and of what caused it: official libraries name theirs all `Error`, `fetch` hides its own in `cause`. */
 function classNames(error: unknown): string[] {
   const names: string[] = [];
   let one: unknown = error;

@@ -1,6 +1,6 @@
 import { recordOf } from "./json-value.ts";
 
-/** What an answer cost. Members that the provider doesn't tell are left out. */
+/** Cost of an answer. Members that the provider doesn't tell are left out. */
 export interface TokenUsage {
   input_tokens: number;
   output_tokens: number;
@@ -40,7 +40,7 @@ export function openAiUsage(usage: unknown): TokenUsage | null {
   });
 }
 
-/** What several calls of models cost together. */
+/** Adds up what several calls of models cost. */
 export function sumOf(one: TokenUsage | null, other: TokenUsage): TokenUsage {
   if (one === null) return other;
   const told = (key: "cached_input_tokens" | "reasoning_tokens"): number | undefined =>

@@ -5,7 +5,7 @@ const MAX_CHARACTERS = 4 * 1024 * 1024;
 
 interface ToldText {
   text: string;
-  /** Its whole has come. */
+  /** True once the whole text has come. */
   isClosed: boolean;
 }
 
@@ -46,7 +46,7 @@ export class ToldTexts {
     return rest;
   }
 
-  /** What goes by this name from now on is another text. */
+  /** Begins another text under this name. */
   forget(name: string): void {
     this.#byName.delete(name);
   }

@@ -120,7 +120,7 @@ export class ToolCalls {
     return this.#byId(ids)?.name ?? null;
   }
 
-  /** In whose answer a call was made. */
+  /** Finds the answer in which a call was made. */
   scopeOf(...ids: unknown[]): string | null {
     return this.#byId(ids)?.scope ?? null;
   }

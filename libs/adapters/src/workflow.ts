@@ -6,7 +6,7 @@ import { SourceFailure } from "./source-failure.ts";
 
 export type { AdapterOptions } from "./adapt.ts";
 
-/** What a workflow engine tells of one run. Events of other types are passed over. */
+/** Report of a workflow engine on one run. Events of other types are passed over. */
 export type WorkflowEvent =
   | { type: "task_started"; task_id: string }
   | { type: "task_completed"; task_id: string; output?: JsonValue }

@@ -10,11 +10,11 @@ export type Part =
 export interface Habits {
   /** Characters of a piece; 1 splits surrogate pairs. */
   pieceLength: number;
-  /** Of a finish reason that isn't there yet. */
+  /** Form of a finish reason that isn't there yet. */
   noReason: "" | null | undefined;
   ids: "once" | "repeated" | "changing" | "none" | "empty" | "constant";
   indexes: "right" | "zero" | "absent";
-  /** Of the arguments: in pieces, as one text, or as the object itself. */
+  /** Form of the arguments: in pieces, as one text, or as the object itself. */
   args: "pieces" | "whole" | "object";
   /** Whether each piece of a call has its name; told apart only by ids. */
   repeatsName: boolean;

@@ -7,7 +7,7 @@ import { parseJsonAs, type Schema } from "./service-request.ts";
 const LAST_ANSWER_MS = 300;
 
 /**
- * What all who listen on a subject answer within the time; one that can't be read is left out.
+ * Gathers the answers of all that listen on a subject within the time; one that can't be read is left out.
  * @throws StreamError CONNECTION where nobody can be asked
  */
 export async function gatherAnswers<T>(

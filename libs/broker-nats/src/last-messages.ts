@@ -64,7 +64,7 @@ async function* readSession(
   }
 }
 
-/** What comes of one pull after the other, told page by page. */
+/** Delivers the results of one pull after the other, page by page. */
 class LastMessageSession implements SessionHandlers {
   reached = 0;
   readonly #after: number;

@@ -21,7 +21,7 @@ export interface LogOptions {
   replicas: number;
   maxAgeMs: number;
   maxBytes: number;
-  /** What the cache promises to keep: a log that forgets sooner could not bring it back. */
+  /** Time that the cache promises to keep chunks: a log that forgets sooner could not bring them back. */
   minRetentionMs: number;
   /** Largest chunk that the server must be able to carry; 1 MiB if absent. */
   maxChunkBytes?: number;
@@ -31,7 +31,7 @@ export interface LogOptions {
   setupTimeoutMs?: number;
 }
 
-/** What never changes about a log. */
+/** Identity of a log, which never changes. */
 export interface LogIdentity {
   readonly partitions: number;
   /** When it was created, ms; recorded with it, so all processes agree. */

@@ -3,7 +3,7 @@ import { CHUNKS_STREAM } from "@sluice/protocol";
 import { askLog } from "./log-errors.ts";
 import type { NatsLink } from "./nats-connection.ts";
 
-/** What the server says of the log now. @throws StreamError LOG_UNAVAILABLE */
+/** Reads the server's state of the log. @throws StreamError LOG_UNAVAILABLE */
 export function readLogInfo(link: NatsLink): Promise<StreamInfo> {
   return askLog("ask for its state", async () => link.jetStreamManager.streams.info(CHUNKS_STREAM));
 }

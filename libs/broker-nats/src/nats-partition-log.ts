@@ -66,7 +66,7 @@ export class NatsPartitionLog implements PartitionLog {
     return message?.timestampMs ?? null;
   }
 
-  /** By bisection, since messages stand in the order of their times: about twenty reads for a million messages. */
+  /** Searches by bisection, since messages stand in the order of their times: about twenty reads for a million messages. */
   async positionBefore(timeMs: number): Promise<number> {
     const { firstSequence, lastSequence } = await this.facts();
     let before = firstSequence - 1;

@@ -64,7 +64,7 @@ export class NatsRejectedElements implements RejectedElements {
   }
 }
 
-/** With at most the first `maxBytes`, copied: a view would keep the whole message. */
+/** Copies at most the first `maxBytes`: a view would keep the whole message. */
 function rejectedElement(message: StoredMsg, maxBytes = Infinity): RejectedElement {
   const { data } = message;
   return {

@@ -27,7 +27,7 @@ export class NatsPartitionReader implements PartitionReader {
   #lastTaken: number;
   #buffer: StoredMessage[] = [];
   #bufferedBytes = 0;
-  /** What the log last said is left behind the last message that came. */
+  /** Number of messages that the log had after the last one that came, as it last said. */
   #pending = Infinity;
   #wake: (() => void) | null = null;
   #closing: Promise<void> | undefined;

@@ -13,7 +13,7 @@ const SILENCE_MS = 2_000;
 // The server forgets a consumer that a dead process left behind; one that its reader let rest so long is made anew.
 const INACTIVE_MS = 15_000;
 
-/** What a session delivers: everything after a broker sequence, or the last message of each stream. */
+/** Range of a session: everything after a broker sequence, or the last message of each stream. */
 export type SessionStart = { after: number } | "last-of-each-stream";
 
 export interface SessionHandlers {
@@ -94,7 +94,7 @@ export class PullSession {
     }
   }
 
-  /** It was closed or has told its doubt. */
+  /** True once it was closed or has told its doubt. */
   get isOver(): boolean {
     return this.#isOver;
   }

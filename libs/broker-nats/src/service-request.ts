@@ -55,7 +55,7 @@ export function respond(message: Msg, content?: object): void {
 }
 
 /**
- * At most once, and never failing. While there is no connection nothing is kept: it would fill the heap, and arrive after
+ * Sends at most once, and never fails. While there is no connection nothing is kept: it would fill the heap, and arrive after
  * whoever waits for it has found out by other means.
  */
 export function publishLive(link: NatsLink, subject: string, payload: Uint8Array | string): void {

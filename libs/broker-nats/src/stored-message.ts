@@ -2,7 +2,7 @@ import type { MsgHdrs } from "@nats-io/nats-core";
 import type { StoredMessage } from "@sluice/core";
 import { HEADERS, isReceiptSubject, streamIdOfChunkSubject } from "@sluice/protocol";
 
-/** What all ways to read the log have in common. */
+/** Message in the form that all ways to read the log have in common. */
 export interface RawMessage {
   /** `chunk.<p>.<id>`. */
   subject: string;

@@ -15,7 +15,7 @@ import { decodeCheckpoint, encodeCheckpoint } from "./checkpoint-json.ts";
 export interface AppendPlan {
   keys: readonly string[];
   args: readonly string[];
-  /** By their number in the plan, less one. */
+  /** Streams by their number in the plan, less one. */
   streamIds: readonly string[];
 }
 

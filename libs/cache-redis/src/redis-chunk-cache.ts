@@ -31,7 +31,7 @@ import { decodeCheckpoint, encodeCheckpoint } from "./checkpoint-json.ts";
 import type { RedisConnection } from "./redis-connection.ts";
 
 export interface RedisChunkCacheOptions {
-  /** As many as the log has. */
+  /** Number of partitions, as the log has. */
   partitions: number;
   /** How long chunks live where neither they nor their stream say otherwise. */
   chunkTtlSeconds?: number;

@@ -2,7 +2,7 @@ import type { Chunk, EndStatus } from "@sluice/core";
 
 /** A chunk as it arrives. Fields have the names of the wire (PROTOCOL.md, section 7.3). */
 export interface StreamChunk extends Chunk {
-  /** With `compact`: this chunk stands for all sequences from here to `sequence`. */
+  /** First sequence of a joined chunk (`compact`): it stands for all from here to `sequence`. */
   first_sequence?: number;
 }
 

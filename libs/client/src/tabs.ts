@@ -71,7 +71,7 @@ interface Followed {
   work: Promise<void>;
 }
 
-/** This page's end of the channel to the worker. */
+/** Port of this page to the worker. */
 class Tab {
   readonly #port: TabPort;
   readonly #host: ClientHost;

@@ -4,13 +4,13 @@ export interface QuotaAmount {
   bytes: number;
 }
 
-/** What one client may use at once. It gets all of it back evenly, within the window. */
+/** Bounds of one client. It gets all of its use back evenly, within the window. */
 export interface QuotaBounds extends QuotaAmount {
   windowMs: number;
 }
 
 /**
- * What each client has used of its bounds, one account for all processes. Accounts are a cache's: where they are lost,
+ * Accounts of what each client has used, one for all processes. Accounts are a cache's: where they are lost,
  * clients begin anew.
  */
 export interface ClientQuotas {

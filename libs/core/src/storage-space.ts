@@ -14,7 +14,7 @@ export interface CacheSpace {
   readSpace(): Promise<StorageSpace>;
 }
 
-/** From this share of the log or the cache on nothing new is created: what is left is for what goes on, and for its end. */
+/** Share of the log or the cache from which on nothing new is created: what is left is for what goes on, and for its end. */
 export const FULL_SHARE = 0.9;
 
 /** The share that is used, 0 to 1 and above; 0 without a limit. */

@@ -19,7 +19,7 @@ type SendOptions<Message extends UIMessage> = Parameters<ChatTransport<Message>[
 type ReconnectOptions = Parameters<ChatTransport<UIMessage>["reconnectToStream"]>[0];
 
 /**
- * For `useChat` of the AI SDK. The application's routes are asked as by its DefaultChatTransport, but answer with
+ * Transport for `useChat` of the AI SDK. The application's routes are asked as by its DefaultChatTransport, but answer with
  * `{"stream_id": "…"}` (or 204: nothing to resume) instead of the answer itself, which is read from Sluice: so a lost connection
  * doesn't show, and a page that comes back resumes. `stop()` cancels the answer where it is made, also before its first
  * word; leaving the page, or resuming elsewhere, doesn't.
@@ -28,7 +28,7 @@ export class SluiceChatTransport<Message extends UIMessage> extends DefaultChatT
   readonly #client: Client;
   /** So each part is validated as it would be without us. */
   readonly #parse: ParseEvents = (body) => super.processResponseStream(body);
-  /** Of chats whose resumed answer was aborted just now: what stops it, unless it is resumed anew in the same turn. */
+  /** Cancels by chat, for those whose resumed answer was aborted just now: one resumed anew in the same turn takes its cancel back. */
   readonly #stops = new Map<string, () => void>();
 
   constructor({ client, ...options }: SluiceChatTransportOptions<Message>) {
@@ -68,7 +68,7 @@ export class SluiceChatTransport<Message extends UIMessage> extends DefaultChatT
     return streamId === null ? null : followChunks(this.#client, streamId, abortSignal, this.#parse);
   }
 
-  /** What can't be stopped ends by itself. */
+  /** Cancels the stream. A stream that can't be cancelled ends by itself. */
   #cancel(asked: Promise<string | null>): void {
     asked.then((streamId) => streamId && this.#client.cancel(streamId)).catch(() => undefined);
   }

@@ -4,7 +4,7 @@ import { pieceEnd, StreamError, type StreamStatus } from "@sluice/core";
 import { connectProducer, type StreamHandle, type StreamManager } from "@sluice/producer";
 import { readText, statusOf } from "./stored-text.ts";
 
-/** As of the package `resumable-stream`, and where Sluice is. */
+/** Options of the package `resumable-stream`, and the addresses of Sluice. */
 export interface CreateResumableStreamContextOptions {
   /** Stands before the ids of the streams in Sluice; by default `resumable-stream`. */
   keyPrefix?: string;
@@ -137,7 +137,7 @@ class Context {
     return use.status === "open" ? true : "DONE";
   }
 
-  /** Whoever asks from now on is told of it: it is in the log. Null where this use was created before. */
+  /** Creates a use, which everybody who asks from now on finds in the log. Null where this use was created before. */
   async #create(id: string, number: number): Promise<StreamHandle | null> {
     const producer = await this.#connectedProducer();
     const streamId = this.#streamId(id, number);
@@ -177,7 +177,7 @@ class Context {
     return status && { number, streamId, status };
   }
 
-  /** By the log: edges hear of a new stream a moment later, each at a time of its own. */
+  /** Asks the log: edges hear of a new stream a moment later, each at a time of its own. */
   async #statusOf(streamId: string): Promise<StreamStatus | null> {
     try {
       const producer = await this.#connectedProducer();

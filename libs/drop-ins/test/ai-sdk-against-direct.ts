@@ -10,7 +10,7 @@ import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { scenarios } from "./ai-sdk-scenarios.ts";
 import { SluiceChatTransport } from "../src/ai-sdk.ts";
 
-/** What `useChat` of @ai-sdk/react is made of, without React. */
+/** Core of `useChat` of @ai-sdk/react, without React. */
 class Chat extends AbstractChat<UIMessage> {
   constructor(transport: ChatTransport<UIMessage>, told: unknown[]) {
     const state: ChatState<UIMessage> = {

@@ -1,4 +1,4 @@
-/** What an answer of the AI SDK may be made of: each is told in the same way with and without Sluice. */
+/** Answers of the AI SDK, of every kind: each arrives in the same way with and without Sluice. */
 
 const nested = (levels: number): unknown => {
   let value: unknown = "end";

@@ -50,12 +50,12 @@ interface PartitionState {
   lists: MemoryStreamLists;
 }
 
-/** What a MemoryChunkCache held at one time; nothing that happens later changes it. */
+/** Content of a MemoryChunkCache at one time; nothing that happens later changes it. */
 export interface MemoryCacheSnapshot {
   readonly partitions: ReadonlyMap<number, PartitionState>;
 }
 
-/** What a batch makes of one stream, before it is decided whether the batch is written. */
+/** Draft of one stream by a batch, before it is decided whether the batch is written. */
 interface Draft {
   record: StreamRecord | null;
   written: Map<number, Uint8Array>;
@@ -248,7 +248,7 @@ export class MemoryChunkCache implements ChunkCache {
     return { partitions: copyPartitions(this.#partitions) };
   }
 
-  /** As after a fail-over to a copy that had fallen behind. */
+  /** Falls back as after a fail-over to a copy that had fallen behind. */
   rollback(snapshot: MemoryCacheSnapshot): void {
     this.#partitions = copyPartitions(snapshot.partitions);
   }

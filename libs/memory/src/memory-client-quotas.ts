@@ -30,7 +30,7 @@ export class MemoryClientQuotas implements ClientQuotas {
     return 0;
   }
 
-  /** Those that were used longest ago stand first. */
+  /** Forgets accounts that are whole again. Those used longest ago stand first. */
   #forgetFull(nowMs: number): void {
     for (const [account, { fullMs }] of this.#accounts) {
       if (fullMs > nowMs) return;

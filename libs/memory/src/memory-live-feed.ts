@@ -3,7 +3,7 @@ import type { LiveFeed, LiveRange, RebuildAnswer, Subscription, TailAnnouncement
 type RebuildHandler = (streamId: string) => Promise<RebuildAnswer>;
 
 /**
- * What several MemoryLiveFeeds are connected to. Delivers in order, a turn of the event loop later; or drops, at a rate
+ * Bus between several MemoryLiveFeeds. Delivers in order, a turn of the event loop later; or drops, at a rate
  * or by choice, as the real one may at any time.
  */
 export class MemoryLiveBus {

@@ -46,7 +46,7 @@ export class MemoryLog {
     return this.#messages;
   }
 
-  /** Of the oldest message; last + 1 when it is empty. */
+  /** Sequence of the oldest message; last + 1 when it is empty. */
   get firstSequence(): number {
     return this.#messages[0]?.brokerSequence ?? Math.max(this.#firstSequence, this.#lastSequence + 1);
   }
@@ -72,7 +72,7 @@ export class MemoryLog {
     });
   }
 
-  /** What `nats pub` does: no id, no expectation, no number. */
+  /** Publishes as `nats pub` does: no id, no expectation, no number. */
   publishBare(streamId: string, payload: Uint8Array): StoredMessage {
     return this.#store({
       streamId,

@@ -30,7 +30,7 @@ export class MemoryPartitionLog implements PartitionLog {
     return this.log.partitions;
   }
 
-  /** In the order of their first arrival. */
+  /** Rejections in the order of their first arrival. */
   get rejected(): readonly MemoryRejection[] {
     return [...this.#rejected.values()];
   }

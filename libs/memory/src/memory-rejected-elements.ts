@@ -1,7 +1,7 @@
 import type { RejectedElement, RejectedElements } from "@sluice/core";
 import type { MemoryPartitionLog } from "./memory-partition-log.ts";
 
-/** What a MemoryPartitionLog was given to keep. */
+/** Rejected elements that a MemoryPartitionLog was given to keep. */
 export class MemoryRejectedElements implements RejectedElements {
   readonly #log: MemoryPartitionLog;
 

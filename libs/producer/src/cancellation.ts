@@ -27,7 +27,7 @@ export class Cancellation {
     return this.#controller.signal;
   }
 
-  /** Whatever the worker makes is for nothing: its stream was ended or taken over by others. */
+  /** Stops a worker whose work is in vain: its stream was ended or taken over by others. */
   abort(reason: StreamError): void {
     this.#controller.abort(reason);
   }

@@ -18,7 +18,7 @@ export class Deadline {
     return Math.max(0, this.#atMs - performance.now());
   }
 
-  /** What `work` gives, or what `late` gives where the deadline comes first: the work goes on, unheeded. */
+  /** Returns what `work` gives, or what `late` gives where the deadline comes first: the work goes on, unheeded. */
   async race<T>(work: Promise<T>, late: () => T): Promise<T> {
     if (this.#atMs === Infinity) return work;
     let timer: NodeJS.Timeout | undefined;

@@ -3,7 +3,7 @@ import { connectNats, ensureLog, NatsPartitionLog, type NatsLink } from "@sluice
 import type { StoredMessage } from "@sluice/core";
 import { splitPayload } from "@sluice/protocol";
 
-/** What a server's log really holds, whatever producers were told; for tests only. */
+/** Log that keeps what a server's log really holds, whatever producers were told; for tests only. */
 export class ObservedLog {
   readonly link: NatsLink;
   readonly #log: NatsPartitionLog;

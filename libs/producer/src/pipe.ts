@@ -56,7 +56,7 @@ export interface PipeOutcome {
   chunks: number;
 }
 
-/** What a pipe needs of its stream. `StreamHandle` is one. */
+/** Methods of a stream that a pipe needs. `StreamHandle` has them. */
 export interface PipeTarget {
   readonly signal: AbortSignal;
   send(chunk: ChunkType | ChunkDraft): Promise<unknown>;
@@ -101,7 +101,7 @@ async function breakOff(failure: unknown, piping: Piping, options: PipeOptions):
   throw failure;
 }
 
-/** What readers learn of a pipe that broke off; null: nobody can tell them, the stream is not ours any more. */
+/** Description for readers of a pipe that broke off; null: nobody can tell them, the stream is not ours any more. */
 function lastWords(error: unknown, loss: StreamError | null, options: PipeOptions): ChunkType | null {
   if (loss !== null) {
     if (!loss.retryable) return null;
@@ -117,7 +117,7 @@ function lastWords(error: unknown, loss: StreamError | null, options: PipeOption
   return { type: "Error", ...described };
 }
 
-/** What the source gave is no fault of its own, but more than a chunk can carry: readers are told which limit it was. */
+/** Describes a part that is no fault of the source, but more than a chunk can carry: readers are told which limit it was. */
 function isCarrierLimit(error: unknown): error is StreamError {
   if (!(error instanceof StreamError)) return false;
   return (

@@ -17,7 +17,7 @@ import { headOf, positionAfter, refusalAt, type StreamPosition } from "./stream-
  */
 export type HandleMode = "exclusive" | "shared";
 
-/** What one message is made of, before it has its place. */
+/** Content of one message, before it has its place. */
 export interface Batch {
   payload: Uint8Array;
   /** Elements that take a number. */
@@ -31,7 +31,7 @@ export interface Batch {
   receiptTo?: string;
 }
 
-/** In the log, but nothing that readers see: it makes a stream, takes one over or leaves it. */
+/** Message in the log that readers don't see: it makes a stream, takes one over or leaves it. */
 export const NOTHING: Batch = { payload: Buffer.from("[]"), numberedCount: 0, endStatus: null };
 
 export interface StoredBatch {
@@ -48,7 +48,7 @@ export interface PublisherOptions {
   mode: HandleMode;
   position: StreamPosition;
   settings: ProducerSettings;
-  /** What its messages promise: how often its handle beats. Null: it doesn't. */
+  /** Interval at which its handle beats, as its messages promise. Null: it doesn't. */
   beatIntervalMs: number | null;
 }
 

@@ -1,6 +1,6 @@
 import { Mutex, TokenBucket } from "@sluice/core";
 
-/** What sends weigh. */
+/** Weight of sends. */
 export interface Load {
   chunks: number;
   bytes: number;
@@ -34,7 +34,7 @@ export class RateLimit {
     return Math.max(this.#chunks.waitMs(chunks, nowMs), this.#bytes.waitMs(bytes, nowMs));
   }
 
-  /** What may go now. */
+  /** Load that may go now. */
   get room(): Load {
     const nowMs = wholeMs();
     return { chunks: this.#chunks.available(nowMs), bytes: this.#bytes.available(nowMs) };

@@ -11,7 +11,7 @@ import {
 import { Deadline } from "./deadline.ts";
 import type { StoredBatch } from "./publisher.ts";
 
-/** After so long without a receipt, the partition's owner is asked; again after twice that, and so on. */
+/** Time without a receipt after which the partition's owner is asked; again after twice that, and so on. */
 const FIRST_QUESTION_MS = 1_000;
 const ANSWER_TIMEOUT_MS = 1_000;
 
@@ -36,7 +36,7 @@ export class ReceiptTracker {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** To be settled with `firstOf` or `forget`. @throws StreamError CONNECTION where none can arrive any more */
+  /** Registers a message, to be settled with `firstOf` or `forget`. @throws StreamError CONNECTION where none can arrive any more */
   expect(streamId: string): ExpectedReceipt {
     this.#inbox ??= this.#feed.openInbox((number, receipt) => this.#waiting.get(number)?.(receipt));
     const number = ++this.#asked;
@@ -76,7 +76,7 @@ export class ExpectedReceipt {
     this.#options = options;
   }
 
-  /** What the message carries. */
+  /** Headers that the message carries. */
   get address(): string {
     return this.#options.address;
   }
@@ -109,7 +109,7 @@ export class ExpectedReceipt {
     return new Deadline(waitMs).race<Receipt | null>(this.#options.received, () => null);
   }
 
-  /** What the stream's record proves about a message; null: nothing (yet). */
+  /** Proof of a message by the stream's record; null: nothing (yet). */
   #firstBy(head: StreamHead, message: Unconfirmed): number | null {
     const { brokerSequence, firstSequence, numberedCount, endStatus } = message;
     if (head.brokerSequence < brokerSequence) return null;

@@ -18,7 +18,7 @@ export interface SendPumpOptions {
   receipts: ReceiptTracker | null;
   maxMessageBytes: number;
   onStored: () => void;
-  /** Others ended the stream or took it over: nothing can be sent any more. */
+  /** True once others ended the stream or took it over: nothing can be sent any more. */
   onOvertaken: (end: StreamError) => void;
 }
 
@@ -133,7 +133,7 @@ export class SendPump {
     onStored();
   }
 
-  /** Beside the next message, not before it. */
+  /** Runs beside the next message, not before it. */
   #confirm(expected: ExpectedReceipt, units: SendUnit[], stored: StoredBatch, batch: Batch): void {
     const confirming = expected
       .firstOf({ ...stored, numberedCount: batch.numberedCount, endStatus: batch.endStatus })

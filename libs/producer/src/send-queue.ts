@@ -38,7 +38,7 @@ interface Waiting {
 }
 
 /**
- * What waits for its publish, in the order of sending. Two rooms: the buffer, which is bounded, and before it those
+ * Queue of what waits for its publish, in the order of sending. Two rooms: the buffer, which is bounded, and before it those
  * that wait to be let in, each for a bounded time. From the threshold on nothing is let in; an empty buffer lets in a unit
  * of any size.
  */
@@ -60,7 +60,7 @@ export class SendQueue {
     return Math.max(this.#chunks / this.#bounds.bufferSize, this.#bytes / this.#bounds.bufferBytes);
   }
 
-  /** What the next message has to carry at least; null: nothing waits. */
+  /** Least that the next message has to carry; null: nothing waits. */
   get next(): Load | null {
     const [first] = this.#buffer;
     return first === undefined ? null : { chunks: first.chunks.length, bytes: first.bytes };

@@ -57,7 +57,7 @@ export interface CreateOptions extends OpenOptions {
 export const RECORD_TIMEOUT_MS = 2_000;
 
 /**
- * What the creating message carries; null: nothing.
+ * Content of the creating message; null: nothing.
  * @throws StreamError INVALID_REQUEST where options are of another shape; UNPROCESSABLE where they are above 4 KiB, or have
  * a value that can't be kept
  */
@@ -94,7 +94,7 @@ export async function assertNotOutlived(
   if ((await log.lastMessage(streamId)) === null) throw usedBefore(streamId, head.status === "deleted");
 }
 
-/** What a creation failed with, in the caller's terms: the log only knows that something stands there. */
+/** Translates the failure of a creation into the caller's terms: the log only knows that something stands there. */
 export async function whyNotCreated(
   log: Pick<StreamLog, "lastMessage">,
   streamId: string,

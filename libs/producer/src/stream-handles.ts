@@ -37,7 +37,7 @@ export interface HandleOptions {
   receiptFeed?: ReceiptFeed;
 }
 
-/** What a publisher promises, and what its messages are named after; a random name where there is none. */
+/** Beat that a publisher promises, and the name that its message ids begin with; a random name if absent. */
 interface PublisherIdentity {
   beatIntervalMs?: number | null;
   name?: string | undefined;
@@ -64,7 +64,7 @@ export class StreamHandles {
         : new ReceiptTracker(receiptFeed, log.partitions, this.#settings.confirmTimeoutMs);
   }
 
-  /** Others write to a shared stream too, from processes that come and go: it has no producer to be lost. */
+  /** Chooses the beat. A shared stream has none: others write to it too, so it has no producer to be lost. */
   beatIntervalMs(mode: HandleMode): number | null {
     return mode === "exclusive" && this.#parts.liveFeed !== undefined ? this.#settings.beatIntervalMs : null;
   }

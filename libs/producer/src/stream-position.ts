@@ -14,7 +14,7 @@ export interface StreamPosition extends StreamPlace {
   status: StreamStatus;
 }
 
-/** Before a stream's first message. */
+/** Position before a stream's first message. */
 export const NOT_CREATED: Readonly<StreamPosition> = { brokerSequence: 0, nextSequence: 1, status: "open" };
 
 /** Where the stream stands after a message. A bare message published after the end hides the end. */

@@ -2,7 +2,7 @@ import type { ClusterPressure } from "./cluster-pressure.ts";
 import { RateLimit, type Load } from "./rate-limit.ts";
 import type { ProducerSettings } from "./settings.ts";
 
-/** What holds the messages of one stream back: its own rate, that of its process, and the cluster's pressure. */
+/** Holds the messages of one stream back: by its own rate, that of its process, and the cluster's pressure. */
 export class Throttle {
   readonly #own: RateLimit;
   readonly #total: RateLimit;

@@ -1,4 +1,4 @@
-/** What stands in front of a `LogElement` body: together they are the chunk's JSON. */
+/** Beginning of a chunk's JSON: together with a `LogElement` body it is all of it. */
 export function chunkJsonHead(streamId: string, sequence: number): string {
   return `{"stream_id":"${streamId}","sequence":${sequence},`;
 }
@@ -10,7 +10,7 @@ export function unnumberedJsonHead(streamId: string): string {
 
 const TYPE_KEY = '"chunk_type":{"type":"';
 const QUOTE = 0x22;
-/** What a letter's code has in lower case only. */
+/** Bit that only the code of a lower-case letter has. */
 const LOWER_CASE = 0x20;
 
 /**

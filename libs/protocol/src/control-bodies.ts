@@ -1,7 +1,7 @@
 import type { ConnectionRecord } from "@sluice/core";
 import { z } from "zod";
 
-/** What the routes for operators answer. Read leniently: a newer gateway may say more. */
+/** Answers of the routes for operators. Read leniently: a newer gateway may say more. */
 
 const count = z.int().nonnegative();
 

@@ -16,7 +16,7 @@ export const freeJson = z
       context.addIssue({ code: "custom", message: fault.reason, path: [...(fault.path ?? [])] });
   });
 
-/** What is wrong with a JSON value, and where in it; `path` is null where it would be as long as the value is deep. */
+/** Fault of a JSON value, and its place; `path` is null where it would be as long as the value is deep. */
 export interface JsonFault {
   path: readonly string[] | null;
   reason: string;

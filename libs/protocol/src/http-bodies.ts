@@ -12,7 +12,7 @@ const count = z.int().nonnegative();
 /** Validated by the server's own rule for ids, which has a code of its own; the pattern is for the description. */
 const chosenId = z.string().meta({ pattern: STREAM_ID.pattern });
 
-/** What requests to the gateway carry. Unknown fields are refused: a misspelt one would be lost without a word. */
+/** Bodies of requests to the gateway. Unknown fields are refused: a misspelt one would be lost without a word. */
 export const creationSchema = z.strictObject({
   stream_id: chosenId.optional(),
   options: streamOptionsSchema.optional(),
@@ -43,7 +43,7 @@ export const sentChunksSchema = z.union([
 
 const status = z.enum(["open", "completed", "errored", "cancelled", "deleted"]);
 
-/** What is answered. */
+/** Bodies of answers. */
 export const serviceIndexSchema = z.strictObject({
   service: z.string(),
   routes: z.record(z.string(), z.string()),
@@ -98,11 +98,11 @@ export const streamStatusSchema = z.strictObject({
   updated_ms: count,
   ended_ms: count.nullable(),
   cancel_requested_ms: count.nullable(),
-  /** As published: anyone may have published them. */
+  /** Options as published: anyone may have published them. */
   options: z.unknown(),
 });
 
-/** What became of a wish to stop a stream. */
+/** Outcome of a request to stop a stream. */
 export const cancelAnsweredSchema = z.strictObject({ stream_id: z.string(), status });
 
 /** A chunk as readers get it. */

@@ -97,7 +97,7 @@ function decodeElements(message: StoredMessage, maxChunkBytes: number): Decoded 
 }
 
 /**
- * What an element says it is, right or wrong otherwise. Where numbers stop and what takes none hangs on this alone, by a
+ * Type that an element declares, right or wrong otherwise. Where numbers stop and what takes none hangs on this alone, by a
  * rule that never changes: a `Heartbeat` takes no number, `Complete` and `Error` end the stream, be they malformed or
  * too large. If it hung on what a version of the software accepts, two of them would number what follows differently.
  */

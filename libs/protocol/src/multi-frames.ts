@@ -1,7 +1,7 @@
 import type { EndStatus, StreamErrorCode } from "@sluice/core";
 
 /**
- * What becomes of one stream of a connection that carries many. `sequence`: the last one that was sent of it; `status`: left out
+ * Notice about one stream of a connection that carries many. `sequence`: the last one that was sent of it; `status`: left out
  * where the server hasn't read it.
  */
 export type StreamNotice =

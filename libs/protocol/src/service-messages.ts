@@ -4,7 +4,7 @@ import { z } from "zod";
 /** JSON that services exchange on core NATS. Read leniently: during a deploy two versions talk to each other. */
 
 const sequence = z.int().nonnegative();
-/** What is done with an id is done to keys, subjects and JSON: one that is none is refused as the message is read. */
+/** Refuses an id that is none as the message is read: it would end up in keys, subjects and JSON. */
 const streamId = z.string().refine(isStreamId, "is no stream id");
 const status = z.enum(["open", "completed", "errored", "cancelled", "deleted"]);
 
@@ -85,7 +85,7 @@ export const MAX_CENSUS_STREAMS = 500;
 
 export const readersQuerySchema = z.object({ streamIds: z.array(z.string()).max(MAX_CENSUS_STREAMS) });
 
-/** In the order of the question: an id may be `__proto__`, which is no key for an object. */
+/** Counts in the order of the question: an id may be `__proto__`, which is no key for an object. */
 export const readersAnswerSchema = z.object({ counts: z.array(sequence) });
 
 export const serviceReportSchema = z.object({

@@ -38,7 +38,7 @@ export function cachedFrames(streamId: string, chunks: readonly CachedChunk[]): 
   return frames;
 }
 
-/** Of a rejected element there is no JSON: the id stands alone, as in `placeholderFrame`. */
+/** Writes the id alone for a rejected element, of which there is no JSON, as `placeholderFrame` does. */
 function cachedFrameHead(streamId: string, { sequence, json }: CachedChunk): string {
   if (json.byteLength === 0) return `id: ${sequence}`;
   return `id: ${sequence}\nevent: ${eventNameOf(json, streamId, sequence)}\ndata: `;

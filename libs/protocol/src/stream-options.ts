@@ -41,7 +41,7 @@ export function cacheTtlOfOptions(options: string | null): number | null {
   return readOptions(options)?.cache_ttl ?? null;
 }
 
-/** After how long without a reader the stream is to be stopped, ms; null: never for that. */
+/** Time without a reader after which the stream is stopped, ms; null: never for that. */
 export function abandonLimitMsOfOptions(options: string | null): number | null {
   const seconds = readOptions(options)?.cancel_when_abandoned_seconds;
   return seconds === undefined ? null : seconds * 1000;

@@ -55,12 +55,12 @@ export const HEADERS = {
   beat: "Sluice-Beat",
   /** Where the producer wants a receipt. */
   receipt: "Sluice-Receipt",
-  /** On REJECTED: why, and where it stood. */
+  /** Headers on REJECTED: the reason, and the element's place. */
   reason: "Sluice-Reason",
   brokerSequence: "Sluice-Broker-Sequence",
   elementIndex: "Sluice-Element",
   messageId: "Nats-Msg-Id",
   expectedLastSequence: "Nats-Expected-Last-Subject-Sequence",
-  /** What the expectation is about: `chunk.<p>.<id>`. A clustered server would look at the subject before the transform. */
+  /** Subject of the expectation: `chunk.<p>.<id>`. A clustered server would look at the subject before the transform. */
   expectedSubject: "Nats-Expected-Last-Subject-Sequence-Subject",
 } as const;

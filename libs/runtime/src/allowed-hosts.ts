@@ -58,7 +58,7 @@ export function splitList(text: string): string[] {
 }
 
 interface Authority {
-  /** In lower case, without brackets. */
+  /** Host in lower case, without brackets. */
   host: string;
   port: string;
 }

@@ -45,7 +45,7 @@ export class BodyBudget {
   }
 }
 
-/** What one request holds of the budget. */
+/** Share of the budget that one request holds. */
 export class BodyLease {
   readonly #change: (bytes: number) => void;
   #bytes = 0;

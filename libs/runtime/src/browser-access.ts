@@ -15,7 +15,7 @@ export interface BrowserAccessOptions {
   headers?: string;
 }
 
-/** What a server lets web pages of other origins do. Clients that are no browsers notice nothing of it. */
+/** Rights of web pages of other origins at a server. Clients that are no browsers notice nothing of it. */
 export interface BrowserAccess {
   /**
    * Answers preflights, of any path, and refuses what a page must not do: a method that changes something needs a page of
@@ -29,7 +29,7 @@ export interface BrowserAccess {
 const READS = ["GET", "HEAD"];
 const ALL_METHODS = [...READS, "POST", "DELETE"];
 
-/** Those that our clients send, and those that tracing adds by itself. */
+/** Headers that our clients send, and those that tracing adds by itself. */
 const REQUEST_HEADERS = [
   "Accept",
   "Authorization",
@@ -113,7 +113,7 @@ const tellMethods: RequestHandler = (request, response, next) => {
   response.status(204).end();
 };
 
-/** Of a request that would change something: why a browser may not send it; null: it may, or no browser sent it. */
+/** Reason why a browser may not send a request that changes something; null: it may, or no browser sent it. */
 function crossSiteRefusal(request: Request, isListed: boolean): StreamError | null {
   const site = request.get("sec-fetch-site");
   const { origin } = request.headers;
@@ -128,7 +128,7 @@ function crossSiteRefusal(request: Request, isListed: boolean): StreamError | nu
   return new StreamError("CROSS_SITE", detail);
 }
 
-/** What the browser says of it counts; where it says nothing, as on plain HTTP, the origin must be that of the request. */
+/** Judges by what the browser says; where it says nothing, as on plain HTTP, the origin must be that of the request. */
 function isSameOrigin(request: Request, site: string | undefined, origin: string | undefined): boolean {
   if (site === "same-origin") return true;
   // Typed by the user, or sent by an extension; a page would have an origin.

@@ -100,7 +100,7 @@ function unreadable(error: NodeJS.ErrnoException): StreamError {
   return new StreamError("INVALID_REQUEST", `this is no HTTP request that can be read: ${error.message}`);
 }
 
-/** Whoever sends such a request doesn't speak as we do: its connection is of no use. */
+/** Refuses a request and closes its connection: a client that sends such requests doesn't speak as we do. */
 function refuseForGood(response: ServerResponse, refusal: StreamError): void {
   response.setHeader("Connection", "close");
   sendProblem(response, refusal);

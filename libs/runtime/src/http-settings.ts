@@ -76,7 +76,7 @@ export type HttpSettings = Settings<z.ZodObject<ReturnType<typeof httpSettings>>
 /** Longest time without a byte in either direction, while a request waits for log, ingest or worker. */
 const STALL_TIMEOUT_MS = 60_000;
 
-/** What `listen` takes, from a service's settings. @param longestWaitMs how long a request may wait for its answer */
+/** Derives what `listen` takes from a service's settings. @param longestWaitMs how long a request may wait for its answer */
 export function httpServerOptions(
   settings: HttpSettings,
   longestWaitMs: number,

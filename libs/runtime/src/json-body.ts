@@ -45,7 +45,7 @@ export function hasBody({ headers }: IncomingMessage): boolean {
   return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
 }
 
-/** To be called before a body is read: a client that asked first sends it now. */
+/** Lets a client that asked first send its body now. Call it before a body is read. */
 export function acceptBody(request: IncomingMessage, response: ServerResponse): void {
   if (/\b100-continue\b/i.test(request.headers.expect ?? "") && !response.headersSent)
     response.writeContinue();

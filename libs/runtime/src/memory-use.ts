@@ -35,7 +35,7 @@ export function createMemoryMeter(files: MemoryFiles = {}): () => number {
 
 interface CgroupVersion {
   readonly mount: string;
-  /** Of this process, by its list of cgroups; null: it is in none of this version. */
+  /** Finds the process' cgroup in its list of them; null: it is in none of this version. */
   pathIn(list: string): string | null;
   usedBytes(directory: string): number | null;
 }

@@ -24,11 +24,11 @@ interface TrackedSocket {
   ignored: number;
   isClosing: boolean;
   probe: NodeJS.Timeout | undefined;
-  /** To be called when the socket was taken over and HTTP is done with it. */
+  /** Must be called when the socket was taken over and HTTP is done with it. */
   readonly onDetached: () => void;
 }
 
-/** What a socket's listeners know of it; null once it was taken over from HTTP. */
+/** State that a socket's listeners share; null once it was taken over from HTTP. */
 interface Holder {
   tracked: TrackedSocket | null;
 }
@@ -214,7 +214,7 @@ export class OpenSockets {
   }
 
   /**
-   * Whoever is still sending the body of a request that is answered may end it within a moment, and in vain. A long one is
+   * Grace for a client that is still sending the body of an answered request: it may end that within a moment, and in vain. A long one is
    * not read to its end: that costs more than it is worth.
    */
   #closeUnlessOver(tracked: TrackedSocket, request: IncomingMessage): void {

@@ -94,7 +94,7 @@ async function findGo(): Promise<string> {
   }
 }
 
-/** Before 2.11 a cluster can not compare-and-set on a transformed subject, which is how producers publish. */
+/** Program nats-server, from 2.11 on: an older cluster can not compare-and-set on a transformed subject, as producers need. */
 export const NATS_SERVER: ServerProgram = {
   name: "nats-server",
   minimumVersion: "2.11.0",

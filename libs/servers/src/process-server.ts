@@ -26,7 +26,7 @@ export interface ProcessServerOptions {
   readonly env?: NodeJS.ProcessEnv;
 }
 
-/** It ended before it was ready. Its log tells whether another process had taken the port meanwhile. */
+/** Failure of a server that ended before it was ready. Its log tells whether another process had taken the port meanwhile. */
 export class ServerStartError extends Error {
   readonly portTaken: boolean;
 

@@ -9,7 +9,7 @@ const VERSION_TIMEOUT_MS = 5_000;
 
 /** One way to get a program onto this machine, tried after PATH and Sluice's own cache. */
 export interface InstallWay {
-  /** In the words a user reads: "download nats-server 2.12.15 from its release page". */
+  /** Title in the words a user reads: "download nats-server 2.12.15 from its release page". */
   readonly title: string;
   /**
    * Puts the program somewhere and returns its path. Bounded in time, reports what takes long.
@@ -27,9 +27,9 @@ export interface InstallContext {
 export interface ServerProgram {
   readonly name: string;
   readonly minimumVersion: string;
-  /** In order of preference. */
+  /** Ways in order of preference. */
   readonly ways: readonly InstallWay[];
-  /** What a user can do when no way works: one command or address a line. */
+  /** Advice to a user when no way works: one command or address a line. */
   readonly byHand: readonly string[];
 }
 

@@ -6,7 +6,7 @@
 export interface ServerHandle extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
-  /** Of the process now running; undefined when it isn't ours or doesn't run. */
+  /** Pid of the process now running; undefined when it isn't ours or doesn't run. */
   readonly pid: number | undefined;
   /** Ends it in good order and deletes its data. Bounded, idempotent, returns the same promise. */
   stop(): Promise<void>;

@@ -25,7 +25,7 @@ export class FakeSluice {
   readonly cuts: number[] = [];
   /** Sent before the events of each read. */
   preamble = "";
-  /** Of a stream that has ended: readers with a position are told that nothing is left, and this, unless it is "". */
+  /** Status of a stream that has ended: readers with a position are told that nothing is left, and this, unless it is "". */
   endStatus: string | null = null;
   /** Number of requests with chunks. */
   readonly batchSizes: number[] = [];

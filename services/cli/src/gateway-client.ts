@@ -62,7 +62,7 @@ export class GatewayClient {
   }
 
   /**
-   * What a route for operators answers.
+   * Reads the answer of a route for operators.
    * @throws CliError refused, also where this address has no such routes; unreachable
    */
   async readControl<T>(path: string, schema: Schema<T>): Promise<T> {

@@ -1,4 +1,4 @@
-/** Which signal it was: the reason of `Interrupts.first` and `Interrupts.second`. */
+/** Signal that came first: the reason of `Interrupts.first` and `Interrupts.second`. */
 export class Interrupted extends Error {
   override readonly name = "Interrupted";
   readonly signal: "SIGINT" | "SIGTERM";

@@ -46,7 +46,7 @@ export interface EdgeOptions {
   peers: EdgePeers;
   cancelFeed: Pick<CancelFeed, "requestCancel">;
   readerPresence: Pick<ReaderPresence, "answerPresence">;
-  /** Of the log. */
+  /** Number of partitions of the log; fixed when the log was created. */
   partitions: number;
   settings: Readonly<EdgeSettings>;
   logger: Logger;
@@ -56,23 +56,23 @@ export interface EdgeOptions {
    * one that must be restarted.
    */
   probeCache?: () => Promise<void>;
-  /** For tests; else the process is measured. */
+  /** Load for tests; else the process is measured. */
   measureLoad?: () => Load;
 }
 
 /** One edge pod. */
 export interface Edge {
-  /** For readers. The server is the caller's to close. */
+  /** Listens for readers. The caller must close the server. */
   listen(options: Pick<ListenOptions, "host" | "port" | "reusePort">): Promise<HttpServer>;
-  /** In its connection ids, and its name to the control plane. */
+  /** Random id of this process. Prefix of its connection ids; its name in control-plane reports. */
   readonly podId: string;
-  /** What readers may ask for; its description is held against it. */
+  /** Routes for readers; the description is held against them. */
   readonly routes: readonly MountedRoute[];
-  /** What only operators may reach. */
+  /** Routes for operators only. */
   readonly adminRoutes: Router;
-  /** For the readiness check: null, or what is missing in a few words. */
+  /** Problem for the readiness check: null, or what is missing in a few words. */
   problem(): string | null;
-  /** For the liveness check: null, or why only a restart helps. Never because something is away that all need. */
+  /** Problem for the liveness check: null, or why only a restart helps. Never because something is away that all need. */
   fatalProblem(): string | null;
   /**
    * Not ready from now on; after `drainNoticeMs` no stream is begun any more, and connections are closed evenly over
@@ -81,7 +81,7 @@ export interface Edge {
   drain(): Promise<void>;
   /** Ends at once: connections are cut, nothing stays behind. The adapters are the caller's. Idempotent. */
   close(): void;
-  /** What is open now, for tests and operators. */
+  /** Counts of what is open now, for tests and operators. */
   counts(): { connections: number; subscribers: number; streams: number };
 }
 

@@ -1,6 +1,6 @@
 import type { FigureSources } from "@sluice/runtime";
 
-/** What an edge pod says of itself to the control plane. */
+/** Figures that an edge pod reports to the control plane. */
 export const EDGE_FIGURES = {
   connections: { kind: "sum", series: "sluice_edge_connections" },
   subscribers: { kind: "sum", series: "sluice_edge_subscribers" },

@@ -2,18 +2,18 @@ import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import type { Phase } from "@sluice/core";
 import { socketGauge, type SocketState } from "@sluice/runtime";
 
-/** What only a scrape needs to know, asked for at the scrape. */
+/** Counts that only a scrape needs, read at the scrape. */
 export interface EdgeCounts {
   connections(): number;
-  /** Of each server that listens for readers. */
+  /** Sockets of each server that listens for readers. */
   sockets(): readonly Record<SocketState, number>[];
   streams(): number;
-  /** By phase; `waiting`: long polls. */
+  /** Listeners by phase; `waiting`: long polls. */
   subscribers(): Readonly<Record<Phase | "waiting", number>>;
   reads(): { inFlight: number; inFlightBytes: number; waiting: number };
 }
 
-/** Without labels by stream or client: the number of series must not grow with the traffic. */
+/** Registers metrics without labels by stream or client: the number of series must not grow with the traffic. */
 export interface EdgeMetrics {
   chunksSent: Counter;
   bytesSent: Counter;

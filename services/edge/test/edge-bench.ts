@@ -117,7 +117,7 @@ export class TestIngest {
   readonly #positions = new Map<number, number>();
   readonly #answers: Subscription[] = [];
   #serials = 0;
-  /** What is said of a range once it is written; null: nothing, it got lost on the way. */
+  /** Range as it is announced once it is written; null: not at all, it got lost on the way. */
   say: (range: LiveRange) => LiveRange | null = (range) => range;
 
   constructor(cache: ChunkCache, liveFeed: LiveFeed, partitions: number) {

@@ -3,7 +3,7 @@ import type { TestReader } from "./sse-reader.ts";
 
 const CHUNK_EVENTS = new Set(["text", "complete", "error"]);
 
-/** What a reader of many streams has of one. */
+/** Picks the sequences of one stream, from a reader of many. */
 export function sequencesOf(reader: TestReader, streamId: string): number[] {
   return chunksOf(reader)
     .filter((chunk) => chunk.stream_id === streamId)

@@ -14,7 +14,7 @@ import { startBench, type Bench } from "./edge-bench.ts";
 export type RealBench = Bench<RedisChunkCache, NatsLiveFeed>;
 
 /**
- * For tests: an edge on real servers, each side with a connection of its own; ingest's part is played by hand.
+ * Edge on real servers for tests, each side with a connection of its own; ingest's part is played by hand.
  * @param probedRedisUrl where the edge looks whether Redis answers new connections; default: nowhere
  */
 export async function openRealBench(

@@ -10,7 +10,7 @@ export interface GatewayMetrics {
   unknownParts: Counter;
 }
 
-/** Without labels by stream or client: the number of series must not grow with the traffic. */
+/** Registers metrics without labels by stream or client: the number of series must not grow with the traffic. */
 export function createGatewayMetrics(
   registry: Registry,
   open: {

@@ -23,7 +23,7 @@ export interface Answer {
   headers: Headers;
 }
 
-/** What a bench stands on; the fakes come from the tests. */
+/** Ports of a bench; the fakes come from the tests. */
 export interface BenchPorts {
   log: StreamLog;
   promptQueue: PromptQueue;
@@ -48,9 +48,9 @@ interface SeenAnswer {
 
 /** A gateway that listens, and what stands in for the cache and for ingest. */
 export class Bench implements AsyncDisposable {
-  /** What the cache holds. */
+  /** Records that the cache holds. */
   readonly infos = new Map<string, StreamInfo>();
-  /** What ingest would bring back when asked to. */
+  /** Records that ingest would bring back when asked to. */
   readonly rebuildable = new Map<string, StreamInfo>();
   isIngestThere = true;
   readonly gateway: Gateway;
@@ -219,7 +219,7 @@ function withoutType({ "content-type": _type, ...headers }: Record<string, strin
 /** An upload whose lines and whose answer's lines cross each other. */
 export class Talk {
   readonly socket: Socket;
-  /** Of the answer. */
+  /** Headers of the answer. */
   readonly head: Promise<string>;
   readonly #lines: AsyncGenerator<string, undefined>;
 

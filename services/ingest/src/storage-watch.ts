@@ -1,7 +1,7 @@
 import { StreamError, type CacheSpace, type PartitionLog, type StorageSpace } from "@sluice/core";
 import type { Logger } from "@sluice/runtime";
 
-/** It takes longer than that to fill, and each question costs the log's leader something. */
+/** Interval between looks: a store takes longer than that to fill, and each look costs the log's leader something. */
 const INTERVAL_MS = 5_000;
 
 /** One stream may take at most this share of the cache, or it alone can keep everybody else out. */
@@ -34,7 +34,7 @@ export class StorageWatch {
     void this.#look();
   }
 
-  /** What was seen last; a store that was never seen is missing. */
+  /** Stores as they were last seen; one that was never seen is missing. */
   get spaces(): ReadonlyMap<Store, StorageSpace> {
     return this.#spaces;
   }

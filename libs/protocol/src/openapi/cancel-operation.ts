@@ -2,7 +2,7 @@ import type { Operation } from "./operation.ts";
 
 const content = { "application/json": "CancelAnswered" } as const;
 
-/** At gateway and edge alike; the edge may refuse it as any request. */
+/** Operation at gateway and edge alike; the edge may refuse it as any request. */
 export const CANCEL_OPERATION: Operation = {
   method: "POST",
   path: "/streams/{streamId}/cancel",

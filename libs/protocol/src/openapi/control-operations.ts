@@ -25,7 +25,7 @@ const read = (
   problems: ["CACHE_UNAVAILABLE", "LOG_UNAVAILABLE", "CONNECTION"],
 });
 
-/** What operators may read, where the gateway lets them. */
+/** Routes that operators may read, where the gateway lets them. */
 export const CONTROL_OPERATIONS: readonly Operation[] = [
   read("/streams", "listStreams", "Streams, newest message first", "StreamList", [
     parameter("status", "Only streams in this status; ended: in any but open.", {

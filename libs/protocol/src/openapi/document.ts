@@ -121,7 +121,7 @@ function describeContent(content: Readonly<Record<string, string | null>>): obje
   );
 }
 
-/** By status: several codes share one. */
+/** Groups refusals by status: several codes share one. */
 function describeProblems(codes: readonly StreamErrorCode[]): Record<string, object> {
   const byStatus = Map.groupBy(new Set(codes), (code) => new StreamError(code, "").status);
   return Object.fromEntries(
@@ -137,7 +137,7 @@ function inOrder(codes: readonly StreamErrorCode[]): readonly StreamErrorCode[] 
   return STREAM_ERROR_CODES.filter((code) => codes.includes(code));
 }
 
-/** Those schemas that something refers to, directly or through another. */
+/** Collects the schemas that something refers to, directly or through another. */
 function reachable(schemas: Readonly<Record<string, object>>, text: string): Record<string, object> {
   const found: Record<string, object> = {};
   const texts = [text];

@@ -25,7 +25,7 @@ const lastIdNames = ["last_event_id", "lastEventId"] as const;
 const asHeader = "As the header Last-Event-ID, for readers that can't set it.";
 const lastIds = lastIdNames.map((name) => parameter(name, asHeader, { type: "string" }));
 const lastEventId = parameter("Last-Event-ID", "The last id that the reader has.", { type: "string" });
-/** Of one stream. Empty is none. */
+/** Position in one stream. Empty is none. */
 const position = { type: "string", pattern: "^[0-9]{0,15}$" };
 const lastSequences = lastIdNames.map((name) => parameter(name, asHeader, position));
 const lastSequence = parameter("Last-Event-ID", "The last sequence that the reader has.", position);

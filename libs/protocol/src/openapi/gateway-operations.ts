@@ -24,7 +24,7 @@ const mode: Parameter = {
 const replayed = { [HTTP_HEADERS.replayed]: "true: this is the answer of an earlier request." };
 const keyed = ["IDEMPOTENCY_KEY_REUSED", "QUOTA_EXCEEDED", "CACHE_UNAVAILABLE"] as const;
 const logged = ["LOG_UNAVAILABLE", "LOG_FULL", "CLOSED"] as const;
-/** What creating something can be refused with, besides. */
+/** Refusals of creations, besides those of every request. */
 const creating = ["UNPROCESSABLE", "QUOTA_EXCEEDED", "STORAGE_FULL"] as const;
 const appending = [
   ...keyed,

@@ -11,9 +11,9 @@ export interface Operation {
   readonly query?: readonly Parameter[];
   readonly headers?: readonly Parameter[];
   readonly body?: Body;
-  /** What it answers where it does what was asked, by status. */
+  /** Answers to a request that succeeds, by status. */
   readonly answers: Readonly<Record<number, Answer>>;
-  /** With what it refuses, beside what every request can be refused with. */
+  /** Codes of its refusals, besides those of every request. */
   readonly problems: readonly StreamErrorCode[];
 }
 
@@ -28,13 +28,13 @@ export interface Parameter {
 
 interface Body {
   readonly isRequired: boolean;
-  /** By content type. A line's, where the type is of lines. */
+  /** Schemas by content type. A line's, where the type is of lines. */
   readonly content: Readonly<Record<string, SchemaName>>;
 }
 
 export interface Answer {
   readonly description: string;
-  /** By content type, as for a body; null: text that no schema describes. */
+  /** Schemas by content type, as for a body; null: text that no schema describes. */
   readonly content?: Readonly<Record<string, SchemaName | null>>;
   readonly headers?: Readonly<Record<string, string>>;
 }

@@ -29,7 +29,7 @@ import {
 } from "../http-bodies.ts";
 import { streamOptionsSchema } from "../stream-options.ts";
 
-/** What requests carry: fields with defaults may be left out. */
+/** Shapes of requests: fields with defaults may be left out. */
 const SENT = {
   SentChunk: sentChunkSchema,
   SentChunks: sentChunksSchema,
@@ -43,7 +43,7 @@ const SENT = {
   ProxyRequest: proxyRequestSchema,
 } as const;
 
-/** What answers carry: every field is there. */
+/** Shapes of answers: every field is there. */
 const ANSWERED = {
   Problem: problemSchema,
   ServiceIndex: serviceIndexSchema,

@@ -9,7 +9,7 @@ export interface CancelFeedUnderTest {
   producer: CancelFeed;
   /** Resolves when subscriptions made and closed so far are so for everybody. */
   settle(): Promise<void>;
-  /** For good: the last test does. */
+  /** Cuts the owner off for good: the last test does. */
   cutOwnerOff(): Promise<void>;
   close(): Promise<void>;
 }
@@ -18,7 +18,7 @@ const PARTITION = 3;
 const DEADLINE_MS = 5_000;
 const SHORT_MS = 100;
 
-/** What every CancelFeed promises. */
+/** Promises of every CancelFeed. */
 export function cancelFeedContract(name: string, open: () => Promise<CancelFeedUnderTest>): void {
   describeContract("CancelFeed", name, open, (contract) => {
     const keep = async (subscription: Subscription): Promise<Subscription> => {

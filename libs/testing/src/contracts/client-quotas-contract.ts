@@ -10,7 +10,7 @@ export interface ClientQuotasUnderTest extends AsyncDisposable {
 
 const ENDLESS = Number.MAX_SAFE_INTEGER;
 
-/** What every ClientQuotas must do. */
+/** Promises of every ClientQuotas. */
 export function clientQuotasContract(name: string, open: () => Promise<ClientQuotasUnderTest>): void {
   describe(`${name} as ClientQuotas`, () => {
     it("lets a client take as much as its bounds are, by count and by bytes, and no other one pays for it", async () => {

@@ -8,7 +8,7 @@ interface UnderTest {
   close(): Promise<void>;
 }
 
-/** What a contract's tests work with. */
+/** Tools of a contract's tests. */
 export interface Contract<Subject extends UnderTest> {
   /** Only within tests: it is opened before the first of them. */
   readonly subject: Subject;

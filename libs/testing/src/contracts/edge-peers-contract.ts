@@ -21,7 +21,7 @@ export interface EdgePeersUnderTest {
 
 const DEADLINE_MS = 5_000;
 
-/** What every EdgePeers promises. */
+/** Promises of every EdgePeers. */
 export function edgePeersContract(name: string, open: () => Promise<EdgePeersUnderTest>): void {
   describeContract("EdgePeers", name, open, (contract) => {
     const serve = async (pod: 0 | 1, podId: string, answers: Partial<EdgePod>): Promise<Subscription> => {

@@ -18,7 +18,7 @@ export interface LiveFeedUnderTest {
 const PARTITION = 3;
 const DEADLINE_MS = 5_000;
 
-/** What every LiveFeed promises while nothing is lost. */
+/** Promises of every LiveFeed while nothing is lost. */
 export function liveFeedContract(name: string, open: () => Promise<LiveFeedUnderTest>): void {
   describeContract("LiveFeed", name, open, (contract) => {
     let owner: LiveFeed;

@@ -36,7 +36,7 @@ export function logEntry(
   };
 }
 
-/** What the log stores of a publish without headers, on stream `s`. */
+/** Message as the log stores a publish without headers, on stream `s`. */
 export function bareMessage(
   payload: string | Uint8Array,
   fields: Partial<StoredMessage> = {},

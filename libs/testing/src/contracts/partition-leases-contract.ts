@@ -9,7 +9,7 @@ export interface PartitionLeasesUnderTest extends AsyncDisposable {
   elapse(ms: number): Promise<void>;
 }
 
-/** What every PartitionLeases must do. */
+/** Promises of every PartitionLeases. */
 export function partitionLeasesContract(
   name: string,
   createHarness: () => Promise<PartitionLeasesUnderTest>,

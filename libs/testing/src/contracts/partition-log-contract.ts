@@ -12,7 +12,7 @@ import { appendTexts, freshStreamId, outgoing, textPayload, type LogUnderTest } 
 const BOUNDS = { maxPendingMessages: 1_000, maxPendingBytes: 8 * 1024 * 1024 };
 const PARTITION = 1;
 
-/** What every PartitionLog promises to ingest. */
+/** Promises of every PartitionLog to ingest. */
 export function partitionLogContract(name: string, open: () => Promise<LogUnderTest>): void {
   describeContract("PartitionLog", name, open, (contract) => {
     let log: PartitionLog;

@@ -12,7 +12,7 @@ export interface PressureFeedUnderTest {
 
 const DEADLINE = { timeout: 5_000 };
 
-/** What every PressureFeed promises while nothing is lost. */
+/** Promises of every PressureFeed while nothing is lost. */
 export function pressureFeedContract(name: string, open: () => Promise<PressureFeedUnderTest>): void {
   describeContract("PressureFeed", name, open, (contract) => {
     const listen = (handler: (pressure: PartitionPressure) => void): Subscription => {

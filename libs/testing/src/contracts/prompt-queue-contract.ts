@@ -13,7 +13,7 @@ export interface PromptQueueUnderTest {
 
 const DEADLINE_MS = 5_000;
 
-/** What every PromptQueue promises. */
+/** Promises of every PromptQueue. */
 export function promptQueueContract(name: string, open: () => Promise<PromptQueueUnderTest>): void {
   describeContract("PromptQueue", name, open, (contract) => {
     const serve = async (accept: (prompt: Prompt) => Promise<void>): Promise<Subscription> => {

@@ -14,7 +14,7 @@ export interface ReaderPresenceUnderTest {
 
 const TIMEOUT_MS = 500;
 
-/** What every ReaderPresence promises. */
+/** Promises of every ReaderPresence. */
 export function readerPresenceContract(name: string, open: () => Promise<ReaderPresenceUnderTest>): void {
   describeContract("ReaderPresence", name, open, (contract) => {
     const answer = async (pod: 0 | 1, readers: Record<string, number>): Promise<Subscription> => {

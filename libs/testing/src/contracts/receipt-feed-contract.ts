@@ -15,7 +15,7 @@ const PARTITION = 3;
 const DEADLINE_MS = 5_000;
 const DEADLINE = { timeout: DEADLINE_MS };
 
-/** What every ReceiptFeed promises while nothing is lost. */
+/** Promises of every ReceiptFeed while nothing is lost. */
 export function receiptFeedContract(name: string, open: () => Promise<ReceiptFeedUnderTest>): void {
   describeContract("ReceiptFeed", name, open, (contract) => {
     const keep = <S extends Subscription>(subscription: S): S => {

@@ -10,7 +10,7 @@ export interface RejectedElementsUnderTest {
   close(): Promise<void>;
 }
 
-/** What every RejectedElements promises. */
+/** Promises of every RejectedElements. */
 export function rejectedElementsContract(name: string, open: () => Promise<RejectedElementsUnderTest>): void {
   describeContract("RejectedElements", name, open, (contract) => {
     const streamIds = [freshStreamId(), freshStreamId()] as const;

@@ -8,7 +8,7 @@ export interface RequestRecordsUnderTest extends AsyncDisposable {
   elapse(ms: number): Promise<void>;
 }
 
-/** What every RequestRecords must do. */
+/** Promises of every RequestRecords. */
 export function requestRecordsContract(name: string, open: () => Promise<RequestRecordsUnderTest>): void {
   describe(`${name} as RequestRecords`, () => {
     it("keeps what was put where nothing was, and knows nothing of other keys", async () => {

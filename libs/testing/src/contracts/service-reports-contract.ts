@@ -18,7 +18,7 @@ const OWNED = [
   { partition: 7, lagMs: null, lagMessages: null },
 ];
 
-/** What every ServiceReports promises. */
+/** Promises of every ServiceReports. */
 export function serviceReportsContract(name: string, open: () => Promise<ServiceReportsUnderTest>): void {
   describeContract("ServiceReports", name, open, (contract) => {
     const serve = async (which: 0 | 1, answer: () => Promise<ServiceReport>): Promise<Subscription> => {

@@ -3,7 +3,7 @@ import { describeContract } from "./describe-contract.ts";
 import type { StreamLog } from "@sluice/core";
 import { appendTexts, freshStreamId, outgoing, textPayload, type LogUnderTest } from "./log-under-test.ts";
 
-/** What every StreamLog promises to producers. */
+/** Promises of every StreamLog to producers. */
 export function streamLogContract(name: string, open: () => Promise<LogUnderTest>): void {
   describeContract("StreamLog", name, open, (contract) => {
     let log: StreamLog;

@@ -14,11 +14,11 @@ export interface FaultProxy extends AsyncDisposable {
   pause(): void;
   /** Lets go what was held, in order. */
   resume(): void;
-  /** What the server says from now on is lost, until `cut`. What clients say still arrives. */
+  /** Loses what the server says from now on, until `cut`. What clients say still arrives. */
   loseAnswers(): void;
   /** Ends all connections; new ones work again. */
   cut(): void;
-  /** From now on messages that clients publish on such subjects get no further. Null: all go through again. */
+  /** Stops messages that clients publish on such subjects from now on. Null: all go through again. */
   withhold(matches: ((subject: string) => boolean) | null): void;
   /** Calls back for each message that was withheld. */
   onWithheld(handler: (subject: string, payload: Buffer) => void): void;

@@ -6,7 +6,7 @@ import { gzipSync } from "node:zlib";
 
 /** How one request is treated. What isn't named goes as it should. */
 export interface Treatment {
-  /** Instead of an answer. */
+  /** Status in place of an answer. */
   status?: number;
   headers?: Record<string, string>;
   isRedirected?: boolean;
@@ -21,7 +21,7 @@ export interface Treatment {
   /** Sequences that are sent twice, and that are left out. */
   doubled?: readonly number[];
   skipped?: readonly number[];
-  /** After the last frame it says nothing more, and doesn't end. */
+  /** Stays silent after the last frame, and doesn't end. */
   stays?: boolean;
 }
 
@@ -44,7 +44,7 @@ export interface HostileEdge extends AsyncDisposable {
   readonly headers: IncomingMessage["headers"][];
   /** Connections that are open now. */
   readonly open: Set<ServerResponse>;
-  /** To the open connections. */
+  /** Sends to the open connections. */
   send(text: string): void;
 }
 

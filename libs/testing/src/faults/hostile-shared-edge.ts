@@ -12,12 +12,12 @@ export interface SharedTreatment extends Pick<
   refusesMany?: boolean;
 }
 
-/** What becomes of a request to add or drop a stream: it is refused, or done and its answer lost. */
+/** Fate of a request to add or drop a stream: it is refused, or done and its answer lost. */
 export type ChangeTreatment = "done" | "refused" | "unanswered";
 
 export interface HostileSharedEdge extends AsyncDisposable {
   readonly url: string;
-  /** By stream. The last frame of each is its end. */
+  /** Frames by stream. The last frame of each is its end. */
   streams: ReadonlyMap<string, readonly HostileFrame[]>;
   /** One for each connection, and one for each change, in order; then all goes well. */
   treatments: SharedTreatment[];
@@ -25,7 +25,7 @@ export interface HostileSharedEdge extends AsyncDisposable {
   /** How many connections are open, and how many changes were asked for. */
   readonly open: number;
   readonly changed: number;
-  /** Until then no stream ends. */
+  /** Lets streams end, after `holdEnds`. */
   letEnd(): void;
   holdEnds(): void;
 }
@@ -36,9 +36,9 @@ interface Reading {
   readonly isShared: boolean;
   readonly response: ServerResponse;
   readonly treatment: SharedTreatment;
-  /** Of the streams that it follows: what was sent last. */
+  /** Last sequence sent of each stream that it follows. */
   readonly positions: Map<string, number>;
-  /** What stands before the next frames. */
+  /** Text before the next frames. */
   news: string;
   sentBytes: number;
   wake: () => void;
@@ -224,7 +224,7 @@ const event = (name: string, data: object): string => `event: ${name}\ndata: ${J
 const notice = (streamId: string, state: string, sequence: number): string =>
   event("stream", { stream_id: streamId, state, sequence });
 
-/** On a shared connection the data says whose it is, and where. */
+/** Adds to the data of a shared connection whose it is, and where. */
 function withoutId(streamId: string, { to, text }: HostileFrame): string {
   const rest = text.replace(/^id: .*\n/, "");
   return rest === "\n" ? event("rejected", { stream_id: streamId, sequence: to }) : rest;

@@ -18,7 +18,7 @@ export class NatsPublishFilter {
     this.#onWithheld = onWithheld;
   }
 
-  /** What goes on to the server now. An operation that isn't complete yet waits for the rest of it. */
+  /** Passes what goes on to the server now. An operation that isn't complete yet waits for the rest of it. */
   pass(bytes: Buffer): Buffer {
     this.#rest = this.#rest.byteLength === 0 ? bytes : Buffer.concat([this.#rest, bytes]);
     const passed: Buffer[] = [];

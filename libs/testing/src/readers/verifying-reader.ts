@@ -3,7 +3,7 @@ import { get, type IncomingMessage } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 
 export interface ReaderOptions {
-  /** Of the edge; asked again for each connection, so that a test can send readers elsewhere. */
+  /** URL of the edge; asked again for each connection, so that a test can send readers elsewhere. */
   edgeUrl: () => string;
   streamId: string;
   /** Added to the events URL, without `?`. */
@@ -12,7 +12,7 @@ export interface ReaderOptions {
   after?: number;
   /** Called for each chunk, in the order of arrival. */
   onChunk?: (sequence: number, data: string) => void;
-  /** Before a reconnect, ms; the server's `retry:` is not waited for, tests are in a hurry. */
+  /** Pause before a reconnect, ms; the server's `retry:` is not waited for, tests are in a hurry. */
   reconnectDelayMs?: () => number;
   /** Keeps the chunks' data; false for readers by the thousand. */
   keepData?: boolean;

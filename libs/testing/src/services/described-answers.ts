@@ -1,10 +1,10 @@
 import type { OpenApiDocument } from "@sluice/protocol";
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 
-/** What a test has seen of an answer. */
+/** Answer as a test has seen it. */
 export interface SeenAnswer {
   method: string;
-  /** With or without a query. */
+  /** Path with or without a query. */
   path: string;
   status: number;
   contentType: string | null;

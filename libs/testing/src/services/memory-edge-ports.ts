@@ -7,7 +7,7 @@ import {
   MemoryReaderPresence,
 } from "@sluice/memory";
 
-/** What several edges of one system share. */
+/** World that several edges of one system share. */
 export interface MemoryWorld {
   readonly cache: MemoryChunkCache;
   readonly bus: MemoryLiveBus;

@@ -30,7 +30,7 @@ export function memoryIngestPorts() {
     partitionLog: new MemoryPartitionLog(log),
     streamLog: new MemoryStreamLog(log),
     leases: openLeases(),
-    /** Whoever holds these doesn't know of whoever holds others. */
+    /** Leases of one holder, who doesn't know of others. */
     openLeases,
     openFeed: () => new MemoryLiveFeed(bus),
     readerPresence: new MemoryReaderPresence(),

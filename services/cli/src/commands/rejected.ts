@@ -15,7 +15,7 @@ const CONNECT_TIMEOUT_MS = 5_000;
 const MAX_EXCERPT_BYTES = 160;
 
 /**
- * What was rejected is looked at over NATS, not over the gateway: it may hold what no client should read, and whoever may
+ * Reads rejected elements over NATS, not over the gateway: they may hold what no client should read, and whoever may
  * connect to the log may read it anyway.
  */
 async function withLog<T>(natsUrl: string, work: (link: NatsLink) => Promise<T>): Promise<T> {
@@ -90,7 +90,7 @@ function excerpt(element: Uint8Array): string {
   return element.byteLength > MAX_EXCERPT_BYTES ? `${line.replace(/\uFFFD+$/, "")}…` : line;
 }
 
-/** Without line breaks, with which it would look like several entries, and without anything that isn't seen. */
+/** Writes an element without line breaks, with which it would look like several entries, and without anything that isn't seen. */
 function oneLine(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ");
 }
@@ -131,7 +131,7 @@ export async function replayRejected(replay: Replay, terminal: Terminal): Promis
   });
 }
 
-/** Their content is checked where every producer's is: in the handle. */
+/** Parses chunks. Their content is checked where every producer's is: in the handle. */
 function parseChunks(text: string): (ChunkType | ChunkDraft)[] {
   try {
     const value = JSON.parse(text) as ChunkDraft | ChunkDraft[];

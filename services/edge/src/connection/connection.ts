@@ -10,7 +10,7 @@ type ConnectionSettings = Pick<
 >;
 
 export interface ConnectionOptions {
-  /** What is to be sent is gathered this long; 0: until the end of the tick. */
+  /** Time for which frames are gathered before they are sent; 0: until the end of the tick. */
   coalesceMs?: number;
   /** Asked before each write for what is to follow the frames of the tick. */
   trailer?: () => Uint8Array | null;
@@ -23,7 +23,7 @@ const PROBE = Buffer.from(commentFrame(""));
 // The first is answered by a machine nearby before the second leaves, and by one far away before the third.
 const PROBE_DELAYS_MS = [0, 50, 1_000];
 
-/** What ends a chunked response. */
+/** Last bytes of a chunked response. */
 const LAST_CHUNK = "0\r\n\r\n";
 
 /**

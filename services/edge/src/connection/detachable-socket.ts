@@ -23,7 +23,7 @@ export class DetachableSocket extends Duplex {
     this.#listen(socket, "on");
   }
 
-  /** Its socket was taken over: HTTP has nothing to do with it any more. */
+  /** True once its socket was taken over: HTTP has nothing to do with it any more. */
   get isDetached(): boolean {
     return this.#socket === null;
   }
@@ -55,7 +55,7 @@ export class DetachableSocket extends Duplex {
     return socket.setTimeout(0).resume();
   }
 
-  /** As HTTP calls it when it is done with a connection. */
+  /** Ends as HTTP asks when it is done with a connection. */
   destroySoon(): void {
     this.end(() => void this.destroy());
   }
@@ -64,7 +64,7 @@ export class DetachableSocket extends Duplex {
     this.#socket?.resume();
   }
 
-  /** What HTTP writes after the socket was taken over goes nowhere. */
+  /** Drops what HTTP writes after the socket was taken over. */
   override _write(chunk: Buffer, encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
     if (this.#socket === null) callback();
     else this.#socket.write(chunk, encoding, callback);

@@ -38,7 +38,7 @@ export class MultiConnection {
   /** The streams of the URL, in its order. */
   readonly #listed: readonly string[];
   readonly #isCompact: boolean;
-  /** Of the client. */
+  /** Address of the client. */
   readonly #address: string;
   readonly #streams = new Map<string, Followed>();
   readonly #dropped = new Set<string>();
@@ -47,11 +47,11 @@ export class MultiConnection {
   readonly #retryWindows = new Set<RetryWindow>();
   readonly #turns = new Mutex();
   #connection: Connection | null = null;
-  /** What is to be told once there is a connection. */
+  /** Notices for when there is a connection. */
   #notices: string[] = [];
   #sentPosition = "";
   #isClosed = false;
-  /** Of one of its streams nothing can be told now: the reader is to come again. */
+  /** True if one stream's state is unknown (cache and ingest are away): the connection ends so that the client retries. */
   #isBroken = false;
 
   /** @param options `listed`: those that the URL names */
@@ -80,12 +80,12 @@ export class MultiConnection {
     for (const { subscriber, state } of this.#streams.values()) if (state !== "over") yield subscriber;
   }
 
-  /** Before `opened`. @throws StreamError OVERLOADED */
+  /** Joins a stream, before `opened`. @throws StreamError OVERLOADED */
   follow(streamId: string, start: StartPoint): void {
     this.#streams.set(streamId, this.#join(streamId, start));
   }
 
-  /** Before `opened`: a stream of the URL that was dropped on an earlier connection. */
+  /** Notes, before `opened`, a stream of the URL that was dropped on an earlier connection. */
   leaveOut(streamId: string): void {
     this.#dropped.add(streamId);
   }
@@ -122,7 +122,7 @@ export class MultiConnection {
     else this.#endWhenOver();
   }
 
-  /** What follows the frames of one write: the position they lead to. */
+  /** Writes the position behind the frames of one write. */
   readonly trailer = (): Uint8Array | null => {
     const position = this.#position();
     if (position === "" || position === this.#sentPosition) return null;
@@ -165,7 +165,7 @@ export class MultiConnection {
     }
   }
 
-  /** What was sent before it arrives before its notice. @throws StreamError STREAM_NOT_FOUND: isn't followed here */
+  /** Drops a stream: frames sent before arrive before its notice. @throws StreamError STREAM_NOT_FOUND: isn't followed here */
   drop(streamId: string): void {
     const followed = this.#streams.get(streamId);
     if (followed === undefined || followed.state === "over")
@@ -275,7 +275,7 @@ export class MultiConnection {
     return encodeMultiPosition({ listed, added });
   }
 
-  /** Those that the URL doesn't name, while they go on. */
+  /** Streams that the URL doesn't name, while they go on. */
   #added(): [string, Followed][] {
     return [...this.#streams].filter(
       ([streamId, { state }]) => state === "following" && !this.#listed.includes(streamId),

@@ -1,4 +1,4 @@
-/** Whatever has something to write at the end of the tick. */
+/** Writer with something to write at the end of the tick. */
 export interface Flushable {
   flush(): void;
 }

@@ -31,9 +31,9 @@ type PressureSettings = Pick<
 
 /** Measured once a second. */
 export interface Load {
-  /** Of the process, or what its container is charged where that is more. */
+  /** Memory of the process, or what its container is charged where that is more. */
   rssBytes: number;
-  /** Of V8's limit, 0 to 1. */
+  /** Share of V8's limit, 0 to 1. */
   heapShare: number;
   loopDelayMs: number;
 }
@@ -69,7 +69,7 @@ export class Admission {
     this.#timer.unref();
   }
 
-  /** What is too much at the moment, in a few words; null: nothing. */
+  /** Problem of the moment, in a few words; null: none. */
   get problem(): string | null {
     return this.#problem;
   }
@@ -88,7 +88,7 @@ export class Admission {
     }
   }
 
-  /** What was let in turned out to cost as much as another connection. */
+  /** Charges what was let in and turned out to cost as much as another connection. */
   charge(address: string): void {
     this.#buckets.get(address)?.take(1, performance.now());
   }

@@ -1,7 +1,7 @@
 import type { Request, Response } from "express";
 import type { Socket } from "node:net";
 
-/** By connection: of all requests on it that aren't answered. */
+/** Waiters by connection: all requests on it that aren't answered. */
 const UNANSWERED = new WeakMap<Socket, Set<AbortController>>();
 
 /**

@@ -36,7 +36,7 @@ function dropStream(peerRouter: EdgePeerRouter): RequestHandler {
 const DEFAULT_CONNECTIONS = 100;
 const MAX_CONNECTIONS = 1_000;
 
-/** For operators: `GET /connections?after=&limit=`, of this pod, or with `scope=all` of all pods. */
+/** Lists connections for operators: `GET /connections?after=&limit=`, of this pod, or with `scope=all` of all pods. */
 export function connectionAdminRoutes(
   connectionRegistry: ConnectionRegistry,
   peerRouter: EdgePeerRouter,

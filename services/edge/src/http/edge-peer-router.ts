@@ -11,7 +11,7 @@ import { podOf, type ConnectionRegistry } from "../connection/connection-registr
 import { MultiConnection } from "../connection/multi-connection.ts";
 import type { EdgeSettings } from "../config.ts";
 
-/** This pod, as the others see it. */
+/** Shows this pod to the others. */
 export function edgePod(connectionRegistry: ConnectionRegistry): EdgePod {
   return {
     changeStreams: async (change) => {

@@ -33,7 +33,7 @@ export function eventRoutes(parts: RouteOptions): Router {
   return router;
 }
 
-/** Whatever refuses a reader does so in the way that its client survives. */
+/** Refuses a reader in the way that its client survives. */
 function answering(
   parts: RouteOptions,
   serve: (...args: Parameters<RequestHandler>) => Promise<void>,

@@ -19,10 +19,10 @@ export type HistoryGap =
 
 /** A piece of a stream for a reader who asks for one piece after another. */
 export interface HistoryPage {
-  /** In order, without holes but those in `gaps`; rejected elements are left out. */
+  /** Chunks in order, without holes but those in `gaps`; rejected elements are left out. */
   chunks: readonly CachedChunk[];
   gaps: readonly HistoryGap[];
-  /** What to ask for next. */
+  /** Position to ask for next. */
   nextAfter: number;
   head: number;
   status: StreamStatus;
@@ -41,7 +41,7 @@ export async function findCursor(
 }
 
 /**
- * What follows a sequence, as far as the bounds go: by the same rules as an SSE replay, so what the cache misses is
+ * Reads what follows a sequence, as far as the bounds go: by the same rules as an SSE replay, so what the cache misses is
  * brought back from the log first, and only what the log doesn't have either is a gap.
  * @returns null: there is no such stream
  * @throws StreamError CACHE_UNAVAILABLE; CONNECTION where ingest doesn't answer

@@ -3,7 +3,7 @@ import type { Response } from "express";
 /** Where a reader finds the token of the position it began at. */
 export const RESUME_TOKEN_HEADER = "Sluice-Resume-Token";
 
-/** Under which name a connection is listed, and streams can be added to one that carries many. */
+/** Header with the name under which a connection is listed, and streams can be added to one that carries many. */
 export const CONNECTION_ID_HEADER = "Sluice-Connection-Id";
 
 /** How a stream stands. */

@@ -5,7 +5,7 @@ import type { Hub } from "../stream/hub.ts";
 import type { Admission } from "./admission.ts";
 import type { WriteTick } from "../connection/write-tick.ts";
 
-/** What the routes for readers share. */
+/** Options that the routes for readers share. */
 export interface RouteOptions {
   context: EdgeContext;
   hub: Hub;
@@ -13,7 +13,7 @@ export interface RouteOptions {
   tick: WriteTick;
   /** Open SSE responses; kept up to date by the routes. */
   connectionRegistry: ConnectionRegistry;
-  /** From then on no stream is begun, and long polls are answered. */
+  /** Signal after which no stream is begun, and long polls are answered. */
   closing: AbortSignal;
 }
 

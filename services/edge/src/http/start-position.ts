@@ -33,16 +33,16 @@ export function readPosition(request: Request, streamId: string): Position {
 
 /** Where the reader of many streams wants to begin. */
 export interface ManyPositions {
-  /** By stream, those of the URL first, in its order. */
+  /** Starts by stream, those of the URL first, in its order. */
   starts: ReadonlyMap<string, StartPoint>;
   dropped: readonly string[];
   isResumed: boolean;
-  /** It comes with an id that this connection's predecessor sent. */
+  /** True if it comes with an id that this connection's predecessor sent. */
   isReconnect: boolean;
 }
 
 /**
- * For each stream the first of these that is there: the connection's last event id, one of the `resume_token`s (given once
+ * Reads the position of each stream from the first of these that is there: the connection's last event id, one of the `resume_token`s (given once
  * a stream), `from` and `tail` (for all of them).
  * @throws StreamError INVALID_RESUME_TOKEN, INVALID_REQUEST
  */

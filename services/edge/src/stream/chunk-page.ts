@@ -21,7 +21,7 @@ export class ChunkPage implements Page<CachedChunk> {
     this.options = options;
   }
 
-  /** Of consecutive chunks of the page. */
+  /** Encodes consecutive chunks of the page. */
   framesOf(chunks: readonly CachedChunk[]): Uint8Array {
     if (chunks.length !== this.chunks.length) return cachedFrames(this.#streamId, chunks);
     return (this.#frames ??= cachedFrames(this.#streamId, chunks));

@@ -4,7 +4,7 @@ import type { StreamLookup } from "./stream-lookup.ts";
 import type { EdgeMetrics } from "../metrics.ts";
 import type { EdgeSettings } from "../config.ts";
 
-/** What the parts of one edge pod share. */
+/** Objects that the parts of one edge pod share. */
 export interface EdgeContext {
   readonly liveFeed: LiveFeed;
   readonly lookup: StreamLookup;

@@ -3,7 +3,7 @@ import { clientOf } from "@sluice/runtime";
 /** Something to be done for somebody, at a price. */
 export interface QueuedWork {
   readonly streamId: string;
-  /** What it takes of the byte budget while it is in flight. */
+  /** Bytes that it takes of the budget while it is in flight. */
   readonly bytes: number;
 }
 
@@ -15,11 +15,11 @@ export interface ByteBudget {
 }
 
 interface Lane<Work> {
-  /** Of IPv6 a network: all of its addresses are one client's. */
+  /** Client address; of IPv6 a network: all of its addresses are one client's. */
   readonly client: string;
-  /** By stream: its work in order. The stream that stands first is next. */
+  /** Work by stream, in order. The stream that stands first is next. */
   readonly queues: Map<string, Set<Work>>;
-  /** Those of streams that have no room now. */
+  /** Streams that have no room now. */
   readonly parked: Map<string, Set<Work>>;
   waiting: number;
   inFlightBytes: number;
@@ -128,7 +128,7 @@ export class FairQueue<Work extends QueuedWork> {
     }
   }
 
-  /** What was taken is done: its bytes are free again. */
+  /** Frees the bytes of work that is done. */
   done(work: Work): void {
     const lane = this.#inFlight.get(work);
     if (lane === undefined) return;
@@ -158,7 +158,7 @@ export class FairQueue<Work extends QueuedWork> {
     this.#unparkNext(work.streamId);
   }
 
-  /** From all lanes that it waits in. */
+  /** Removes it from all lanes that it waits in. */
   #takeOut(work: Work): void {
     for (const lane of this.#lanesOf.get(work) ?? []) {
       lane.waiting--;

@@ -3,14 +3,14 @@ import type { EdgeMetrics } from "../metrics.ts";
 import { ChunkPage } from "./chunk-page.ts";
 import { FairQueue, type ByteBudget, type QueuedWork } from "./fair-queue.ts";
 
-/** Who waits for a read. */
+/** Client that waits for a read. */
 export interface ReadingClient {
   address: string;
   /** Aborted: nobody waits any more. */
   signal: AbortSignal;
 }
 
-/** For what the pod itself wants to know. */
+/** Client that stands for the pod itself. */
 export const OWN_READS: ReadingClient = { address: "", signal: new AbortController().signal };
 
 // What a read of head and status alone takes of the budget, about as much as its reply.
@@ -67,7 +67,7 @@ export class PageReads {
   readonly #largeChunks = new Map<string, number>();
   readonly #timer: NodeJS.Timeout;
   #isPumpDue = false;
-  /** Since when reads are wanted and none has succeeded, ms; null: the last one did. */
+  /** Time since which reads are wanted and none has succeeded, ms; null: the last one did. */
   #unansweredSinceMs: number | null = null;
 
   constructor(options: PageReadsOptions) {
@@ -85,13 +85,13 @@ export class PageReads {
     };
   }
 
-  /** For how long reads have been wanted, ms, and none has succeeded; 0: the last one did. */
+  /** Duration for which reads have been wanted, ms, and none has succeeded; 0: the last one did. */
   get stalledMs(): number {
     return this.#unansweredSinceMs === null ? 0 : performance.now() - this.#unansweredSinceMs;
   }
 
   /**
-   * As ChunkCache's.
+   * Bounds as ChunkCache has them.
    * @throws StreamError CACHE_UNAVAILABLE as the cache does, and where it answers nobody; OVERLOADED where too many reads
    * wait; what the client's signal was aborted with, once it is
    */
@@ -119,7 +119,7 @@ export class PageReads {
     });
   }
 
-  /** What waits fails. */
+  /** Fails all that waits. */
   close(): void {
     clearInterval(this.#timer);
     for (const read of this.#waiting.values()) {
@@ -148,7 +148,7 @@ export class PageReads {
     return read;
   }
 
-  /** At the end of the turn of the event loop: those of a stream all ask in one when a live message got lost. */
+  /** Starts at the end of the event loop's turn: readers of a stream all ask in one when a live message got lost. */
   #pumpSoon(): void {
     if (this.#isPumpDue) return;
     this.#isPumpDue = true;

@@ -2,10 +2,10 @@ import { StreamError } from "@sluice/core";
 import { AddressCounts } from "@sluice/runtime";
 import type { RetryWindow } from "./retry-window.ts";
 
-/** Who waits for a stream that nobody knows yet. */
+/** Client that waits for a stream that nobody knows yet. */
 export interface Wait {
   streamId: string;
-  /** Of the client: each has so many places at most. */
+  /** Address of the client: each has so many places at most. */
   address: string;
   /** How long it waits. */
   retryWindow: RetryWindow;

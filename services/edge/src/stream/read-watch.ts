@@ -45,7 +45,7 @@ export class ReadWatch {
     this.#timer.unref();
   }
 
-  /** For readiness: null, or what is wrong in a few words. */
+  /** Problem for readiness: null, or what is wrong in a few words. */
   get problem(): string | null {
     const { stalledMs } = this.#reads;
     return stalledMs > this.#settings.readStallMs
@@ -53,7 +53,7 @@ export class ReadWatch {
       : null;
   }
 
-  /** For liveness: null, or why a restart is what helps. */
+  /** Problem for liveness: null, or why a restart is what helps. */
   get fatalProblem(): string | null {
     return this.#answeredProbes < PROBES_TO_BE_SURE
       ? null
@@ -79,7 +79,7 @@ export class ReadWatch {
     }
   }
 
-  /** Without it a pod that isn't ready, and so has no clients, would never learn that reads succeed again. */
+  /** Reads once by itself. Without that, a pod that isn't ready, and so has no clients, would never learn that reads succeed again. */
   async #readOne(): Promise<void> {
     try {
       await this.#reads.read(PROBED_STREAM, 0, HEAD_ONLY, OWN_READS);

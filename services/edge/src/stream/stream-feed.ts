@@ -5,12 +5,12 @@ import type { EdgeContext } from "./context.ts";
 // One live range in so many has its age measured: enough for a histogram, too few to cost anything.
 const LAG_SAMPLE_EVERY = 16;
 
-/** Whoever wants to know how a stream goes on. */
+/** Listener that wants to know how a stream goes on. */
 export interface FeedListener {
   /** `waiting`: not a reader, only waits for the stream to go on. */
   readonly phase: Phase | "waiting";
   onLive(range: LiveRange): void;
-  /** Its producer lives. @param frame shared with all listeners, without an id */
+  /** Hears that the producer lives. @param frame shared with all listeners, without an id */
   onHeartbeat(frame: Uint8Array): void;
   /** The stream has come to `head`, whether or not the live feed said so. */
   catchUp(head: number): void;
@@ -151,7 +151,7 @@ export class StreamFeed {
     }, settings.recheckDelayMs);
   }
 
-  /** After this time every node has heard of our subscription, so looking once is enough. */
+  /** Looks at the head once: after this time every node has heard of our subscription. */
   async #recheck(): Promise<void> {
     const state = await this.#context.lookup.readState(this.streamId);
     if (state !== null) this.#catchUp(state.hasEnded ? Infinity : state.head);

@@ -22,7 +22,7 @@ export interface StreamState {
 // Without this bound a scan over random ids fills the heap with ids that don't exist.
 const MAX_UNKNOWN_STREAMS = 10_000;
 
-/** For whom only the head and the status matter: no chunk is touched. */
+/** Page bounds for callers that need only head and status: no chunk is touched. */
 export const HEAD_ONLY: PageBounds = { maxChunks: 0, maxBytes: 1 };
 
 type StreamLookupSettings = Pick<
@@ -31,7 +31,7 @@ type StreamLookupSettings = Pick<
 >;
 
 /**
- * What the edge asks of cache and ingest, each question once however many readers have it.
+ * Asks cache and ingest for the edge, each question once however many readers have it.
  * Throws StreamError CACHE_UNAVAILABLE as the cache does.
  */
 export class StreamLookup {

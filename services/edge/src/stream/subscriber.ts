@@ -19,13 +19,13 @@ import { RetryWindow } from "./retry-window.ts";
 import { ReplayMeter } from "./replay-meter.ts";
 import type { FeedListener, StreamFeed } from "./stream-feed.ts";
 
-/** What a reader who has just come is to be told. */
+/** Answer to a reader who has just come. */
 export type Opening = "deleted" | "at-end" | "ready";
 
 /** How a reader wants a stream. */
 export interface Reading {
   start: StartPoint;
-  /** What is replayed comes with runs of Text chunks joined. */
+  /** Joins runs of Text chunks in what is replayed. */
   isCompact: boolean;
   /** The client's, for a fair share of the reads. */
   address: string;

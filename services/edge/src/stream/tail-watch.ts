@@ -12,7 +12,7 @@ export class TailWatch {
   readonly #hub: Hub;
   readonly #headChecks: HeadChecks;
   readonly #subscriptions: readonly Subscription[];
-  /** By partition: the last announcement. */
+  /** Announcements by partition: the last of each. */
   readonly #latest = new Map<number, { term: string; serial: number }>();
 
   constructor(liveFeed: LiveFeed, hub: Hub, headChecks: HeadChecks) {

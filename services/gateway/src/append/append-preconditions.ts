@@ -4,7 +4,7 @@ import { HTTP_HEADERS, parseSequence } from "@sluice/protocol";
 import type { Request } from "express";
 
 /**
- * On which terms a request writes. Shared unless it asks for more: several requests for one stream interleave, here or
+ * Terms on which a request writes. Shared unless it asks for more: several requests for one stream interleave, here or
  * at other gateways, and each keeps its order.
  */
 export interface AppendTerms {

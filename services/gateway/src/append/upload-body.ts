@@ -7,7 +7,7 @@ export interface UploadBodyParts {
   signal: AbortSignal;
   /** Charged with what is held of the body. */
   lease: BodyLease;
-  /** Of what is held: it must go on to its end in time. */
+  /** Pace of what is held: it must go on to its end in time. */
   pace: BodyPaceLimits;
   /** How long the sender may be silent, ms. */
   idleTimeoutMs: number;

@@ -38,7 +38,7 @@ const MAX_CENSUS_STREAMS = 500;
 const MAX_PAYLOAD_BYTES = 4_096;
 
 /**
- * What a console and whoever is on call look at: streams, services, connections, partitions, what was rejected. Read-only,
+ * Routes for the console and whoever is on call: streams, services, connections, partitions, what was rejected. Read-only,
  * and for operators: whoever knows a stream's id may read it.
  */
 export function controlRoutes(parts: ControlOptions): Router {

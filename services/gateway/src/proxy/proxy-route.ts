@@ -39,7 +39,7 @@ export function proxyRoute(parts: ProxyRouteOptions): Router {
   return router;
 }
 
-/** Before the body is read: it may be large, and all in vain. */
+/** Refuses before the body is read: it may be large, and all in vain. */
 function assertAnswerable({ modelServer, answers }: ProxyRouteOptions): RequestHandler {
   return (request, _response, next) => {
     assertStreamId(String(request.params["streamId"]));

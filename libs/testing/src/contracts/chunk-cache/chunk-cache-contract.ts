@@ -10,7 +10,7 @@ import { describeRestore } from "./chunk-cache-restore-contract.ts";
 import { describeUnwritten } from "./chunk-cache-unwritten-contract.ts";
 import { describeSchedules } from "./chunk-cache-schedule-contract.ts";
 
-/** What every ChunkCache must do. The factory makes an empty cache for each test. */
+/** Promises of every ChunkCache. The factory makes an empty cache for each test. */
 export function chunkCacheContract(name: string, createHarness: () => Promise<ChunkCacheUnderTest>): void {
   describe(`${name} as a ChunkCache`, () => {
     describeAppend(createHarness);

@@ -87,7 +87,7 @@ export function describeOpenStreams(createHarness: () => Promise<ChunkCacheUnder
   });
 }
 
-/** As `logEntry` dates its messages. */
+/** Timestamp of a message, as `logEntry` sets it. */
 function open(streamId: string, brokerSequence: number): ListedStream {
   return { streamId, updatedMs: 1000 + brokerSequence };
 }

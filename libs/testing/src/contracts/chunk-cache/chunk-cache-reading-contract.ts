@@ -205,7 +205,7 @@ export function describeReading(createHarness: () => Promise<ChunkCacheUnderTest
   });
 }
 
-/** Within the few seconds that a slow machine takes between writing and looking. */
+/** Compares a TTL, and allows for the few seconds that a slow machine takes between writing and looking. */
 function isAbout(seconds: number): (ttlMs: number | null) => boolean {
   return (ttlMs) => ttlMs !== null && ttlMs <= seconds * 1000 && ttlMs > seconds * 1000 - 5000;
 }

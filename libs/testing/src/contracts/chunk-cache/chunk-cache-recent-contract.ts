@@ -172,7 +172,7 @@ async function all(cache: ChunkCache, query: Partial<RecentQuery>): Promise<stri
   return pages;
 }
 
-/** As `logEntry` dates its messages. */
+/** Timestamp of a message, as `logEntry` sets it. */
 function at(streamId: string, brokerSequence: number): ListedStream {
   return { streamId, updatedMs: 1000 + brokerSequence };
 }

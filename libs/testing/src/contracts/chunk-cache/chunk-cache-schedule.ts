@@ -4,7 +4,7 @@ import type { ChunkCacheUnderTest } from "./chunk-cache-under-test.ts";
 import { append, checkpointAt, contentOf } from "./chunk-cache-steps.ts";
 import { CountedLog, STREAMS, type Published, type Stream } from "./counted-log.ts";
 
-/** What happens to a partition: messages, two ingesters at their own pace, and losses. */
+/** Events of a partition: messages, two ingesters at their own pace, and losses. */
 export type ScheduleStep =
   | { kind: "publish"; message: Published }
   | { kind: "ingest"; ingester: 0 | 1; maxEntries: number }
@@ -85,7 +85,7 @@ class ScheduleRun {
   readonly #harness: ChunkCacheUnderTest;
   readonly #cache: ChunkCache;
   readonly #log = new CountedLog();
-  /** What each ingester has read up to, and its last batch. */
+  /** Position that each ingester has read up to, and its last batch. */
   readonly #readUpTo = [0, 0];
   readonly #lastBatch: { readAfter: number; entries: LogEntry[] }[] = [];
   #rebuilt: RestoredPage | null = null;

@@ -1,6 +1,6 @@
 import type { ChunkCache } from "@sluice/core";
 
-/** As many as the suites' caches have. */
+/** Number of partitions of the suites' caches. */
 export const CACHE_PARTITIONS = 1;
 
 /** How many ended streams they list. */

@@ -25,7 +25,7 @@ export interface Published {
 interface Position {
   /** Head after each message of the stream, by broker sequence. */
   heads: Map<number, number>;
-  /** By sequence; "" for a placeholder. */
+  /** Chunks by sequence; "" for a placeholder. */
   texts: Map<number, string>;
   last: number;
   status: "open" | "completed" | "deleted";
