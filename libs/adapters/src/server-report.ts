@@ -21,6 +21,9 @@ export function reportIn(value: unknown): ServerReport | null {
   }
   const part = recordOf(value);
   if (isError(part["error"])) return reportOf(part);
+  // Groq's place for what it says beside the answer.
+  const { error: besides } = recordOf(part["x_groq"]);
+  if (isError(besides)) return reportOf({ error: besides });
   if (part["object"] === "error" || part["type"] === "error") return reportOf(part);
   const { status_code: minimaxStatus } = recordOf(part["base_resp"]);
   if (typeof minimaxStatus === "number" && minimaxStatus !== 0) return reportOf(part);
