@@ -10,7 +10,7 @@ export { listen, type HttpServer, type ListenOptions } from "./http-server.ts";
 export { type HttpLimits } from "./http-limits.ts";
 export { dontStore } from "./dont-store.ts";
 export { corsOrigins, httpServerOptions, httpSettings, type HttpSettings } from "./http-settings.ts";
-export { acceptBody, assertUnpacked, hasBody, jsonBody, jsonReader } from "./json-body.ts";
+export { acceptBody, assertUnpacked, assertUtf8, hasBody, jsonBody, jsonReader } from "./json-body.ts";
 export { Lifecycle } from "./lifecycle.ts";
 export { createLogger, type Logger } from "./logger.ts";
 export { createMemoryMeter } from "./memory-use.ts";

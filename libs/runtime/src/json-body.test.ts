@@ -58,6 +58,11 @@ describe("a body", () => {
     ["by deflate", (text: string) => deflateSync(text), { "content-encoding": "deflate" }],
     ["by brotli", (text: string) => brotliCompressSync(text), { "content-encoding": "br" }],
     [
+      "by nothing, in a charset that is said",
+      (text: string) => Buffer.from(text),
+      { "content-type": 'application/json;charset="UTF8"' },
+    ],
+    [
       "by nothing, said in so many words",
       (text: string) => Buffer.from(text),
       { "content-encoding": "identity" },
@@ -99,6 +104,13 @@ describe("a body", () => {
       { "content-encoding": "gzip" },
       400,
       "INVALID_REQUEST",
+    ],
+    [
+      "that says it is in another charset",
+      Buffer.from("[1]"),
+      { "content-type": "application/json; Charset=utf-16" },
+      415,
+      "UNSUPPORTED_MEDIA_TYPE",
     ],
     [
       "packed in an unknown way",

@@ -23,6 +23,7 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
 export function jsonReader(parts: JsonBodyParts): (request: Request, response: Response) => Promise<unknown> {
   return async (request, response) => {
     if (!hasBody(request)) return undefined;
+    assertUtf8(request);
     const address = request.ip ?? "";
     // What can't be held to its end isn't begun.
     parts.budget.assertRoom(address, Number(request.headers["content-length"] ?? 0));
@@ -49,6 +50,15 @@ export function hasBody({ headers }: IncomingMessage): boolean {
 export function acceptBody(request: IncomingMessage, response: ServerResponse): void {
   if (/\b100-continue\b/i.test(request.headers.expect ?? "") && !response.headersSent)
     response.writeContinue();
+}
+
+const UTF_8 = /^(utf-?8|us-ascii)$/i;
+
+/** @throws StreamError UNSUPPORTED_MEDIA_TYPE where the body says that it is in another charset than UTF-8 */
+export function assertUtf8({ headers }: IncomingMessage): void {
+  const charset = /;\s*charset\s*=\s*"?([^";\s]*)/i.exec(headers["content-type"] ?? "")?.[1];
+  if (charset === undefined || UTF_8.test(charset)) return;
+  throw new StreamError("UNSUPPORTED_MEDIA_TYPE", `the charset ${charset} is not taken: send UTF-8`);
 }
 
 /** @throws StreamError UNSUPPORTED_MEDIA_TYPE where the body is packed in any way */

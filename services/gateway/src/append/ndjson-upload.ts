@@ -1,6 +1,6 @@
 import { StreamError } from "@sluice/core";
 import { HTTP_HEADERS } from "@sluice/protocol";
-import { acceptBody, assertUnpacked } from "@sluice/runtime";
+import { acceptBody, assertUnpacked, assertUtf8 } from "@sluice/runtime";
 import type { Request, Response } from "express";
 import { AppendTally } from "./append-tally.ts";
 import { appendLines, appendWhole, readLines } from "./append-lines.ts";
@@ -18,6 +18,7 @@ import { UploadBody } from "./upload-body.ts";
  */
 export async function serveUpload(parts: AppendOptions, request: Request, response: Response): Promise<void> {
   assertUnpacked(request);
+  assertUtf8(request);
   const address = request.ip ?? "";
   await parts.uploads.run(address, async (signal) => {
     using body = new UploadBody(request, {
