@@ -36,7 +36,7 @@ test("while the server stands still, sends beyond 0.8 of the buffer fail in time
   await log.link.close();
 });
 
-test("a full log refuses with LOG_FULL and loses nothing that it acknowledged; with room again, streams go on where they stood", async () => {
+test("a full log refuses chunks with LOG_FULL, new streams with STORAGE_FULL, and loses nothing that it acknowledged; with room again, streams go on where they stood", async () => {
   await using server = await startNats({ local: true });
   const log = await ObservedLog.open(server.url, MAX_LOG_BYTES);
   await using manager = await connectProducer({ servers: server.url });
@@ -47,7 +47,7 @@ test("a full log refuses with LOG_FULL and loses nothing that it acknowledged; w
     expect(String(error)).toContain("the log is full");
   }
   await using late = await connectProducer({ servers: server.url });
-  await expect(late.createStream()).rejects.toMatchObject({ code: "LOG_FULL" });
+  await expect(late.createStream()).rejects.toMatchObject({ code: "STORAGE_FULL" });
 
   await log.link.jetStreamManager.streams.update(CHUNKS_STREAM, { max_bytes: 2 * MAX_LOG_BYTES });
   for (const [index, { streamId, handle }] of streams.entries()) {
