@@ -42,6 +42,16 @@ describe("a planted violation is caught:", () => {
     ["the client imports a Node module", "libs/client/src/a.ts", `import "node:http";`],
     ["the runtime imports an adapter", "libs/runtime/src/a.ts", `import { x } from "@sluice/broker-nats";`],
     ["a library imports a service", "libs/producer/src/a.ts", `import { x } from "@sluice/edge";`],
+    [
+      "a room of a service imports one before it",
+      "services/edge/src/stream/a.ts",
+      `import { x } from "../connection/b.ts";`,
+    ],
+    [
+      "a service has a room without a place",
+      "services/edge/src/helpers/a.ts",
+      `import { x } from "../stream/b.ts";`,
+    ],
     ["the test library imports a service", "libs/testing/src/a.ts", `import { x } from "@sluice/edge";`],
     ["a service imports another", "services/edge/src/a.ts", `import { x } from "@sluice/ingest";`],
     ["a service imports the launcher", "services/edge/src/a.ts", `import { x } from "@sluice/deploy";`],

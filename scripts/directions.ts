@@ -84,6 +84,13 @@ const RULES: Readonly<Record<string, Rule>> = {
   loadtest: { packages: [...LIBRARIES, ...SERVICES, "deploy"], external: "any", process: true },
 };
 
+/** Folders of a service, in the order in which imports go: each may import itself and those behind it. */
+const ROOMS: Readonly<Record<string, readonly string[]>> = {
+  "services/edge": ["http", "connection", "stream"],
+  "services/ingest": ["partition", "rebuild", "endings"],
+  "services/gateway": ["proxy", "streams", "append", "control", "idempotency", "budget", "http"],
+};
+
 /** A test, or what stands in the `test` folder of a package. */
 const TEST_FILE = /\.test\.tsx?$|^[^/\\]+[/\\][^/\\]+[/\\]test[/\\]/;
 const SOURCE_FILE = /\.[cm]?[jt]sx?$/;
@@ -179,8 +186,10 @@ function checkFile(subject: Subject): string[] {
 function judge({ root, folder, file, rule }: Subject, specifier: string): string | undefined {
   const inTest = isTest({ root, file });
   if (specifier.startsWith(".")) {
-    const inside = resolve(dirname(file), specifier).startsWith(join(root, folder) + sep);
-    return inside ? undefined : `a relative path leaves the package: ${specifier}`;
+    const target = resolve(dirname(file), specifier);
+    if (!target.startsWith(join(root, folder) + sep))
+      return `a relative path leaves the package: ${specifier}`;
+    return inTest ? undefined : judgeRooms({ root, folder, file }, target);
   }
   if (/^(\/|file:|[A-Za-z]:)/.test(specifier) && !isBuiltin(specifier)) {
     return folder === "loadtest" && specifier.startsWith("https:")
@@ -196,6 +205,25 @@ function judge({ root, folder, file, rule }: Subject, specifier: string): string
   }
   if (rule.external === "any" || rule.external.includes(name) || inTest) return undefined;
   return `${folder} may not import ${specifier}`;
+}
+
+/** Judges the direction of an import within a service. @returns what is wrong with it, if anything */
+function judgeRooms(
+  { root, folder, file }: Pick<Subject, "root" | "folder" | "file">,
+  target: string,
+): string | undefined {
+  const rooms = ROOMS[folder];
+  if (rooms === undefined) return undefined;
+  const roomOf = (path: string): string => {
+    const [, room = "", ...rest] = relative(join(root, folder), path).split(sep);
+    return rest.length === 0 ? "" : room;
+  };
+  const [from, to] = [roomOf(file), roomOf(target)];
+  const unknown = [from, to].find((room) => room !== "" && !rooms.includes(room));
+  if (unknown !== undefined)
+    return `${folder}/src/${unknown} has no place among the ROOMS of scripts/directions.ts`;
+  if (from === "" || to === "" || rooms.indexOf(from) <= rooms.indexOf(to)) return undefined;
+  return `${from}/ may not import ${to}/: imports go ${rooms.join(" → ")}`;
 }
 
 function judgePackage(

@@ -28,7 +28,7 @@ import {
 } from "@sluice/runtime";
 import express, { Router, type ErrorRequestHandler } from "express";
 import type { Registry } from "prom-client";
-import type { AppendLedger } from "./idempotency/append-once.ts";
+import type { AppendLedger } from "./append/append-once.ts";
 import { CacheRoom } from "./budget/cache-room.ts";
 import { ClientBudget } from "./budget/client-budget.ts";
 import { CreationBudget } from "./budget/creation-budget.ts";

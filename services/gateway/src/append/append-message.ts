@@ -4,7 +4,7 @@ import { HTTP_HEADERS } from "@sluice/protocol";
 import type { Logger } from "@sluice/runtime";
 import type { Request, Response } from "express";
 import { AppendTally } from "./append-tally.ts";
-import { appendOnce, type AppendAnswer, type AppendLedger } from "../idempotency/append-once.ts";
+import { appendOnce, type AppendAnswer, type AppendLedger } from "./append-once.ts";
 import { openOn, readTerms } from "./append-preconditions.ts";
 import type { GatewayMetrics } from "../metrics.ts";
 import { keyedRequest } from "../idempotency/request-ledger.ts";

@@ -1,7 +1,7 @@
 import { StreamError } from "@sluice/core";
 import type { SendReceipt, StreamHandle, StreamManager, StreamPlace } from "@sluice/producer";
-import { AppendTally, type AppendCounts } from "../append/append-tally.ts";
-import type { Entry, KeyedRequest, RequestLedger } from "./request-ledger.ts";
+import { AppendTally, type AppendCounts } from "./append-tally.ts";
+import type { Entry, KeyedRequest, RequestLedger } from "../idempotency/request-ledger.ts";
 
 /** Knows where a request's chunks are to stand, then what was answered. */
 export type AppendLedger = RequestLedger<StreamPlace, AppendCounts>;
