@@ -68,7 +68,11 @@ interface Draft {
 
 const utf8 = new TextEncoder();
 
-/** The chunk cache in memory, with the losses of a real one at hand. Numbers by `numberEntry` itself. */
+/**
+ * The chunk cache in memory, with the losses of a real one at hand. Numbers by `numberEntry` itself.
+ *
+ * Longer than 300 lines: one class holds a whole port, as the one Redis instance does; in parts it could not be read beside append.lua.
+ */
 export class MemoryChunkCache implements ChunkCache {
   readonly #partitionCount: number;
   readonly #chunkTtlSeconds: number;

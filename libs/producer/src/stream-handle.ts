@@ -86,6 +86,8 @@ export interface StreamHandleOptions {
  *   await stream.sendComplete();
  * }
  * ```
+ *
+ * Longer than 300 lines: some 100 lines are the documentation of a published interface.
  */
 export class StreamHandle implements AsyncDisposable {
   /** Id of the stream. */

@@ -31,6 +31,8 @@ const WITHOUT_IDS = new WeakMap<Uint8Array, Uint8Array>();
  *   follow (each) ──▶ opened ──▶ attach ──▶ … add, drop … ──▶ the last stream is over: the response ends
  *
  * What can't be resolved for one stream within the retry window ends the connection as a whole, and the reader comes again.
+ *
+ * Longer than 300 lines: streams join, end and leave in one state machine; its transitions would be spread over files.
  */
 export class MultiConnection {
   readonly id: string;

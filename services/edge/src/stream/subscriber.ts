@@ -38,6 +38,8 @@ export interface Reading {
  *   join ──▶ open (barrier, first page) ──▶ start ──▶ replay ⇄ live ⇄ lagging ──▶ end
  *
  * Whatever can't be resolved within `replayRetryTimeoutMs` ends the connection: the reader resumes where it was, elsewhere.
+ *
+ * Longer than 300 lines: one state machine, whose every step may be overtaken by live chunks, a slow socket or the end.
  */
 export class Subscriber implements FeedListener {
   readonly #feed: StreamFeed;

@@ -61,6 +61,8 @@ export interface StreamEndingsOptions {
  *
  * Each end goes through the log, where it competes with what the producer writes; until it has come back from there
  * the stream is open. So two owners that don't know of each other do no harm.
+ *
+ * Longer than 300 lines: all ways in which a stream ends compete for one turn, and loading, sweeping and closing share its state.
  */
 export class StreamEndings {
   readonly #options: StreamEndingsOptions;

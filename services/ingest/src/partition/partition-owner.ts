@@ -64,6 +64,8 @@ const MAX_CONCURRENT_LOOKUPS = 16;
  *
  * Owning is an economy, not a lock. A former owner that doesn't know yet does no harm: what it appends either
  * continues the record or is skipped.
+ *
+ * Longer than 300 lines: position, doubt and the turn of the partition belong to one loop; parts of it would share all of its state.
  */
 export class PartitionOwner {
   readonly partition: number;
