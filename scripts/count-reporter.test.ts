@@ -14,6 +14,11 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 function run(files: Record<string, string>): { line: string | undefined; exitCode: number | null } {
+  const { lines, exitCode } = outputOf(files);
+  return { line: lines.at(-1), exitCode };
+}
+
+function outputOf(files: Record<string, string>): { lines: string[]; exitCode: number | null } {
   for (const [name, text] of Object.entries(files)) {
     writeFileSync(join(folder, name), `import { beforeAll, describe, expect, test } from "vitest";\n${text}`);
   }
@@ -28,7 +33,7 @@ function run(files: Record<string, string>): { line: string | undefined; exitCod
     encoding: "utf8",
     env,
   });
-  return { line: result.stdout.trimEnd().split("\n").at(-1), exitCode: result.status };
+  return { lines: result.stdout.trimEnd().split("\n"), exitCode: result.status };
 }
 
 test("the last line counts what passed, failed and was skipped", { timeout: 30_000 }, () => {
@@ -39,6 +44,17 @@ test("the last line counts what passed, failed and was skipped", { timeout: 30_0
     test.skip("d", () => {});
     test.todo("e");`;
   expect(run({ "mixed.case.ts": mixed })).toEqual({ line: "2 passed, 1 failed, 2 skipped", exitCode: 1 });
+});
+
+test("the ten slowest tests stand before the count, the slowest first", { timeout: 30_000 }, () => {
+  const slow = `
+    test("slow", () => new Promise((resolve) => setTimeout(resolve, 400)));
+    test.each([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11])("quick %s", () => {});`;
+  const { lines } = outputOf({ "slow.case.ts": slow });
+  const heading = lines.indexOf("slowest tests:");
+  expect(lines[heading + 1]).toMatch(/^ +\d+\.\d s {2}slow\.case\.ts: slow$/);
+  expect(lines.slice(heading + 1, -1)).toHaveLength(10);
+  expect(lines.at(-1)).toBe("12 passed, 0 failed, 0 skipped");
 });
 
 test("a green run ends with 0 failed and exit code 0", { timeout: 30_000 }, () => {

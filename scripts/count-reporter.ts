@@ -7,8 +7,10 @@ interface Counts {
   skipped: number;
 }
 
+const SLOWEST = 10;
+
 /**
- * Prints `N passed, N failed, N skipped` as the last line of a run.
+ * Prints the ten slowest tests of a whole run, and `N passed, N failed, N skipped` as its last line.
  *
  * Failed counts, beside tests: a file that could not be imported, a suite whose hooks threw, an unhandled error, a test
  * that never finished. A run that fails for any other reason (no test was found, say) counts as one failure, so
@@ -16,18 +18,21 @@ interface Counts {
  */
 export default class CountReporter implements Reporter {
   readonly #counts: Counts = { passed: 0, failed: 0, skipped: 0 };
+  #slowest: readonly string[] = [];
 
   onInit(vitest: Vitest): void {
     // The other reporters and Vitest's own shutdown still write after the end of the run.
     process.once("exit", (code) => {
       // In watch mode the last line is an interactive prompt's, and the counts would be those of one re-run.
       if (vitest.config.watch) return;
+      for (const line of this.#slowest) writeSync(process.stdout.fd, `${line}\n`);
       writeSync(process.stdout.fd, `${countLine(this.#counts, code)}\n`);
     });
   }
 
   onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly unknown[]): void {
     Object.assign(this.#counts, countRun(modules, unhandledErrors));
+    this.#slowest = slowestOf(modules);
   }
 }
 
@@ -42,6 +47,22 @@ function countRun(modules: readonly TestModule[], unhandledErrors: readonly unkn
     }
   }
   return counts;
+}
+
+/** @returns a heading and a line a test; empty for a run of few tests */
+function slowestOf(modules: readonly TestModule[]): string[] {
+  const timed = modules.flatMap((module) =>
+    [...module.children.allTests()].map((test) => ({
+      ms: test.diagnostic()?.duration ?? 0,
+      name: `${module.relativeModuleId}: ${test.fullName}`,
+    })),
+  );
+  if (timed.length <= SLOWEST) return [];
+  const slowest = timed.toSorted((a, b) => b.ms - a.ms).slice(0, SLOWEST);
+  return [
+    "slowest tests:",
+    ...slowest.map(({ ms, name }) => `${(ms / 1000).toFixed(1).padStart(7)} s  ${name}`),
+  ];
 }
 
 function suiteFailed(suite: TestSuite): boolean {
