@@ -83,6 +83,12 @@ export function append(call: ToolCall, delta: string): void {
   if ((call.written?.length ?? 0) > MAX_ARGUMENT_CHARACTERS) call.written = null;
 }
 
+/** Whether the arguments that a call was told with are those of a whole one. */
+export function hasArguments(call: ToolCall, piece: CallPiece): boolean {
+  const told = call.whole ?? parseArguments(call.written);
+  return JSON.stringify(told) === JSON.stringify(wholeArguments(piece));
+}
+
 export function isSame(call: ToolCall, piece: CallPiece, args: JsonValue): boolean {
   if (isText(piece.name) && call.name !== null && call.name !== piece.name) return false;
   if (!call.isCompleted || !saysArguments(piece.args)) return true;

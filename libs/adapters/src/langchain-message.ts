@@ -14,6 +14,7 @@ export type Speaker = "pieces" | "model" | "node";
 /** Content that came in one go. */
 interface Run {
   text: string;
+  reasoning: string;
   speaker: Speaker;
   /** Where in the graph it was said: the path of the node that runs; empty: not known. */
   place: string;
@@ -51,18 +52,16 @@ export class MessageReader {
     const told = recordOf(message);
     const isNew = !this.#runs.has(run);
     yield* this.#content(this.#runOf(run, speaker, place), run, told, !isNew);
-    for (const call of listOf(told["tool_calls"]).map(recordOf)) {
-      const { id, name, args } = call;
-      yield* this.#answer.toolCalls.whole(run, { ids: [id], name, args: args ?? {} });
-    }
-    for (const call of listOf(told["invalid_tool_calls"]).map(recordOf)) {
-      const { id, name, args } = call;
-      yield* this.#answer.toolCalls.whole(run, {
+    const calls = listOf(told["tool_calls"]).map(recordOf);
+    const invalid = listOf(told["invalid_tool_calls"]).map(recordOf);
+    yield* this.#answer.toolCalls.wholes(run, [
+      ...calls.map(({ id, name, args }) => ({ ids: [id], name, args: args ?? {} })),
+      ...invalid.map(({ id, name, args }) => ({
         ids: [id],
         name: name ?? "invalid",
         text: firstText(args) ?? "",
-      });
-    }
+      })),
+    ]);
   }
 
   /** Ends a run after its last piece: completes its tool calls, adds up what it cost. */
@@ -83,23 +82,29 @@ export class MessageReader {
 
   /**
    * Rule 6: whether a node's message only repeats what a model has told there: a node that asks a model and returns its
-   * text. Each run is repeated once at a place, so that two answers of equal text are two.
+   * text, or its calls. Each run is repeated once at a place, so that two equal answers are two.
    */
   repeats(message: unknown, place: string): boolean {
     const { content, tool_calls } = recordOf(message);
     const text = textOf(content).trim();
-    const ids = listOf(tool_calls).map((call) => recordOf(call)["id"]);
-    const areTold = ids.every((id) => this.#answer.toolCalls.idOf(id) !== null);
-    if (!areTold || text === "") return areTold && ids.length > 0;
-    const run = [...this.#runs.values()].find(
-      (known) =>
+    const reasoning = reasoningOf(recordOf(message), [...contentParts(content)]);
+    const calls = listOf(tool_calls).map(recordOf);
+    const pieces = calls.map(({ id, name, args }) => ({ ids: [id], name, args: args ?? {} }));
+    const isThoughtAlone = text === "" && pieces.length === 0;
+    if (isThoughtAlone && reasoning === "") return false;
+    const { toolCalls } = this.#answer;
+    const found = [...this.#runs].find(
+      ([run, known]) =>
         known.speaker !== "node" &&
         known.text.trim() === text &&
+        (!isThoughtAlone || known.reasoning === reasoning) &&
         !known.repeatedAt.has(place) &&
-        isWithin(known.place, place),
+        isWithin(known.place, place) &&
+        toolCalls.hasTold(run, pieces),
     );
-    run?.repeatedAt.add(place);
-    return run !== undefined;
+    found?.[1].repeatedAt.add(place);
+    // Calls that are known by their ids were told, whatever else was.
+    return found !== undefined || (text === "" && !isThoughtAlone && toolCalls.hasTold("", pieces));
   }
 
   /** True once its run has said all but, maybe, what it cost. */
@@ -130,21 +135,16 @@ export class MessageReader {
 
   /** @param isRepeat a whole message after its pieces */
   *#content(known: Run, run: string, message: Told, isRepeat: boolean): Generator<ChunkDraft> {
-    const { content, additional_kwargs } = message;
-    const parts = [...contentParts(content)];
-    const { reasoning_content, reasoning } = recordOf(additional_kwargs);
-    // Some say the same in both places.
-    const thought = parts.some(({ kind }) => kind === "reasoning")
-      ? ""
-      : textOf(reasoning_content ?? reasoning);
+    const parts = [...contentParts(message["content"])];
+    const reasoning = reasoningOf(message, parts);
     if (isRepeat) {
-      const whole = textIn(parts, "reasoning") || thought;
-      yield* this.#answer.chunks.reasoning(this.#thoughts.restOf([run], whole));
+      yield* this.#answer.chunks.reasoning(this.#thoughts.restOf([run], reasoning));
       const text = textIn(parts, "text");
       yield* this.#answer.chunks.text(this.#texts.restOf([run], text));
       if (text.length > known.text.length) known.text = text;
     } else {
-      yield* this.#thought(run, thought);
+      known.reasoning += reasoning;
+      if (!parts.some(({ kind }) => kind === "reasoning")) yield* this.#thought(run, reasoning);
     }
     for (const part of parts) yield* this.#part(run, known, part, isRepeat);
   }
@@ -182,7 +182,7 @@ export class MessageReader {
   #runOf(run: string, speaker: Speaker, place: string): Run {
     let known = this.#runs.get(run);
     if (known === undefined) {
-      known = { text: "", speaker, place, repeatedAt: new Set() };
+      known = { text: "", reasoning: "", speaker, place, repeatedAt: new Set() };
       this.#runs.set(run, known);
     }
     return known;
@@ -192,6 +192,12 @@ export class MessageReader {
 /** A graph that runs within a node has the node's path before its own. */
 function isWithin(inner: string, outer: string): boolean {
   return inner === "" || outer === "" || inner === outer || inner.startsWith(`${outer}|`);
+}
+
+/** Some say the same in the content and beside it. */
+function reasoningOf(message: Told, parts: readonly ContentPart[]): string {
+  const { reasoning_content, reasoning } = recordOf(message["additional_kwargs"]);
+  return textIn(parts, "reasoning") || textOf(reasoning_content ?? reasoning);
 }
 
 function textIn(parts: readonly ContentPart[], kind: "text" | "reasoning"): string {

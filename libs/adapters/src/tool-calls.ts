@@ -3,6 +3,7 @@ import type { AnswerChunks } from "./answer-chunks.ts";
 import {
   append,
   beginsAnother,
+  hasArguments,
   hasWholeJson,
   isObject,
   isSame,
@@ -64,7 +65,31 @@ export class ToolCalls {
 
   /** A call that is told whole, after its pieces or without any. Told once, however often it comes. */
   *whole(scope: string, piece: CallPiece): Generator<ChunkDraft> {
-    const known = this.#byId(piece.ids ?? []) ?? this.#open(scope, piece);
+    yield* this.#whole(scope, piece, this.#byId(piece.ids ?? []) ?? this.#open(scope, piece));
+  }
+
+  /**
+   * All calls of one message, which may have been told in pieces before. Where ids don't say which is which, their order
+   * does: a call that comes without an id is the first of its name that this message hasn't repeated yet.
+   */
+  *wholes(scope: string, pieces: readonly CallPiece[]): Generator<ChunkDraft> {
+    // Two calls of one message are two, whatever ids they have.
+    const before = new Set(this.#calls);
+    for (const piece of pieces) {
+      const ids = (piece.ids ?? []).filter(isText);
+      const hasAnId = (call: ToolCall): boolean => ids.some((id) => call.ids.has(id));
+      const free = [...before];
+      const same = free.filter((call) => call.scope === scope && isSame(call, piece, wholeArguments(piece)));
+      const known =
+        same.find(hasAnId) ??
+        same.find((call) => ids.length === 0 || call.ids.size === 0) ??
+        free.findLast(hasAnId);
+      if (known !== undefined) before.delete(known);
+      yield* this.#whole(scope, piece, known);
+    }
+  }
+
+  *#whole(scope: string, piece: CallPiece, known: ToolCall | undefined): Generator<ChunkDraft> {
     const args = wholeArguments(piece);
     if (known !== undefined && isSame(known, piece, args)) {
       learn(known, piece);
@@ -109,6 +134,17 @@ export class ToolCalls {
     for (const call of this.#calls) {
       if (!call.isCompleted && (scope === undefined || call.scope === scope)) yield* this.#complete(call);
     }
+  }
+
+  /** True if each call was told: it is known by its id, or has none and is the next of this scope by name and arguments. */
+  hasTold(scope: string, pieces: readonly CallPiece[]): boolean {
+    const mine = this.#calls.filter((call) => call.scope === scope);
+    return pieces.every((piece) => {
+      if (this.#byId(piece.ids ?? []) !== undefined) return true;
+      if ((piece.ids ?? []).some(isText)) return false;
+      const next = mine.shift();
+      return next !== undefined && next.isCompleted && next.name === piece.name && hasArguments(next, piece);
+    });
   }
 
   /** The id that readers know a call by, of which a result tells any of its own. */
