@@ -3,7 +3,7 @@ import type { ChunkDraft } from "@sluice/core";
 import * as fc from "fast-check";
 import OpenAI from "openai";
 import { expect, test, vi } from "vitest";
-import { generated, habits, parts, toldBy } from "../transcripts/answers.ts";
+import { generated, habits, parts, toldBy } from "../test/answers.ts";
 import {
   anthropicEvents,
   chatEvents,

@@ -1,7 +1,7 @@
 import type { ChunkDraft } from "@sluice/core";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { generated, habits, parts, toldBy } from "../transcripts/answers.ts";
+import { generated, habits, parts, toldBy } from "../test/answers.ts";
 import {
   aiSdkParts,
   langChainEvents,

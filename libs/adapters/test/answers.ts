@@ -1,7 +1,7 @@
 import type { ChunkDraft } from "@sluice/core";
 import * as fc from "fast-check";
 import { expect } from "vitest";
-import type { Habits, Part } from "./dialects.ts";
+import type { Habits, Part } from "../transcripts/dialects.ts";
 
 /** Answers and servers' habits for properties, and what an adapter told of an answer, in a form that compares. */
 
