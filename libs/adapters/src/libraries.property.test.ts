@@ -2,13 +2,8 @@ import type { ChunkDraft } from "@sluice/core";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { generated, habits, parts, toldBy } from "../test/answers.ts";
-import {
-  aiSdkParts,
-  langChainEvents,
-  langGraphItems,
-  type Habits,
-  type Part,
-} from "../transcripts/dialects.ts";
+import type { Habits, Part } from "../transcripts/dialects.ts";
+import { aiSdkParts, langChainEvents, langGraphItems } from "../transcripts/library-dialects.ts";
 import { fromAiSdk } from "./ai-sdk.ts";
 import { fromLangChainEvents } from "./langchain.ts";
 import { fromLangGraph } from "./langgraph.ts";

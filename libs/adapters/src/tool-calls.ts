@@ -31,8 +31,6 @@ const MAX_CALLS = 1_024;
  * - a name begins a call, but where it only repeats that of the call which is being written;
  * - an id that changes without a name begins none.
  * `tool_call_started` is told once the name is known, and `tool_call_completed` with the name and the whole arguments.
- *
- * Longer than 300 lines: pieces, wholes and ends of calls all find their record by the same aliases.
  */
 export class ToolCalls {
   readonly #chunks: AnswerChunks;
