@@ -8,6 +8,11 @@ const OWNED = "sluice_ingest_partitions_owned";
 const INGESTS = ["ingest-1", "ingest-2", "ingest-3"];
 const WAIT = { timeout: 30_000, interval: 100 };
 
+/** Fewest kills, of them fewest of a process that owned partitions, and most that may be needed for these. */
+const KILLS = 20;
+const OWNERS_KILLED = 10;
+const MAX_KILLS = 60;
+
 let stack: Stack;
 
 beforeAll(async () => {
@@ -15,7 +20,7 @@ beforeAll(async () => {
 });
 afterAll(() => stack.stop());
 
-test("320 streams lose, double and reorder nothing while an ingest is killed every second for 20 seconds", async () => {
+test("320 streams lose, double and reorder nothing while an ingest is killed every second for 20 seconds and more", async () => {
   const load = await Load.start({ ...stack, name: "killed", streams: 300, bareStreams: 20, paceMs: 400 });
   const before = load.acknowledged;
   const restarts = new Map<string, Promise<void>>();
@@ -27,14 +32,16 @@ test("320 streams lose, double and reorder nothing while an ingest is killed eve
     killed.push({ pid: service.pid, owned: await gaugeOf(service.url, OWNED) });
     await service.kill();
     restarts.set(victim, service.restart());
-    if (killed.length === 20) break;
+    // A process that is slow to come back owns nothing yet when its turn comes again.
+    const owners = killed.filter(({ owned }) => owned > 0).length;
+    if ((killed.length >= KILLS && owners >= OWNERS_KILLED) || killed.length === MAX_KILLS) break;
   }
   await Promise.all(restarts.values());
   expect(load.acknowledged - before).toBeGreaterThan(320 * 20);
   const report = await load.finish();
 
-  expect(new Set(killed.map(({ pid }) => pid)).size).toBe(20);
-  expect(killed.filter(({ owned }) => owned > 0).length).toBeGreaterThanOrEqual(10);
+  expect(new Set(killed.map(({ pid }) => pid)).size).toBe(killed.length);
+  expect(killed.filter(({ owned }) => owned > 0).length).toBeGreaterThanOrEqual(OWNERS_KILLED);
   expect(report.failedSends).toBe(0);
 });
 
