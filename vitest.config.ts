@@ -16,7 +16,8 @@ export default defineConfig({
           name: "unit",
           include: inAll("test"),
           exclude: [...outside, ...SERVER_KINDS.flatMap((kind) => inAll(`${kind}.test`))],
-          maxWorkers: 2,
+          // More than there are cores: a quarter of their time is waiting for timers and sockets.
+          maxWorkers: 4,
           // Properties run for seconds where the machine is busy with others.
           testTimeout: 30_000,
           sequence: { groupOrder: 0 },
