@@ -40,7 +40,8 @@ export function readJson(bodies: BodyParts, maxBytes = MAX_REQUEST_BYTES): Reque
  * that can't be kept, however it is nested
  */
 export function parseBody<T extends z.ZodType>(schema: T, request: Request): z.output<T> {
-  const body: unknown = request.body ?? {};
+  // Only a body that is missing stands for an empty object; `null` is none.
+  const body: unknown = request.body === undefined ? {} : request.body;
   const fault = faultOfJson(body);
   if (fault !== null) throw refused("UNPROCESSABLE", fault.path ?? [], fault.reason);
   const parsed = schema.safeParse(body);
